@@ -1,0 +1,143 @@
+#!/usr/bin/env node
+/**
+ * Runs one of the project's commands after bringing what it needs: the dependencies, Node 24 when this Node is older, and
+ * for tests the Debian packages they talk to. Plain JavaScript for Node >= 20, because it runs before anything is there.
+ *
+ *   node scripts/run.js demo|test|test-long|check|bench|build|format [arguments]
+ */
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const NODE_MAJOR = 24;
+
+const TEST_PACKAGES = readFileSync(join(root, 'scripts', 'debian-packages.txt'), 'utf8')
+  .split('\n')
+  .map((line) => line.replace(/#.*/, '').trim())
+  .filter(Boolean);
+
+const COMMANDS = {
+  demo: (node, args) => exec(node, ['-C', 'source', 'lab/demo.ts', ...args]),
+  test: (node, args) => test(node, ['{src,lab,test}/**/*.test.ts'], args),
+  'test-long': (node, args) => test(node, ['{src,lab,test}/**/*.long.ts'], args),
+  check: (node) => check(node),
+  bench: (node, args) => exec(node, ['-C', 'source', 'bench/main.ts', ...args]),
+  build: (node) => exec(node, [bin('typescript', 'bin/tsc'), '-p', 'tsconfig.build.json']),
+  format: (node) => exec(node, [bin('oxfmt', 'bin/oxfmt'), 'src', 'lab', 'test', 'bench']),
+};
+
+main(process.argv[2], process.argv.slice(3));
+
+function main(name, args) {
+  const command = COMMANDS[name];
+  if (!command) fail(`usage: node scripts/run.js ${Object.keys(COMMANDS).join('|')}`);
+  process.chdir(root);
+  const node = nodeForProject();
+  installDependencies(node);
+  if (name.startsWith('test')) installDebianPackages();
+  process.exit(command(node, args));
+}
+
+/** This Node when it is new enough, else Node 24 from the npm registry, kept under scripts/node-runtime. */
+function nodeForProject() {
+  if (Number(process.versions.node.split('.')[0]) >= NODE_MAJOR) return process.execPath;
+  const platform = process.platform === 'win32' ? 'win' : process.platform;
+  const folder = join(root, 'scripts', 'node-runtime');
+  const node = join(folder, 'node_modules', `node-${platform}-${process.arch}`, 'bin', platform === 'win' ? 'node.exe' : 'node');
+  if (!existsSync(node)) {
+    say(`this is Node ${process.versions.node}; fetching Node ${NODE_MAJOR} for the project`);
+    npm(['ci', '--no-audit', '--no-fund'], folder);
+  }
+  if (!existsSync(node)) fail(`there is no Node ${NODE_MAJOR} package for ${platform}-${process.arch}; install Node ${NODE_MAJOR} and run this again`);
+  return node;
+}
+
+/** `npm ci` when the lock file is not the one that was installed last. */
+function installDependencies(node) {
+  const stamp = join(root, 'node_modules', '.hvlift-lock');
+  const lock = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return;
+  say('installing dependencies');
+  npm(['ci', '--no-audit', '--no-fund'], root, node);
+  writeFileSync(stamp, lock);
+}
+
+/** As root on Debian, what the interop tests talk to is installed; elsewhere those tests say what they did not prove. */
+function installDebianPackages() {
+  if (process.platform !== 'linux' || process.getuid() !== 0 || !existsSync('/usr/bin/apt-get')) return;
+  const missing = TEST_PACKAGES.filter((name) => !isInstalled(name));
+  if (missing.length === 0) return;
+  say(`installing Debian packages for the tests: ${missing.join(' ')}`);
+  const environment = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  const apt = (...args) => spawnSync('apt-get', ['-qq', '-y', ...args], { env: environment, stdio: ['ignore', 'ignore', 'inherit'] }).status;
+  if (apt('update') !== 0 || apt('install', '--no-install-recommends', ...missing) !== 0) {
+    say('not every package could be installed; the tests that need the missing ones will be skipped');
+  }
+}
+
+function isInstalled(name) {
+  const query = spawnSync('dpkg-query', ['-W', '-f', '${Status}', name], { encoding: 'utf8' });
+  return query.status === 0 && query.stdout.includes('install ok installed');
+}
+
+function check(node) {
+  const steps = [
+    [bin('typescript', 'bin/tsc'), '-p', 'tsconfig.json'],
+    [bin('oxlint', 'bin/oxlint'), '--type-aware', '--deny-warnings'],
+    [bin('oxfmt', 'bin/oxfmt'), '--check', 'src', 'lab', 'test', 'bench'],
+    [bin('knip', 'bin/knip.js')],
+  ];
+  const failed = steps.filter((step) => exec(node, step) !== 0);
+  return failed.length === 0 ? 0 : 1;
+}
+
+/** Arguments that are not options replace the default test files. `CI=true` makes a skipped test a failure. */
+function test(node, patterns, args) {
+  mkdirSync(join(root, '.cache'), { recursive: true });
+  const files = args.filter((arg) => !arg.startsWith('-'));
+  const options = args.filter((arg) => arg.startsWith('-'));
+  const skips = join(root, '.cache', 'skipped-tests.txt');
+  writeFileSync(skips, '');
+  const status = exec(node, [
+    '-C', 'source', '--test', '--test-concurrency=2',
+    '--test-reporter=spec', '--test-reporter-destination=stdout',
+    '--test-reporter=./scripts/skip-reporter.js', `--test-reporter-destination=${skips}`,
+    ...options, ...(files.length > 0 ? files : patterns),
+  ]);
+  const skipped = readFileSync(skips, 'utf8').trim();
+  if (skipped === '') return status;
+  console.error(`\nskipped, so not proved:\n${skipped}`);
+  return status === 0 && process.env.CI ? 1 : status;
+}
+
+function npm(args, cwd, node = process.execPath) {
+  const path = `${dirname(node)}${process.platform === 'win32' ? ';' : ':'}${process.env.PATH}`;
+  const done = spawnSync('npm', args, {
+    cwd,
+    env: { ...process.env, PATH: path },
+    stdio: ['ignore', 'ignore', 'inherit'],
+    shell: process.platform === 'win32',
+  });
+  if (done.status !== 0) fail(`npm ${args.join(' ')} failed in ${cwd}`);
+}
+
+function exec(node, args) {
+  const path = `${dirname(node)}${process.platform === 'win32' ? ';' : ':'}${process.env.PATH}`;
+  return spawnSync(node, args, { stdio: 'inherit', env: { ...process.env, PATH: path } }).status ?? 1;
+}
+
+function bin(name, file) {
+  return join(root, 'node_modules', name, file);
+}
+
+function say(text) {
+  console.error(`hvlift: ${text}`);
+}
+
+function fail(text) {
+  console.error(`hvlift: ${text}`);
+  process.exit(1);
+}

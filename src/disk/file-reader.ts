@@ -1,0 +1,69 @@
+/** A local file as a `RangeReader`: positional reads, any number at once, never short. */
+import { open, type FileHandle } from 'node:fs/promises';
+import { diskFaults } from './faults.ts';
+import type { CallOptions, RangeReader } from './ports.ts';
+import { checkRange } from './range.ts';
+
+export class FileReader implements RangeReader {
+  readonly path: string;
+  readonly size: number;
+  readonly #handle: FileHandle;
+  readonly #running = new Set<Promise<void>>();
+  #closed = false;
+
+  private constructor(path: string, handle: FileHandle, size: number) {
+    this.path = path;
+    this.#handle = handle;
+    this.size = size;
+  }
+
+  /** Opens read-only. The caller maps errors of `open` itself (ENOENT, EACCES) to a fault of its own. */
+  static async open(path: string): Promise<FileReader> {
+    const handle = await open(path, 'r');
+    try {
+      return new FileReader(path, handle, (await handle.stat()).size);
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+  }
+
+  read(offset: number, into: Uint8Array, options: CallOptions = {}): Promise<void> {
+    if (this.#closed) return Promise.reject(diskFaults.closed());
+    const task = this.#fill(offset, into, options.signal);
+    const tracked: Promise<void> = task.finally(() => this.#running.delete(tracked));
+    this.#running.add(tracked);
+    return tracked;
+  }
+
+  async #fill(offset: number, into: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
+    checkRange(offset, into.length, this.size);
+    for (let done = 0; done < into.length;) {
+      signal?.throwIfAborted();
+      const bytesRead = await this.#readSome(into, done, offset + done);
+      if (bytesRead === 0) {
+        throw diskFaults.truncated({
+          path: this.path,
+          end: offset + done,
+          missing: into.length - done,
+        });
+      }
+      done += bytesRead;
+    }
+  }
+
+  async #readSome(into: Uint8Array, at: number, position: number): Promise<number> {
+    try {
+      return (await this.#handle.read(into, at, into.length - at, position)).bytesRead;
+    } catch (error) {
+      throw diskFaults.ioFailed({ path: this.path, reason: (error as Error).message }, { cause: error });
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await Promise.allSettled(this.#running);
+    await this.#handle.close();
+  }
+}

@@ -1,0 +1,2 @@
+export * from './extents.ts';
+export * from './stream.ts';
