@@ -94,3 +94,9 @@ export interface LabCimProvider {
     caller: LabCaller,
   ): Promise<LabMethodResult>;
 }
+
+/**
+ * Thrown by a provider to make the wire break the connection instead of answering. The call's effect stands when the
+ * provider applied it before throwing: that is how "the host did it and the answer was lost" is rehearsed.
+ */
+export class LabConnectionDrop extends Error {}
