@@ -15,7 +15,11 @@ export type LabCimType =
   | 'sint64'
   | 'string'
   | 'datetime'
-  | 'reference';
+  | 'reference'
+  /** A string on the wire that carries a CIM-XML instance (EmbeddedInstance); `null` when the text is empty. */
+  | 'embedded'
+  /** An instance as an element tree (EmbeddedObject), as GetSummaryInformation answers. */
+  | 'object';
 
 export interface LabProperty {
   readonly type: LabCimType;
@@ -48,7 +52,7 @@ export interface LabInterval {
 }
 
 /** CIM-XML text is made and parsed by the wire (`lab/wire/embedded.ts`); the model sees instances. */
-export type LabScalar = null | boolean | number | bigint | string | Date | LabInterval | LabPath;
+export type LabScalar = null | boolean | number | bigint | string | Date | LabInterval | LabPath | LabInstance;
 export type LabValue = LabScalar | readonly LabScalar[];
 
 export interface LabInstance {
