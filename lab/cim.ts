@@ -51,8 +51,21 @@ export interface LabInterval {
   readonly intervalSeconds: number;
 }
 
-/** CIM-XML text is made and parsed by the wire (`lab/wire/embedded.ts`); the model sees instances. */
-export type LabScalar = null | boolean | number | bigint | string | Date | LabInterval | LabPath | LabInstance;
+/**
+ * CIM-XML text is made and parsed by the wire (`lab/wire/embedded.ts`); the model sees instances. In a property or
+ * parameter of type `string`, a {@link LabInstance} is an embedded instance and a {@link LabPath} an object path text with
+ * host and namespace. A parameter that holds CIM-XML arrives as an instance, any other text as it was sent.
+ */
+export type LabScalar =
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | Date
+  | LabInterval
+  | LabPath
+  | LabInstance;
 export type LabValue = LabScalar | readonly LabScalar[];
 
 export interface LabInstance {
