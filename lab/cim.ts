@@ -52,9 +52,9 @@ export interface LabInterval {
 }
 
 /**
- * CIM-XML text is made and parsed by the wire (`lab/wire/embedded.ts`); the model sees instances. In a property or
- * parameter of type `string`, a {@link LabInstance} is an embedded instance and a {@link LabPath} an object path text with
- * host and namespace. A parameter that holds CIM-XML arrives as an instance, any other text as it was sent.
+ * CIM-XML text is made and parsed by the wire (`lab/wire/embedded.ts`); the model sees instances. Text in an `embedded`
+ * parameter that is not CIM-XML arrives as the string it was. A {@link LabPath} in a property of type `string` is sent as
+ * object path text with host and namespace; `reference` properties are sent as endpoint references.
  */
 export type LabScalar =
   | null
