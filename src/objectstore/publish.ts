@@ -1,0 +1,68 @@
+/**
+ * Giving a finished file its name, once: the step that makes an object exist.
+ *
+ * A hard link is refused by the kernel when the name exists, which `rename` is not. Volumes without hard links (FAT, ReFS
+ * of older Windows, some network mounts) get the same by a claim: a file only one writer can create.
+ */
+import { link, lstat, open, rename, rm, unlink } from 'node:fs/promises';
+import { errorCode, storeFaults } from './faults.ts';
+import { processMark } from './process-mark.ts';
+
+/** What `link` answers where there are no hard links; EISDIR is how Node words Windows' ERROR_INVALID_FUNCTION. */
+const NO_HARD_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EISDIR', 'EINVAL', 'UNKNOWN'];
+
+export interface Publication {
+  /** The file as written; gone afterwards when it got the name. */
+  readonly part: string;
+  readonly path: string;
+  readonly claim: string;
+  /** For messages. */
+  readonly name: string;
+  readonly location: string;
+}
+
+/** True when `path` now is the file that was `part`; false when the name exists already, `part` is then still there. */
+export async function publish(publication: Publication): Promise<boolean> {
+  try {
+    await link(publication.part, publication.path);
+  } catch (error) {
+    const code = errorCode(error) ?? '';
+    if (code === 'EEXIST') return false;
+    if (!NO_HARD_LINKS.includes(code)) throw error;
+    return await publishByClaim(publication);
+  }
+  await unlink(publication.part);
+  return true;
+}
+
+/** As {@link publish}. `STORE_NAME_BUSY` while another writer holds the claim. */
+export async function publishByClaim(publication: Publication): Promise<boolean> {
+  await takeClaim(publication);
+  try {
+    if (await exists(publication.path)) return false;
+    await rename(publication.part, publication.path);
+    return true;
+  } finally {
+    await rm(publication.claim, { force: true });
+  }
+}
+
+async function takeClaim({ claim, name, location }: Publication): Promise<void> {
+  try {
+    await using handle = await open(claim, 'wx');
+    await handle.writeFile(processMark());
+  } catch (error) {
+    if (errorCode(error) !== 'EEXIST') throw error;
+    throw storeFaults.nameBusy({ name, location, claim }, { cause: error });
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return false;
+    throw error;
+  }
+}
