@@ -37,6 +37,8 @@ export interface MethodSpec {
   readonly input: PropertySpecs;
   /** Out parameters; `ReturnValue` is always there and not named. */
   readonly output: PropertySpecs;
+  /** The method changes nothing on the host (it only computes), so it is repeated once after a break, like a read. */
+  readonly repeatable?: true;
 }
 
 export interface CimClass<
@@ -66,10 +68,15 @@ export type CimDatetime =
   | { readonly date: Date; readonly intervalSeconds?: never }
   | { readonly intervalSeconds: number; readonly date?: never };
 
-/** A CIM-XML instance; values are decoded by the TYPE each property carries. */
+/** A CIM-XML instance; values are decoded by the TYPE each property carries. Make one to send with {@link embedded}. */
 export interface EmbeddedInstance {
   readonly className: string;
   readonly properties: Readonly<Record<string, EmbeddedValue>>;
+  /**
+   * The CIM type of each property. A host refuses a property sent with another TYPE than its own (ErrorCode 32768), and a
+   * JavaScript number does not tell uint8 from uint32: without its type here a number can not be sent.
+   */
+  readonly types?: Readonly<Record<string, CimType>>;
 }
 export type EmbeddedScalar = string | number | bigint | boolean | CimDatetime;
 export type EmbeddedValue = EmbeddedScalar | readonly EmbeddedScalar[] | null;
@@ -110,6 +117,16 @@ export type MethodInput<C extends CimClass, M extends keyof C['methods']> = {
 export type MethodOutput<C extends CimClass, M extends keyof C['methods']> = {
   readonly [K in keyof C['methods'][M]['output']]: ValueOf<C['methods'][M]['output'][K]>;
 } & { readonly returnValue: number };
+
+/** An instance to send inside a string parameter, its types taken from the class: name the key and what changes, no more. */
+export function embedded<C extends CimClass>(cls: C, values: Partial<CimInstance<C>>): EmbeddedInstance {
+  const types = Object.keys(values).map((name) => [name, parseSpec(cls.properties[name]!).type] as const);
+  return {
+    className: cls.name,
+    properties: values as EmbeddedInstance['properties'],
+    types: Object.fromEntries(types),
+  };
+}
 
 export function parseSpec(spec: PropertySpec): { type: CimType; array: boolean; key: boolean } {
   if (spec.endsWith('[]')) return { type: spec.slice(0, -2) as CimType, array: true, key: false };
