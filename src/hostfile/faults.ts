@@ -1,0 +1,61 @@
+import { faults } from '../base/index.ts';
+
+export const hostFileFaults = faults('HOSTFILE', {
+  badPath: {
+    kind: 'refused',
+    text: '{path} is not the full path of a file on the host: {reason}',
+    remedy: 'give a path as the host writes it, such as C:\\ClusterStorage\\Volume1\\vm\\disk.vhdx',
+  },
+  badMapping: {
+    kind: 'refused',
+    text: 'the mapping from {from} to {to} cannot be used: {reason}',
+    remedy: 'correct `files.mappings` of the host in the configuration',
+  },
+  noMapping: {
+    kind: 'refused',
+    text: 'no mapping leads to {path}',
+    remedy:
+      'add the folder that holds it to `files.mappings` of the host: `from` is the folder as the host names it, `to` is where it is mounted here',
+  },
+  notFound: {
+    kind: 'refused',
+    text: '{path} does not exist (looked for {localPath})',
+    remedy: 'check that the share is mounted and that the mapping points at the right folder',
+  },
+  ambiguous: {
+    kind: 'refused',
+    text: '{path} could be {first} or {second}, which differ only in case',
+    remedy: 'rename one of them; the host itself would see one name',
+  },
+  escaped: {
+    kind: 'refused',
+    text: '{path} leads out of the mapped folder, to {localPath}',
+    remedy: 'map the folder the link points to, or remove the link',
+  },
+  notAFile: {
+    kind: 'refused',
+    text: '{path} is not a file ({localPath})',
+    remedy: 'check the path; virtual disks are plain files',
+  },
+  noAccess: {
+    kind: 'refused',
+    text: 'this account may not read {path} ({localPath})',
+    remedy: 'give the account that mounted the share, or runs hvlift, the right to read it',
+  },
+  inUse: {
+    kind: 'retry',
+    text: '{path} is held open by another program that shares it with nobody',
+    remedy:
+      'wait for the other program (often another backup or a disk tool on the host) to end, then run again',
+  },
+  unavailable: {
+    kind: 'retry',
+    text: 'opening {path} failed: {reason} ({localPath})',
+    remedy: 'look at the mount and the network, then run again',
+  },
+  closed: {
+    kind: 'bug',
+    text: 'a file of the host was opened after the way to it was closed',
+    remedy: 'please report this with the run record',
+  },
+});
