@@ -1,0 +1,145 @@
+/**
+ * A file's block table, checked as a whole when the file is opened: every state known, every block inside the file, no two
+ * things at the same place. What is read later can rely on it.
+ */
+import { isZero, mapOrdered } from '../base/index.ts';
+import type { CallOptions } from '../disk/index.ts';
+import {
+  BatGeometry,
+  ENTRIES_PER_PAGE,
+  checkEntry,
+  fileOffsetAt,
+  isBitmapPresent,
+  isPresent,
+  stateAt,
+} from './bat.ts';
+import { vhdxFaults } from './faults.ts';
+import { FileSpace } from './file-space.ts';
+import { BLOCK, HEADER_AREA_SIZE, SECTOR_BITMAP_SIZE } from './format.ts';
+import { PAGE_SIZE, type Page, type PagedFile } from './pages.ts';
+import type { Structure } from './structure.ts';
+
+/** 64 KiB reads under way: enough to fill a network link, 1 MiB of memory. */
+const SCAN_DEPTH = 16;
+
+export class BlockTable {
+  readonly geometry: BatGeometry;
+  readonly pages: PagedFile;
+  readonly space = new FileSpace();
+  /** Page number in the file of the table's first page. */
+  readonly #firstPage: number;
+  readonly #pageCount: number;
+  /** Bit n: page n of the table holds only zeros, so all its blocks are not present and it need not be read. */
+  readonly #empty: Uint8Array;
+
+  private constructor(structure: Structure, pages: PagedFile) {
+    const { bat } = structure.regions;
+    this.geometry = new BatGeometry(structure.metadata);
+    this.pages = pages;
+    const needed = this.geometry.entries * 8;
+    if (needed > bat.length) throw vhdxFaults.batTooSmall({ length: bat.length, needed });
+    this.#firstPage = bat.fileOffset / PAGE_SIZE;
+    this.#pageCount = Math.ceil(this.geometry.entries / ENTRIES_PER_PAGE);
+    this.#empty = new Uint8Array(this.#pageCount);
+  }
+
+  /** Reads and checks the whole table; faults of one file without its path. */
+  static async open(structure: Structure, pages: PagedFile, options: CallOptions): Promise<BlockTable> {
+    const table = new BlockTable(structure, pages);
+    table.#claimStructures(structure);
+    await table.#scan(structure.reader.size, options);
+    return table;
+  }
+
+  /** The page number in the file of the page that holds `entry`. */
+  pageOf(entry: number): number {
+    return this.#firstPage + Math.floor(entry / ENTRIES_PER_PAGE);
+  }
+
+  /** True when the page of `entry` was all zeros at open. */
+  isEmptyPage(entry: number): boolean {
+    return this.#empty[Math.floor(entry / ENTRIES_PER_PAGE)] === 1;
+  }
+
+  #claimStructures(structure: Structure): void {
+    this.space.claim(0, HEADER_AREA_SIZE);
+    if (structure.log) this.space.claim(structure.log.fileOffset, structure.log.length);
+    for (const region of structure.regions.all) this.space.claim(region.fileOffset, region.length);
+  }
+
+  async #scan(fileSize: number, options: CallOptions): Promise<void> {
+    const numbers = Array.from({ length: this.#pageCount }, (_, index) => index);
+    const load = (index: number): Promise<Page> => this.pages.read(this.#firstPage + index, options);
+    const chunk = new ChunkCheck(this.geometry);
+    let index = 0;
+    for await (const page of mapOrdered(numbers, SCAN_DEPTH, load)) {
+      options.signal?.throwIfAborted();
+      this.#scanPage(page, index, fileSize, chunk);
+      index += 1;
+    }
+  }
+
+  #scanPage(page: Page, index: number, fileSize: number, chunk: ChunkCheck): void {
+    const first = index * ENTRIES_PER_PAGE;
+    if (isZero(page.bytes)) {
+      this.#empty[index] = 1;
+      chunk.passZeros(first + ENTRIES_PER_PAGE);
+      return;
+    }
+    this.pages.put(this.#firstPage + index, page);
+    const count = Math.min(ENTRIES_PER_PAGE, this.geometry.entries - first);
+    for (let i = 0; i < count; i += 1) this.#checkEntry(page, i, first + i, fileSize, chunk);
+  }
+
+  #checkEntry(page: Page, i: number, entry: number, fileSize: number, chunk: ChunkCheck): void {
+    const block = this.geometry.payloadBlock(entry);
+    if (block !== undefined) {
+      checkEntry(page, i, entry, false);
+      const state = stateAt(page, i);
+      if (state === BLOCK.partiallyPresent) chunk.sawPartial(block);
+      if (isPresent(state)) {
+        this.#claimBlock(entry, fileOffsetAt(page, i), this.geometry.virtualLength(block), fileSize);
+      }
+    } else if (this.geometry.hasParent && this.geometry.isBitmapEntry(entry)) {
+      checkEntry(page, i, entry, true);
+      const present = isBitmapPresent(stateAt(page, i));
+      chunk.sawBitmap(present);
+      if (present) this.#claimBlock(entry, fileOffsetAt(page, i), SECTOR_BITMAP_SIZE, fileSize);
+    }
+  }
+
+  /** `length` is the virtual part: old qemu left the last block of a file short. */
+  #claimBlock(entry: number, offset: number, length: number, fileSize: number): void {
+    if (offset < HEADER_AREA_SIZE || offset + length > fileSize) {
+      throw vhdxFaults.blockPlace({ entry, offset });
+    }
+    if (!this.space.claim(offset, length)) throw vhdxFaults.blockOverlap({ entry, offset });
+  }
+}
+
+/** A partly present block needs its chunk's bitmap, whose entry follows those of the chunk's blocks. */
+class ChunkCheck {
+  readonly #geometry: BatGeometry;
+  #partialBlock: number | undefined;
+
+  constructor(geometry: BatGeometry) {
+    this.#geometry = geometry;
+  }
+
+  sawPartial(block: number): void {
+    if (this.#geometry.hasParent) this.#partialBlock = block;
+  }
+
+  sawBitmap(present: boolean): void {
+    if (!present && this.#partialBlock !== undefined) {
+      throw vhdxFaults.bitmapMissing({ block: this.#partialBlock });
+    }
+    this.#partialBlock = undefined;
+  }
+
+  /** A page of zeros ends before entry `end`; a bitmap whose entry is in it is not present. */
+  passZeros(end: number): void {
+    if (this.#partialBlock === undefined) return;
+    if (this.#geometry.bitmapEntry(this.#partialBlock) < end) this.sawBitmap(false);
+  }
+}

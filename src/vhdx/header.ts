@@ -1,0 +1,94 @@
+/** The two headers: which one is current, and how a writer replaces them (MS-VHDX 2.2.2). */
+import { MiB, NIL_GUID } from '../base/index.ts';
+import type { CallOptions, RangeReader } from '../disk/index.ts';
+import type { LocalFile } from './local-file.ts';
+import { vhdxFaults } from './faults.ts';
+import { HEADER_OFFSETS, HEADER_SIGNATURE, checksumOf, header, parse, type Header } from './format.ts';
+
+export interface CurrentHeader extends Header {
+  /** 0 or 1: where in the file the current header lies. */
+  readonly slot: number;
+}
+
+export async function readHeaders(reader: RangeReader, options: CallOptions): Promise<CurrentHeader> {
+  const copies = await Promise.all(
+    HEADER_OFFSETS.map(async (offset) => {
+      const bytes = new Uint8Array(header.size);
+      await reader.read(offset, bytes, options);
+      return bytes;
+    }),
+  );
+  const current = currentHeader(copies);
+  checkHeader(current, reader.size);
+  return current;
+}
+
+function currentHeader(copies: readonly Uint8Array[]): CurrentHeader {
+  const [first, second] = copies.map((bytes, slot) =>
+    isValid(bytes) ? { ...parse(header, bytes), slot } : undefined,
+  );
+  if (!first || !second) {
+    const only = first ?? second;
+    if (!only) throw vhdxFaults.noValidHeader();
+    return only;
+  }
+  if (first.sequenceNumber === second.sequenceNumber) {
+    // Disk2vhd writes the same header twice with sequence 1. Equal bytes leave nothing to choose.
+    if (Buffer.compare(copies[0]!, copies[1]!) === 0) return first;
+    throw vhdxFaults.headersDisagree({ sequenceNumber: first.sequenceNumber });
+  }
+  return first.sequenceNumber > second.sequenceNumber ? first : second;
+}
+
+function isValid(bytes: Uint8Array): boolean {
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  return view.getUint32(0, true) === HEADER_SIGNATURE && view.getUint32(4, true) === checksumOf(bytes);
+}
+
+function checkHeader(current: Header, fileSize: number): void {
+  if (current.version !== 1) throw vhdxFaults.version({ version: current.version });
+  const dirty = current.logGuid !== NIL_GUID;
+  if (dirty && current.logVersion !== 0) throw vhdxFaults.logVersion({ version: current.logVersion });
+  const { logOffset: offset, logLength: length } = current;
+  if (length === 0 && !dirty) return;
+  if (length === 0 || offset < MiB || offset % MiB !== 0 || length % MiB !== 0) {
+    throw vhdxFaults.logPlace({ offset, length });
+  }
+  if (offset + length > fileSize) {
+    throw vhdxFaults.truncated({ size: fileSize, what: 'the log', end: offset + length });
+  }
+}
+
+/** The 4 KiB of a header, checksum included. */
+export function headerBytes(values: Header): Uint8Array {
+  const bytes = new Uint8Array(header.size);
+  header.write(bytes, { ...values, signature: HEADER_SIGNATURE });
+  header.write(bytes, { checksum: checksumOf(bytes) });
+  return bytes;
+}
+
+/** Replaces the headers of an open file. */
+export class HeaderWriter {
+  readonly #file: LocalFile;
+  #current: CurrentHeader;
+
+  constructor(file: LocalFile, current: CurrentHeader) {
+    this.#file = file;
+    this.#current = current;
+  }
+
+  /**
+   * Writes the present header with `changes` over the older one, then once more over the other: at every moment one valid
+   * header is on disk, and in the end either alone says the same.
+   */
+  async update(changes: Partial<Header>): Promise<void> {
+    for (let copy = 0; copy < 2; copy += 1) {
+      const slot = 1 - this.#current.slot;
+      const sequenceNumber = this.#current.sequenceNumber + 1n;
+      const next = { ...this.#current, ...changes, sequenceNumber, slot };
+      await this.#file.write(HEADER_OFFSETS[slot]!, headerBytes(next));
+      await this.#file.sync();
+      this.#current = next;
+    }
+  }
+}
