@@ -2,8 +2,8 @@
  * A file's block table, checked as a whole when the file is opened: every state known, every block inside the file, no two
  * things at the same place. What is read later can rely on it.
  */
-import { isZero, mapOrdered } from '../base/index.ts';
-import type { CallOptions } from '../disk/index.ts';
+import { MiB, isZero, mapOrdered } from '../base/index.ts';
+import type { CallOptions, RangeReader } from '../disk/index.ts';
 import {
   BatGeometry,
   ENTRIES_PER_PAGE,
@@ -16,11 +16,12 @@ import {
 import { vhdxFaults } from './faults.ts';
 import { FileSpace } from './file-space.ts';
 import { BLOCK, HEADER_AREA_SIZE, SECTOR_BITMAP_SIZE } from './format.ts';
-import { PAGE_SIZE, type Page, type PagedFile } from './pages.ts';
+import { PAGE_SIZE, newPage, type Page, type PagedFile } from './pages.ts';
 import type { Structure } from './structure.ts';
 
-/** 64 KiB reads under way: enough to fill a network link, 1 MiB of memory. */
-const SCAN_DEPTH = 16;
+/** The table is read in whole MiB, as its region is sized; so many reads under way fill a network link. */
+const SCAN_PIECE = MiB;
+const SCAN_DEPTH = 4;
 
 export class BlockTable {
   readonly geometry: BatGeometry;
@@ -47,7 +48,7 @@ export class BlockTable {
   static async open(structure: Structure, pages: PagedFile, options: CallOptions): Promise<BlockTable> {
     const table = new BlockTable(structure, pages);
     table.#claimStructures(structure);
-    await table.#scan(structure.reader.size, options);
+    await table.#scan(structure.reader, options);
     return table;
   }
 
@@ -67,25 +68,35 @@ export class BlockTable {
     for (const region of structure.regions.all) this.space.claim(region.fileOffset, region.length);
   }
 
-  async #scan(fileSize: number, options: CallOptions): Promise<void> {
-    const numbers = Array.from({ length: this.#pageCount }, (_, index) => index);
-    const load = (index: number): Promise<Page> => this.pages.read(this.#firstPage + index, options);
+  /** Through a few buffers that are used again and again: the table of a child of 64 TiB has 256 MiB. */
+  async #scan(reader: RangeReader, options: CallOptions): Promise<void> {
+    const buffers = Array.from({ length: SCAN_DEPTH }, () => new Uint8Array(SCAN_PIECE));
+    const pieces = Array.from({ length: Math.ceil((this.#pageCount * PAGE_SIZE) / SCAN_PIECE) }, (_, i) => i);
+    const load = async (index: number): Promise<Uint8Array> => {
+      const buffer = buffers[index % SCAN_DEPTH]!;
+      await reader.read(this.#firstPage * PAGE_SIZE + index * SCAN_PIECE, buffer, options);
+      return buffer;
+    };
     const chunk = new ChunkCheck(this.geometry);
-    let index = 0;
-    for await (const page of mapOrdered(numbers, SCAN_DEPTH, load)) {
+    let page = 0;
+    for await (const buffer of mapOrdered(pieces, SCAN_DEPTH, load)) {
       options.signal?.throwIfAborted();
-      this.#scanPage(page, index, fileSize, chunk);
-      index += 1;
+      for (let at = 0; at < SCAN_PIECE && page < this.#pageCount; at += PAGE_SIZE) {
+        this.#scanPage(buffer.subarray(at, at + PAGE_SIZE), page, reader.size, chunk);
+        page += 1;
+      }
     }
   }
 
-  #scanPage(page: Page, index: number, fileSize: number, chunk: ChunkCheck): void {
+  #scanPage(bytes: Uint8Array, index: number, fileSize: number, chunk: ChunkCheck): void {
     const first = index * ENTRIES_PER_PAGE;
-    if (isZero(page.bytes)) {
+    if (isZero(bytes)) {
       this.#empty[index] = 1;
       chunk.passZeros(first + ENTRIES_PER_PAGE);
       return;
     }
+    const page = newPage();
+    page.bytes.set(bytes);
     this.pages.put(this.#firstPage + index, page);
     const count = Math.min(ENTRIES_PER_PAGE, this.geometry.entries - first);
     for (let i = 0; i < count; i += 1) this.#checkEntry(page, i, first + i, fileSize, chunk);

@@ -79,15 +79,9 @@ export class PagedFile implements PageSource {
   }
 
   async load(page: number, options?: CallOptions): Promise<Page> {
-    const loaded = await this.read(page, options);
-    this.put(page, loaded);
-    return loaded;
-  }
-
-  /** Reads past the cache. */
-  async read(page: number, options?: CallOptions): Promise<Page> {
     const fresh = newPage();
     await this.#reader.read(page * PAGE_SIZE, fresh.bytes, options);
+    this.put(page, fresh);
     return fresh;
   }
 
