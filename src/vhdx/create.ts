@@ -3,7 +3,7 @@ import { KiB, MiB, newGuid } from '../base/index.ts';
 import { BlockTableWriter } from './block-table-writer.ts';
 import { writeTables, layoutOf, type Layout } from './layout.ts';
 import { LocalFile, reading } from './local-file.ts';
-import { relativeParentPath } from './locator.ts';
+import { relativeParentPath, type ParentLocator } from './locator.ts';
 import type { Metadata } from './metadata.ts';
 import { readVhdxInfo } from './structure.ts';
 
@@ -54,14 +54,21 @@ export async function createDifferencingVhdx(
     logicalSectorSize: parent.logicalSectorSize,
     physicalSectorSize: parent.physicalSectorSize,
     virtualDiskId: parent.virtualDiskId,
-    parentLocator: {
-      parentLinkage: parent.dataWriteGuid,
-      relativePath: options.relativePath ?? relativeParentPath(path, options.parentPath),
-      ...(options.volumePath === undefined ? {} : { volumePath: options.volumePath }),
-      ...(options.absolutePath === undefined ? {} : { absolutePath: options.absolutePath }),
-    },
+    parentLocator: locatorOf(path, parent.dataWriteGuid, options),
   };
   await createFile(path, layoutOf(metadata));
+}
+
+function locatorOf(path: string, parentLinkage: string, options: CreateDifferencingOptions): ParentLocator {
+  const relativePath = options.relativePath ?? relativeParentPath(path, options.parentPath);
+  // A parent on another drive has no relative path, and one of the paths must lead to it.
+  const absolutePath = options.absolutePath ?? (relativePath === undefined ? options.parentPath : undefined);
+  return {
+    parentLinkage,
+    ...(relativePath === undefined ? {} : { relativePath }),
+    ...(options.volumePath === undefined ? {} : { volumePath: options.volumePath }),
+    ...(absolutePath === undefined ? {} : { absolutePath }),
+  };
 }
 
 export function metadataOf(options: VhdxShapeOptions, kind: 'dynamic' | 'fixed'): Metadata {

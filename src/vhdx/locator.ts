@@ -149,11 +149,13 @@ function resolveBeside(childPath: string, relativePath: string): string {
   return posix.join(posix.dirname(childPath), relativePath.replaceAll('\\', '/'));
 }
 
-/** The relative path from the folder of `childPath` to `parentPath`, as Windows writes it. */
-export function relativeParentPath(childPath: string, parentPath: string): string {
+/** The path from the folder of `childPath` to `parentPath`, as Windows writes it; `undefined` across drives. */
+export function relativeParentPath(childPath: string, parentPath: string): string | undefined {
   const flavour = isWindowsPath(childPath) ? win32 : posix;
-  const relative = flavour.relative(flavour.dirname(childPath), parentPath).replaceAll('/', '\\');
-  return relative.startsWith('.') ? relative : `.\\${relative}`;
+  const relative = flavour.relative(flavour.dirname(childPath), parentPath);
+  if (flavour.isAbsolute(relative)) return undefined;
+  const windows = relative.replaceAll('/', '\\');
+  return windows.startsWith('..\\') ? windows : `.\\${windows}`;
 }
 
 function isWindowsPath(path: string): boolean {

@@ -24,10 +24,11 @@ const SECTOR = 4096;
 /** A ring of `length` bytes for a log with a GUID of its own. */
 export class DirtyLog {
   readonly ring: Buffer;
-  readonly guid = newGuid();
+  readonly guid: string;
 
-  constructor(length: number) {
+  constructor(length: number, guid = newGuid()) {
     this.ring = Buffer.alloc(length);
+    this.guid = guid;
   }
 
   /** Writes an entry at `at`, around the end if need be; the position behind it. */

@@ -220,6 +220,34 @@ test('numbers beyond 2^53 in a logged table are a fault', async () => {
   await assert.rejects(contentOf(dirty), (e) => hasCode(e, 'VHDX_NUMBER_TOO_LARGE'));
 });
 
+test('flipped bytes in a dirty log: the log up to some entry, as after a torn write, or a fault', async () => {
+  const changes = [10, 20, 30].map((n) => ({ offset: PAYLOAD + n * 4096, data: page(n) }));
+  const log = new DirtyLog(RING);
+  let end = 0;
+  changes.forEach((change, n) => {
+    end = log.write(end, { sequence: BigInt(7 + n), tail: 0, changes: [change] });
+  });
+  const prefixes: Buffer[] = [];
+  for (const count of [1, 2, 3]) {
+    install(log, changes.slice(0, count));
+    prefixes.push(await contentOf(clean));
+  }
+  await fc.assert(
+    fc.asyncProperty(fc.nat({ max: end - 1 }), fc.integer({ min: 1, max: 255 }), async (at, mask) => {
+      copyFileSync(base, dirty);
+      const flipped = new DirtyLog(RING, log.guid);
+      log.ring.copy(flipped.ring);
+      flipped.ring[at]! ^= mask;
+      flipped.install(dirty);
+      const got = await contentOf(dirty).catch((error: unknown) => {
+        assert.ok(hasCode(error, 'VHDX_NO_VALID_LOG_ENTRIES'), String(error));
+      });
+      assert.ok(!got || prefixes.some((prefix) => prefix.equals(got)), `byte ${at}`);
+    }),
+    { numRuns: 80 },
+  );
+});
+
 /** A log that touches tables and payload and makes the file longer; its oldest entry begins at `tail`. */
 function installTypical(tail: number): void {
   const log = new DirtyLog(RING);

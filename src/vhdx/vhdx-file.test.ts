@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict';
+import { copyFileSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { KiB, MiB, hasCode } from '../base/index.ts';
+import { createDifferencingVhdx, createVhdx } from './create.ts';
+import { assertSameBytes, contentOf, openFile, scratchFolder } from './scratch.fixture.ts';
+import { readVhdxInfo, type VhdxInfo } from './structure.ts';
+import { openVhdxWritable } from './vhdx-file.ts';
+
+const folder = scratchFolder();
+let names = 0;
+const newPath = (): string => join(folder, `${(names += 1)}.vhdx`);
+
+async function infoAt(path: string): Promise<VhdxInfo> {
+  const reader = await openFile(path);
+  const info = await readVhdxInfo(reader);
+  await reader.close();
+  return info;
+}
+
+async function fullDisk(size: number, blockSize: number): Promise<string> {
+  const path = newPath();
+  await createVhdx(path, { size, kind: 'dynamic', blockSize });
+  const file = await openVhdxWritable(path);
+  await file.write(0, Buffer.alloc(size, 0xaa));
+  await file.close();
+  return path;
+}
+
+/** The sequence numbers in the two header slots. */
+function sequences(path: string): bigint[] {
+  const file = readFileSync(path);
+  return [64 * KiB, 128 * KiB].map((at) => file.readBigUInt64LE(at + 8));
+}
+
+test('opening without writing changes no byte of the file', async () => {
+  const path = await fullDisk(2 * MiB, MiB);
+  const before = readFileSync(path);
+  const file = await openVhdxWritable(path);
+  await file.flush();
+  await file.close();
+  assertSameBytes(readFileSync(path), before, 'untouched');
+});
+
+test('the first write of a session, and no later one, gives new identities by both headers in turn', async () => {
+  const path = await fullDisk(2 * MiB, MiB);
+  const before = await infoAt(path);
+  const [one, two] = sequences(path) as [bigint, bigint];
+  const file = await openVhdxWritable(path);
+  await file.write(0, Buffer.alloc(512, 1));
+  const after = await infoAt(path);
+  assert.notEqual(after.dataWriteGuid, before.dataWriteGuid);
+  assert.notEqual(after.fileWriteGuid, before.fileWriteGuid);
+  const highest = one > two ? one : two;
+  assert.deepEqual(new Set(sequences(path)), new Set([highest + 1n, highest + 2n]));
+  await file.write(512, Buffer.alloc(512, 1));
+  await file.close();
+  assert.deepEqual(await infoAt(path), after);
+});
+
+test('what is not whole sectors, not on the disk, or after close is refused', async () => {
+  const path = newPath();
+  await createVhdx(path, { size: 2 * MiB, kind: 'dynamic', blockSize: MiB, logicalSectorSize: 4096 });
+  const file = await openVhdxWritable(path);
+  const refused = (task: Promise<void>, code: string): Promise<void> =>
+    assert.rejects(task, (e) => hasCode(e, code));
+  await refused(file.write(512, Buffer.alloc(4096)), 'VHDX_UNALIGNED_WRITE');
+  await refused(file.write(0, Buffer.alloc(512)), 'VHDX_UNALIGNED_WRITE');
+  await refused(file.zero(0, 100), 'VHDX_UNALIGNED_WRITE');
+  await refused(file.write(2 * MiB - 4096, Buffer.alloc(8192)), 'DISK_OUT_OF_RANGE');
+  await file.close();
+  await file.close();
+  await refused(file.write(0, Buffer.alloc(4096)), 'DISK_CLOSED');
+  await refused(file.flush(), 'DISK_CLOSED');
+});
+
+test('zeroed blocks give their room to later ones, in this session after a flush and in the next', async () => {
+  const path = await fullDisk(8 * MiB, MiB);
+  const { size } = statSync(path);
+  const file = await openVhdxWritable(path);
+  await file.zero(0, 8 * MiB);
+  await file.flush();
+  await file.write(0, Buffer.alloc(4 * MiB, 1));
+  await file.close();
+  const again = await openVhdxWritable(path);
+  // One sector in each: what lay there before must not show through.
+  for (let block = 4; block < 8; block += 1) await again.write(block * MiB + 512, Buffer.alloc(512, 2));
+  await again.close();
+  assert.equal(statSync(path).size, size);
+  const expected = Buffer.alloc(8 * MiB).fill(1, 0, 4 * MiB);
+  for (let block = 4; block < 8; block += 1) expected.fill(2, block * MiB + 512, block * MiB + 1024);
+  assertSameBytes(await contentOf(path), expected, 'reused');
+});
+
+test('room released since the last flush is not written: a crash still finds the old content there', async () => {
+  const path = await fullDisk(4 * MiB, MiB);
+  const file = await openVhdxWritable(path);
+  await file.zero(0, 2 * MiB);
+  await file.write(0, Buffer.alloc(MiB, 1));
+  const crashed = newPath();
+  copyFileSync(path, crashed);
+  assertSameBytes(await contentOf(crashed), Buffer.alloc(4 * MiB, 0xaa), 'before the flush');
+  await file.close();
+});
+
+const anyWrites = fc.array(
+  fc.record({
+    at: fc.nat({ max: 4 * 2048 - 1 }),
+    sectors: fc.integer({ min: 1, max: 3000 }),
+    fill: fc.integer({ min: 1, max: 255 }),
+    zero: fc.boolean(),
+  }),
+  { minLength: 1, maxLength: 8 },
+);
+
+test('a process that dies between flushes leaves a sound chain in which each sector is old or new', async () => {
+  const size = 4 * MiB;
+  await fc.assert(
+    fc.asyncProperty(anyWrites, async (writes) => {
+      const base = await fullDisk(size, MiB);
+      const path = newPath();
+      await createDifferencingVhdx(path, { parentPath: base, blockSize: 2 * MiB });
+      const file = await openVhdxWritable(path);
+      await file.write(MiB, Buffer.alloc(4096, 0xbb));
+      await file.flush();
+      const old = await contentOf(path);
+      const states = [old];
+      for (const { at, sectors, fill, zero } of writes) {
+        const next = Buffer.from(states.at(-1)!);
+        const length = Math.min(sectors * 512, size - at * 512);
+        if (zero) await file.zero(at * 512, length);
+        else await file.write(at * 512, Buffer.alloc(length, fill));
+        states.push(next.fill(zero ? 0 : fill, at * 512, at * 512 + length));
+      }
+      const crashed = newPath();
+      copyFileSync(path, crashed);
+      const got = await contentOf(crashed);
+      for (let at = 0; at < size; at += 512) {
+        assert.ok(
+          states.some((state) => state[at] === got[at]),
+          `sector at ${at}`,
+        );
+      }
+      await file.close();
+      assertSameBytes(await contentOf(path), states.at(-1)!, 'after the flush');
+    }),
+    { numRuns: 12 },
+  );
+});
+
+test('writes, zeros and flushes at once, on ranges of their own, end as if done one by one', async () => {
+  const size = 32 * MiB;
+  const base = await fullDisk(size, 2 * MiB);
+  const path = newPath();
+  await createDifferencingVhdx(path, { parentPath: base, blockSize: MiB });
+  const file = await openVhdxWritable(path);
+  const expected = Buffer.alloc(size, 0xaa);
+  const tasks: Promise<void>[] = [];
+  for (let at = 0, n = 0; at + 300 * KiB <= size; at += 300 * KiB, n += 1) {
+    if (n % 3 === 0) tasks.push(file.zero(at, 300 * KiB));
+    else tasks.push(file.write(at, Buffer.alloc(300 * KiB, n)));
+    if (n % 10 === 0) tasks.push(file.flush());
+    expected.fill(n % 3 === 0 ? 0 : n, at, at + 300 * KiB);
+  }
+  await Promise.all(tasks);
+  await file.close();
+  assertSameBytes(await contentOf(path), expected, 'at once');
+});
+
+test('a file that exists is never overwritten, and shapes the format does not know are refused', async () => {
+  const path = await fullDisk(MiB, MiB);
+  const before = readFileSync(path);
+  await assert.rejects(createVhdx(path, { size: MiB, kind: 'fixed' }), (e) => hasCode(e, 'VHDX_FILE_EXISTS'));
+  assertSameBytes(readFileSync(path), before, 'kept');
+  const bad = [
+    { size: 1000 },
+    { size: 0 },
+    { size: 2 ** 46 + 4096 },
+    { size: MiB, blockSize: 3 * MiB },
+    { size: MiB, blockSize: 512 * MiB },
+    { size: MiB, logicalSectorSize: 1024 },
+    { size: MiB, physicalSectorSize: 0 },
+    { size: 512, logicalSectorSize: 4096 },
+  ];
+  for (const shape of bad) {
+    await assert.rejects(createVhdx(newPath(), { ...shape, kind: 'dynamic' }), (e) =>
+      hasCode(e, 'VHDX_BAD_SHAPE'),
+    );
+  }
+});
