@@ -13,7 +13,7 @@ export interface CimSession {
   enumerate<C extends CimClass>(cls: C, options?: CallOptions): AsyncIterable<CimInstance<C>>;
 
   /**
-   * The instances a WQL query yields, decoded as `cls`. Write literals with {@link file://./wql.ts} `wql`, never by
+   * The instances a WQL query yields, decoded as `cls`. Write literals with {@link file://./cim/wql.ts} `wql`, never by
    * pasting: wql`SELECT * FROM Msvm_ComputerSystem WHERE ElementName = ${name}`.
    */
   query<C extends CimClass>(cls: C, text: string, options?: CallOptions): AsyncIterable<CimInstance<C>>;

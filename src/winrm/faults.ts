@@ -1,0 +1,153 @@
+import { faults } from '../base/index.ts';
+
+export const winrmFaults = faults('WINRM', {
+  badAddress: {
+    kind: 'refused',
+    text: 'the WinRM address is not usable: {reason}',
+    remedy:
+      'write it as http://host:5985/wsman or https://host:5986/wsman; user and password have settings of their own',
+  },
+  unreachable: {
+    kind: 'retry',
+    text: 'no connection to {host} port {port}: {reason}',
+    remedy:
+      'check the name, the network, the firewall rule "Windows Remote Management" and that the WinRM service runs (`winrm quickconfig` on the host)',
+  },
+  tlsRefused: {
+    kind: 'refused',
+    text: 'no trusted TLS connection to {host} port {port}: {reason}',
+    remedy:
+      'give the certificate authority (`ca`) or the SHA-256 fingerprint of the host certificate, or correct the host name',
+  },
+  notWinrm: {
+    kind: 'refused',
+    text: '{host} port {port} answered HTTP {status}, which a WinRM service would not',
+    remedy: 'check port and path of the address; WinRM listens on 5985 (http) and 5986 (https), path /wsman',
+  },
+  negotiateNotOffered: {
+    kind: 'refused',
+    text: '{host} does not offer Negotiate authentication; it offers: {offered}',
+    remedy: 'allow it on the host: winrm set winrm/config/service/auth @{Negotiate="true"}',
+  },
+  authenticationFailed: {
+    kind: 'refused',
+    text: '{host} refused user {user}: wrong user name or password, or the account may not log on',
+    remedy:
+      'check user (DOMAIN\\name or name@domain) and password, whether the account is locked, and that NTLM is not blocked; nothing is tried again with this password',
+  },
+  sealingRefused: {
+    kind: 'refused',
+    text: '{host} does not protect messages: {reason}',
+    remedy:
+      'allow 128-bit NTLMv2 session security on the host, or use https; hvlift sends nothing unprotected',
+  },
+  cryptoMissing: {
+    kind: 'refused',
+    text: 'this computer does not allow {algorithm}, without which NTLM is impossible',
+    remedy: 'run hvlift without the FIPS mode of OpenSSL',
+  },
+  tampered: {
+    kind: 'corrupt',
+    text: 'a message from {host} was changed, repeated or lost on its way',
+    remedy:
+      'look for a proxy or an intruder between this computer and the host; nothing of the message was used',
+  },
+  connectionLost: {
+    kind: 'retry',
+    text: 'the connection to {host} broke: {reason}',
+    remedy: 'look at the host and the network, then start again',
+  },
+  effectUnknown: {
+    kind: 'retry',
+    text: 'the answer to {method} was lost; the host may have done it or not',
+    remedy: 'look on the host for what {method} should have changed before calling it again',
+    lost: 'the answer of one call; whether it had its effect is not known',
+  },
+  protocolBroken: {
+    kind: 'corrupt',
+    text: 'the answer of the host makes no sense: {reason}',
+    remedy:
+      'look for a proxy between this computer and the host; if there is none, report this with the run record',
+  },
+  accessDenied: {
+    kind: 'refused',
+    text: '{user} may not use {resource} on {host} (code {code}: {message})',
+    remedy:
+      'make the account a member of Administrators, or of Hyper-V Administrators and Remote Management Users, on the host',
+  },
+  notFound: {
+    kind: 'refused',
+    text: '{host} has no {resource} (code {code}: {message})',
+    remedy: 'it may have been removed meanwhile; look at the host',
+  },
+  classUnknown: {
+    kind: 'refused',
+    text: '{host} does not know the class or namespace of {resource} (code {code}: {message})',
+    remedy: 'check that the Hyper-V role is installed on the host and that its version is supported',
+  },
+  timedOut: {
+    kind: 'retry',
+    text: '{host} did not finish {resource} within {seconds} s',
+    remedy: 'the host is busy or hangs; look at its event log, then start again',
+  },
+  envelopeTooLarge: {
+    kind: 'refused',
+    text: 'the answer to {resource} is larger than the {limitBytes} bytes one message may have',
+    remedy: 'ask for less at once, or raise MaxEnvelopeSizekb of the host (winrm/config)',
+  },
+  quotaExceeded: {
+    kind: 'retry',
+    text: '{host} allows no further call of this user now (code {code}: {message})',
+    remedy: 'wait for other connections of the user to end, or raise the WinRM quotas of the host',
+  },
+  badFilter: {
+    kind: 'refused',
+    text: '{host} could not process the query on {resource} (code {code}: {message})',
+    remedy: 'check that the Hyper-V role is installed on the host; if it is, report this with the run record',
+  },
+  contextLost: {
+    kind: 'retry',
+    text: '{host} forgot the enumeration of {resource} half-way (code {code}: {message})',
+    remedy: 'start again',
+  },
+  schemaInvalid: {
+    kind: 'bug',
+    text: '{host} found the request on {resource} malformed (code {code}: {message})',
+    remedy: 'please report this with the run record; the host did nothing',
+  },
+  selectorsInvalid: {
+    kind: 'refused',
+    text: '{host} did not accept the keys of {resource} (code {code}: {message})',
+    remedy: 'it may have been removed meanwhile; look at the host',
+  },
+  parameterInvalid: {
+    kind: 'refused',
+    text: '{host} did not accept a parameter of {resource} (code {code}: {message})',
+    remedy: 'the message of the host may name it; look at the event log Hyper-V-VMMS/Admin',
+  },
+  providerFailed: {
+    kind: 'retry',
+    text: '{resource} failed on {host} (code {code}: {message})',
+    remedy: 'look at the event logs Hyper-V-VMMS/Admin and Windows Remote Management of the host',
+  },
+  unsendable: {
+    kind: 'refused',
+    text: 'the value of {what} can not be sent: {reason}',
+    remedy: 'use another name or path',
+  },
+  badObjectPath: {
+    kind: 'corrupt',
+    text: 'not a WMI object path: {text}',
+    remedy: 'please report this with the run record',
+  },
+  badEmbedded: {
+    kind: 'corrupt',
+    text: 'the host sent an instance that can not be read: {reason}',
+    remedy: 'please report this with the run record',
+  },
+  closed: {
+    kind: 'bug',
+    text: 'the connection to {host} was used after it was closed',
+    remedy: 'please report this with the run record',
+  },
+});

@@ -1,0 +1,10 @@
+export { openWinrm, WinrmSession, type WinrmOptions } from './client.ts';
+export { decodeInstance, decodeOutput } from './cim/instance.ts';
+export { decodeEmbedded, encodeEmbedded } from './cim/embedded.ts';
+export { formatObjectPath, parseObjectPath, type ObjectPath } from './cim/object-path.ts';
+export { wql, type WqlValue } from './cim/wql.ts';
+export { winrmFaults } from './faults.ts';
+export * from './schema.ts';
+export type { CimSession } from './session.ts';
+export type { HostIdentity } from './soap/identify.ts';
+export { parseXml, type XmlElement } from './soap/xml.ts';
