@@ -1,0 +1,6 @@
+export { imageFaults } from './faults.ts';
+export * from './image-formats.ts';
+export type { ImageOptions, ImageWriter } from './image-writer.ts';
+export * from './qcow2-image.ts';
+export * from './raw-image.ts';
+export * from './vhdx-image.ts';
