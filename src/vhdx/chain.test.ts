@@ -11,6 +11,7 @@ import {
   contentOf,
   openCounter,
   openFile,
+  patch,
   patchSealed,
   scratchFolder,
 } from './scratch.fixture.ts';
@@ -175,6 +176,8 @@ test('a smaller parent ends in zeros', async () => {
   await file.write(0, Buffer.alloc(3 * MiB + 512, 1));
   await file.close();
   await createDifferencingVhdx(child, { parentPath: small });
+  // What the file holds behind the end of the parent's disk is no content.
+  await patch(small, 7 * MiB + 512, Buffer.alloc(MiB - 512, 0xee));
   const bytes = readFileSync(child);
   const size = Buffer.alloc(8);
   size.writeBigUInt64LE(BigInt(3 * MiB + 512));

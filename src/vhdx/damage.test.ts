@@ -7,7 +7,7 @@ import { copyFileSync, globSync, readFileSync, truncateSync, writeFileSync } fro
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import fc from 'fast-check';
-import { KiB, MiB, declaredFaults, guidToBytes, hasCode, isFault, newGuid } from '../base/index.ts';
+import { GiB, KiB, MiB, declaredFaults, guidToBytes, hasCode, isFault, newGuid } from '../base/index.ts';
 import { createDifferencingVhdx, createVhdx } from './create.ts';
 import {
   TABLES,
@@ -19,6 +19,7 @@ import {
   scratchFolder,
   u32Bytes,
   u64Bytes,
+  withChain,
 } from './scratch.fixture.ts';
 import { openVhdxWritable } from './vhdx-file.ts';
 
@@ -240,6 +241,32 @@ test('every code of this folder is provoked by one of its tests', () => {
     codes.filter((code) => !provoked(code)),
     [],
   );
+});
+
+test('VHDX_BITMAP_MISSING: also when the bitmap’s entry is in a page of the table that is all zeros', async () => {
+  const parent = join(folder, 'large.vhdx');
+  const path = join(folder, 'large.avhdx');
+  await createVhdx(parent, { size: 20 * GiB, kind: 'dynamic' });
+  await createDifferencingVhdx(path, { parentPath: parent });
+  const file = await openVhdxWritable(path);
+  await file.write(12 * GiB, Buffer.alloc(512, 1));
+  await file.close();
+  // Chunk 3 begins at entry 6147, in the first page of 8192 entries; its bitmap is entry 8195.
+  await patchEntry(path, 8195, 0, 0);
+  await assert.rejects(
+    withChain(path, async () => {}),
+    (e) => hasCode(e, 'VHDX_BITMAP_MISSING'),
+  );
+});
+
+test('the header with the larger sequence number is current, whichever of the two it is', async () => {
+  for (const at of HEADERS) {
+    copyFileSync(base, broken);
+    const guid = newGuid();
+    patchSealed(broken, [at], 4096, 8, u64Bytes(2n ** 63n));
+    patchSealed(broken, [at], 4096, 32, guidToBytes(guid));
+    await withChain(broken, async (disk) => assert.equal(disk.files[0]!.dataWriteGuid, guid));
+  }
 });
 
 /** The content, or the fault that reading ended with; anything else is a failure of the test. */

@@ -4,7 +4,7 @@
  */
 import { MiB, forEachBounded } from '../base/index.ts';
 import { checkRange, diskFaults, type CallOptions, type Disk, type RangeReader } from '../disk/index.ts';
-import { clip, coalesce, endOf, intersect, normalise, type Extent } from '../extents/index.ts';
+import { clip, coalesce, endOf, intersect, normalise, totalBytes, type Extent } from '../extents/index.ts';
 import { LayerRuns, type DataRun, type Layer } from './layer.ts';
 import type { VhdxKind } from './metadata.ts';
 
@@ -68,30 +68,28 @@ export class VhdxDisk implements Disk {
     checkRange(offset, into.length, this.size);
     options.signal?.throwIfAborted();
     const runs = await this.#resolve(offset, offset + into.length, options);
-    fillHoles(offset, into, runs);
+    if (totalBytes(runs) < into.length) into.fill(0);
     const readRun = (run: ChainRun): Promise<void> =>
       run.reader.read(run.fileOffset, into.subarray(run.offset - offset, endOf(run) - offset), options);
     if (runs.length === 1) await readRun(runs[0]!);
     else await forEachBounded(runs, READ_DEPTH, readRun);
   }
 
-  /** The runs that hold the data of `[start, end)`, sorted; what they leave out is zeros. */
+  /** The disjoint runs that hold the data of `[start, end)`, layer by layer; what they leave out is zeros. */
   async #resolve(start: number, end: number, options: CallOptions): Promise<ChainRun[]> {
     const found: ChainRun[] = [];
     let unresolved: readonly Extent[] = [{ offset: start, length: end - start }];
-    let layersUsed = 0;
     for (const layer of this.#layers) {
       const runs = new LayerRuns();
       // Beyond the end of a smaller parent there is nothing but zeros.
       for (const range of clip(unresolved, layer.size)) {
         await layer.runs(range.offset, endOf(range), runs, options);
       }
-      if (runs.data.length > 0) layersUsed += 1;
       for (const run of runs.data) found.push({ ...run, reader: layer.reader });
       unresolved = runs.absent;
       if (unresolved.length === 0) break;
     }
-    return layersUsed > 1 ? found.sort((a, b) => a.offset - b.offset) : found;
+    return found;
   }
 
   allocated(within?: Extent, options: CallOptions = {}): AsyncGenerator<Extent> {
@@ -114,14 +112,4 @@ export class VhdxDisk implements Disk {
     await Promise.allSettled(this.#running);
     await Promise.all(this.#layers.map((layer) => layer.reader.close()));
   }
-}
-
-/** Zeros wherever no run of `runs`, which are sorted, will be read to. */
-function fillHoles(offset: number, into: Uint8Array, runs: readonly ChainRun[]): void {
-  let reached = offset;
-  for (const run of runs) {
-    if (run.offset > reached) into.fill(0, reached - offset, run.offset - offset);
-    reached = endOf(run);
-  }
-  if (reached < offset + into.length) into.fill(0, reached - offset);
 }

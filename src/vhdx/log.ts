@@ -19,11 +19,18 @@ import {
   LOG_ENTRY_SIGNATURE,
   LOG_SECTOR,
   ZERO_SIGNATURE,
+  dataDescriptor,
+  dataSector,
   logEntryHeader,
+  zeroDescriptor,
 } from './format.ts';
 
 /** Windows and qemu write 1 MiB. The replayed pages are held in memory, so a log without bound is not replayed. */
 export const REPLAY_LOG_MAX = 64 * MiB;
+
+// Read field by field: a log may hold millions of descriptors. Both kinds have offset and sequence at one place.
+const DESCRIPTOR = dataDescriptor.fields;
+const SECTOR = dataSector.fields;
 
 export interface LogEntry {
   /** Byte offset in the ring. */
@@ -114,7 +121,8 @@ export class LogRing {
       const at = this.#descriptorAt(entry, index);
       const signature = this.#view.getUint32(at, true);
       if (signature !== ZERO_SIGNATURE && signature !== DATA_DESCRIPTOR_SIGNATURE) return false;
-      if (this.#view.getBigUint64(at + 24, true) !== entry.sequenceNumber) return false;
+      if (this.#view.getBigUint64(at + DESCRIPTOR.sequenceNumber.offset, true) !== entry.sequenceNumber)
+        return false;
       if (signature === DATA_DESCRIPTOR_SIGNATURE) dataSectors += 1;
     }
     if (entry.length !== area + dataSectors * LOG_SECTOR) return false;
@@ -125,8 +133,8 @@ export class LogRing {
   }
 
   #isDataSector(at: number, entry: LogEntry): boolean {
-    const high = BigInt(this.#view.getUint32(at + 4, true));
-    const low = BigInt(this.#view.getUint32(at + LOG_SECTOR - 4, true));
+    const high = BigInt(this.#view.getUint32(at + SECTOR.sequenceHigh.offset, true));
+    const low = BigInt(this.#view.getUint32(at + SECTOR.sequenceLow.offset, true));
     return (
       this.#view.getUint32(at, true) === DATA_SECTOR_SIGNATURE &&
       ((high << 32n) | low) === entry.sequenceNumber
@@ -147,9 +155,12 @@ export class LogRing {
     let dataAt = entry.position + descriptorArea(entry.descriptorCount);
     for (let index = 0; index < entry.descriptorCount; index += 1) {
       const at = this.#descriptorAt(entry, index);
-      const fileOffset = Number(this.#view.getBigUint64(at + 16, true));
+      const fileOffset = Number(this.#view.getBigUint64(at + DESCRIPTOR.fileOffset.offset, true));
       if (this.#view.getUint32(at, true) === ZERO_SIGNATURE) {
-        yield { fileOffset, length: Number(this.#view.getBigUint64(at + 8, true)) };
+        yield {
+          fileOffset,
+          length: Number(this.#view.getBigUint64(at + zeroDescriptor.fields.zeroLength.offset, true)),
+        };
       } else {
         yield { fileOffset, length: LOG_SECTOR, data: this.#restored(at, this.#wrap(dataAt)) };
         dataAt += LOG_SECTOR;
@@ -160,8 +171,11 @@ export class LogRing {
   /** The sector as it was: 8 leading bytes, 4084 from the data sector, 4 trailing bytes. */
   #restored(descriptorAt: number, sectorAt: number): Uint8Array {
     const sector = this.#bytes.slice(sectorAt, sectorAt + LOG_SECTOR);
-    sector.set(this.#bytes.subarray(descriptorAt + 8, descriptorAt + 16), 0);
-    sector.set(this.#bytes.subarray(descriptorAt + 4, descriptorAt + 8), LOG_SECTOR - 4);
+    const { leadingBytes, trailingBytes } = DESCRIPTOR;
+    const field = ({ offset, size }: { offset: number; size: number }): Uint8Array =>
+      this.#bytes.subarray(descriptorAt + offset, descriptorAt + offset + size);
+    sector.set(field(leadingBytes), 0);
+    sector.set(field(trailingBytes), LOG_SECTOR - trailingBytes.size);
     return sector;
   }
 
@@ -175,7 +189,7 @@ export class LogRing {
 }
 
 /** Entry header and descriptors, rounded up to whole sectors: 126 fit in the first, 128 in each next one. */
-export function descriptorArea(count: number): number {
+function descriptorArea(count: number): number {
   return Math.ceil((logEntryHeader.size + count * DESCRIPTOR_SIZE) / LOG_SECTOR) * LOG_SECTOR;
 }
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -37,6 +37,7 @@ test('what is written where place said is read back, places within a block and a
     await writeSpans(await writer.place(offset, length), expected.subarray(offset, offset + length));
   }
   await writer.finish();
+  assert.equal(statSync(path).size, 4 * MiB + 7 * 2 * MiB, 'the last block occupies its full size');
   assertSameBytes(await contentOf(path), expected, 'placed');
   await withChain(path, async (disk) => {
     assert.deepEqual(await Array.fromAsync(disk.allocated()), [

@@ -86,7 +86,7 @@ test('a dirty file reads as if its log had been replayed: wrapped rings, remains
         await withChain(dirty, async (disk) => assert.equal(disk.files[0]!.logReplayed, true));
       },
     ),
-    { numRuns: 60 },
+    { numRuns: 40 },
   );
 });
 

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { KiB, MiB, hasCode } from '../base/index.ts';
 import { createDifferencingVhdx, createVhdx } from './create.ts';
-import { assertSameBytes, contentOf, openFile, scratchFolder } from './scratch.fixture.ts';
+import { assertSameBytes, contentOf, openFile, patch, scratchFolder } from './scratch.fixture.ts';
 import { readVhdxInfo, type VhdxInfo } from './structure.ts';
 import { openVhdxWritable } from './vhdx-file.ts';
 
@@ -103,6 +103,35 @@ test('room released since the last flush is not written: a crash still finds the
   copyFileSync(path, crashed);
   assertSameBytes(await contentOf(crashed), Buffer.alloc(4 * MiB, 0xaa), 'before the flush');
   await file.close();
+});
+
+test('bits that a dead process left for a block that is not present do not show when the block is made', async () => {
+  const base = await fullDisk(4 * MiB, MiB);
+  const path = newPath();
+  await createDifferencingVhdx(path, { parentPath: base });
+  const first = await openVhdxWritable(path);
+  await first.write(0, Buffer.alloc(512, 1));
+  await first.close();
+  // The chunk's bitmap lies behind block 0; the bits of block 1 follow the 512 bytes of block 0's.
+  await patch(path, 6 * MiB + 512, Buffer.alloc(512, 0xff));
+  const second = await openVhdxWritable(path);
+  await second.write(2 * MiB, Buffer.alloc(512, 2));
+  await second.close();
+  const expected = Buffer.alloc(4 * MiB, 0xaa)
+    .fill(1, 0, 512)
+    .fill(2, 2 * MiB, 2 * MiB + 512);
+  assertSameBytes(await contentOf(path), expected, 'chain');
+});
+
+test('a buffer is the caller’s own again when write has returned', async () => {
+  const path = await fullDisk(16 * MiB, MiB);
+  const file = await openVhdxWritable(path);
+  const buffer = Buffer.alloc(MiB);
+  for (let n = 0; n < 16; n += 1) await file.write(n * MiB, buffer.fill(n));
+  buffer.fill(0xff);
+  await file.close();
+  const expected = Buffer.concat(Array.from({ length: 16 }, (_, n) => Buffer.alloc(MiB, n)));
+  assertSameBytes(await contentOf(path), expected, 'reused buffer');
 });
 
 const anyWrites = fc.array(
