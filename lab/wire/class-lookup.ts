@@ -1,0 +1,25 @@
+/** Classes by name, without regard to case, superclasses that only occur in chains included. */
+import type { LabClass } from '../cim.ts';
+
+type Classes = ReadonlyMap<string, LabClass>;
+
+/**
+ * A class of the provider, or, for a superclass the provider does not list itself, what all its subclasses share: enough
+ * to check the names in a query. `undefined` when nothing is of that class.
+ */
+export function findClass(name: string, classes: Classes): LabClass | undefined {
+  const wanted = name.toLowerCase();
+  const listed = [...classes.values()];
+  return listed.find((cls) => cls.name.toLowerCase() === wanted) ?? sharedBySubclasses(wanted, listed);
+}
+
+function sharedBySubclasses(wanted: string, classes: readonly LabClass[]): LabClass | undefined {
+  const below = classes.filter((cls) => cls.superclasses.some((one) => one.toLowerCase() === wanted));
+  const [first] = below;
+  if (!first) return undefined;
+  const shared = Object.entries(first.properties).filter(([name]) =>
+    below.every((cls) => name in cls.properties),
+  );
+  const name = first.superclasses.find((one) => one.toLowerCase() === wanted)!;
+  return { name, superclasses: [], properties: Object.fromEntries(shared), methods: {} };
+}
