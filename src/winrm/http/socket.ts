@@ -76,9 +76,9 @@ function checkPin(socket: TLSSocket, { fingerprint256 }: TlsTrust): void {
 function openingFault(address: Address, error: unknown, timedOut: boolean): Error {
   const { host, port } = address;
   const { code, message } = error as NodeJS.ErrnoException;
-  const networkError = timedOut || message === 'closed' || /^E[A-Z_]+$/.test(code ?? '');
-  const isTls = error instanceof PinMismatch || (address.tls && !(networkError && code !== 'EPROTO'));
   const reason = timedOut ? `no answer in ${CONNECT_TIMEOUT_MS / 1000} s` : (code ?? message);
-  if (isTls) return winrmFaults.tlsRefused({ host, port, reason: message }, { cause: error });
-  return winrmFaults.unreachable({ host, port, reason }, { cause: error });
+  // Codes of the network begin with E (ECONNREFUSED, EAI_AGAIN); those of TLS do not, but for these two.
+  const network = timedOut || message === 'closed' || /^E(?!RR_|PROTO)/.test(code ?? '');
+  const fault = address.tls && !network ? winrmFaults.tlsRefused : winrmFaults.unreachable;
+  return fault({ host, port, reason }, { cause: error });
 }

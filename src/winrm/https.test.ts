@@ -1,0 +1,89 @@
+/** https: whom it trusts, and that the log-on is tied to the certificate. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { createHash, X509Certificate } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { requires } from '../../test/requires.ts';
+import { channelBinding } from './auth/channel-binding.ts';
+import { AV } from './auth/format.ts';
+import { openWinrm } from './client.ts';
+import { Thing, thingXml } from './testing/classes.fixture.ts';
+import { soapAnswer, startSealedServer } from './testing/sealed-server.fixture.ts';
+
+const needs = requires(['openssl'], 'https: certificates, pins, channel binding');
+
+/** A self-signed certificate for 127.0.0.1. */
+function makeCertificate(hash = 'sha256'): { key: string; cert: string } {
+  const folder = mkdtempSync(join(tmpdir(), 'winrm-tls-'));
+  try {
+    const [keyFile, certFile] = [join(folder, 'key'), join(folder, 'cert')];
+    const subject = ['-subj', '/CN=hv1', '-addext', 'subjectAltName=IP:127.0.0.1', '-days', '2'];
+    const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', keyFile];
+    execFileSync('openssl', ['req', '-x509', ...key, ...subject, `-${hash}`, '-out', certFile], {
+      stdio: 'ignore',
+    });
+    return { key: readFileSync(keyFile, 'utf8'), cert: readFileSync(certFile, 'utf8') };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+test('with the authority given a read works, and the log-on names the certificate', needs, async () => {
+  const tls = makeCertificate();
+  await using server = await startSealedServer({ tls, answer: (heard) => soapAnswer(heard, thingXml('a')) });
+  await using session = await openWinrm({ ...server.options, ca: tls.cert });
+  assert.equal((await session.get(Thing, { InstanceID: 'a' })).InstanceID, 'a');
+  const binding = server.logOns[0]!.pairs.find((pair) => pair.id === AV.channelBindings);
+  const der = new X509Certificate(tls.cert).raw;
+  assert.deepEqual(Buffer.from(binding!.value), Buffer.from(channelBinding(der)));
+});
+
+test('over http the log-on carries no channel binding at all', async () => {
+  await using server = await startSealedServer({ answer: () => '' });
+  await using session = await openWinrm(server.options);
+  assert.ok(session.identity);
+  assert.ok(!server.logOns[0]!.pairs.some((pair) => pair.id === AV.channelBindings));
+});
+
+test('an unknown certificate is refused before a log-on', needs, async () => {
+  await using server = await startSealedServer({ tls: makeCertificate(), answer: () => '' });
+  await assert.rejects(openWinrm(server.options), { code: 'WINRM_TLS_REFUSED' });
+  assert.deepEqual(server.logOns, []);
+});
+
+test('the pinned certificate is accepted, any other is not', needs, async () => {
+  const tls = makeCertificate();
+  const { fingerprint256 } = new X509Certificate(tls.cert);
+  await using server = await startSealedServer({ tls, answer: (heard) => soapAnswer(heard, thingXml('a')) });
+  for (const written of [fingerprint256, fingerprint256.replaceAll(':', '').toLowerCase()]) {
+    await using session = await openWinrm({ ...server.options, fingerprint256: written });
+    assert.equal((await session.get(Thing, { InstanceID: 'a' })).InstanceID, 'a');
+  }
+  const tried = server.logOns.length;
+  const other = fingerprint256.replace(/^../, (byte) => (byte === '00' ? '01' : '00'));
+  await assert.rejects(openWinrm({ ...server.options, fingerprint256: other }), {
+    code: 'WINRM_TLS_REFUSED',
+  });
+  assert.equal(server.logOns.length, tried);
+});
+
+test('https to a port that speaks http is told apart from a certificate that is wrong', async () => {
+  await using server = await startSealedServer({ answer: () => '' });
+  const url = server.url.replace('http:', 'https:');
+  await assert.rejects(openWinrm({ ...server.options, url }), { code: 'WINRM_TLS_REFUSED' });
+});
+
+for (const hash of ['sha256', 'sha384', 'sha512']) {
+  test(`the channel binding of a certificate signed with ${hash} uses ${hash}`, needs, () => {
+    const der = new X509Certificate(makeCertificate(hash).cert).raw;
+    const data = Buffer.concat([Buffer.from('tls-server-end-point:'), createHash(hash).update(der).digest()]);
+    const structure = Buffer.concat([Buffer.alloc(16), Buffer.from([data.length, 0, 0, 0]), data]);
+    assert.equal(
+      Buffer.from(channelBinding(der)).toString('hex'),
+      createHash('md5').update(structure).digest('hex'),
+    );
+  });
+}
