@@ -35,12 +35,24 @@ export class WireClient {
   #received = Buffer.alloc(0);
   #closed = false;
   #sealing: Sealing | undefined;
+  #changed = Promise.withResolvers<void>();
 
   constructor(socket: Socket) {
     this.socket = socket;
-    socket.on('data', (part) => (this.#received = Buffer.concat([this.#received, part as Buffer])));
-    socket.on('close', () => (this.#closed = true));
+    socket.on('data', (part: Buffer) => {
+      this.#received = Buffer.concat([this.#received, part]);
+      this.#wake();
+    });
+    socket.on('close', () => {
+      this.#closed = true;
+      this.#wake();
+    });
     socket.on('error', () => undefined); // seen by read() as a closed socket
+  }
+
+  #wake(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers<void>();
   }
 
   static async connect(port: number): Promise<WireClient> {
@@ -77,7 +89,7 @@ export class WireClient {
       const answer = this.#take();
       if (answer) return answer;
       if (this.#closed) throw new Error('connection closed');
-      await Promise.race([once(this.socket, 'data'), once(this.socket, 'close')]).catch(() => undefined);
+      await this.#changed.promise;
     }
   }
 

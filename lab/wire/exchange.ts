@@ -53,10 +53,11 @@ export class Exchange {
   }
 
   async #authorised(connection: Connection, body: Uint8Array): Promise<void> {
-    const authorisation = connection.authorise(this.#request.headers.authorization);
+    const { authorization } = this.#request.headers;
+    const authorisation = connection.authorise(authorization);
     if (authorisation.kind === 'challenge') return this.#unauthorised(authorisation.token);
     if (authorisation.kind === 'refused') {
-      this.#context.stats.refusedAuthentications += 1;
+      if (authorization !== undefined) this.#context.stats.refusedAuthentications += 1;
       return this.#unauthorised();
     }
     if (body.length === 0) return this.#send(200);

@@ -6,6 +6,7 @@ export const NTLM_SIGNATURE = Buffer.from('NTLMSSP\0', 'latin1');
 /** NegotiateFlags, MS-NLMP 2.2.2.5. */
 export const NTLM_FLAGS = {
   unicode: 0x1,
+  oem: 0x2,
   requestTarget: 0x4,
   sign: 0x10,
   seal: 0x20,
@@ -95,7 +96,7 @@ export function writeChallenge(input: {
   targetInfo: Uint8Array;
   version: Uint8Array;
 }): Uint8Array {
-  const name = Buffer.from(input.targetName, 'utf16le');
+  const name = Buffer.from(input.targetName, charset(input.flags));
   const bytes = new Uint8Array(challengeMessage.size + name.length + input.targetInfo.length);
   const infoOffset = challengeMessage.size + name.length;
   challengeMessage.write(bytes, {
@@ -123,11 +124,16 @@ export function readAuthenticate(bytes: Uint8Array): Authenticate | undefined {
   const field = (length: number, offset: number): Buffer | undefined =>
     offset + length <= bytes.length ? Buffer.from(bytes.subarray(offset, offset + length)) : undefined;
   const ntResponse = field(head.ntLength, head.ntOffset);
-  const domain = field(head.domainLength, head.domainOffset)?.toString('utf16le');
-  const user = field(head.userLength, head.userOffset)?.toString('utf16le');
+  const domain = field(head.domainLength, head.domainOffset)?.toString(charset(head.flags));
+  const user = field(head.userLength, head.userOffset)?.toString(charset(head.flags));
   const encryptedKey = field(head.keyLength, head.keyOffset);
   if (!ntResponse || domain === undefined || user === undefined || !encryptedKey) return undefined;
   return { ntResponse, domain, user, encryptedKey, flags: head.flags, mic: head.mic };
+}
+
+/** Names outside of AV pairs are UTF-16 unless only the OEM character set was negotiated. */
+function charset(flags: number): BufferEncoding {
+  return (flags & NTLM_FLAGS.unicode) === 0 ? 'latin1' : 'utf16le';
 }
 
 export function writeAvPairs(pairs: ReadonlyMap<number, Uint8Array>): Uint8Array {

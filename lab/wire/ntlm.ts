@@ -37,8 +37,8 @@ export interface Authenticated {
 }
 
 const F = NTLM_FLAGS;
-const REQUIRED = F.unicode | F.sign | F.seal | F.ntlm | F.extendedSessionSecurity | F.key128 | F.keyExchange;
-const SUPPORTED = REQUIRED | F.requestTarget | F.alwaysSign | F.version | F.key56;
+const REQUIRED = F.sign | F.seal | F.extendedSessionSecurity | F.key128 | F.keyExchange;
+const SUPPORTED = REQUIRED | F.unicode | F.requestTarget | F.alwaysSign | F.version | F.key56;
 /** 10.0 build 20348, NTLM revision 15. */
 const VERSION = Uint8Array.of(10, 0, 0x7c, 0x4f, 0, 0, 0, 15);
 const PROOF_SIZE = 16;
@@ -69,7 +69,13 @@ export class NtlmAcceptor {
     if ((offered & REQUIRED) !== REQUIRED) return undefined;
     const nonce = randomBytes(8);
     const challenge = writeChallenge({
-      flags: (offered & SUPPORTED) | F.targetInfo | F.targetTypeServer,
+      // A client that offers no Unicode is spoken to in its own code page; pywinrm is one (MS-NLMP 2.2.2.5).
+      flags:
+        (offered & SUPPORTED) |
+        F.ntlm |
+        F.targetInfo |
+        F.targetTypeServer |
+        (offered & F.unicode ? 0 : F.oem),
       serverChallenge: nonce,
       targetName: this.#netbiosName(),
       targetInfo: this.#targetInfo(),
