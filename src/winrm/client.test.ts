@@ -225,6 +225,19 @@ test('an answer to another request is refused', async () => {
   );
 });
 
+test('a request larger than the host takes is not sent', async () => {
+  await withHost(
+    () => '',
+    async (session, server) => {
+      const Sizes = Array.from({ length: 30_000 }, () => 2n ** 63n);
+      await assert.rejects(session.invoke(Thing, { InstanceID: 'a' }, 'Change', { Sizes }), {
+        code: 'WINRM_UNSENDABLE',
+      });
+      assert.deepEqual(server.heard, []);
+    },
+  );
+});
+
 test('a wrong password says so at once', async () => {
   await using server = await startSealedServer({ answer: () => '' });
   const credentials = { user: 'LAB\\backup', password: 'wrong' };

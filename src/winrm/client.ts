@@ -270,6 +270,14 @@ export class WinrmSession implements CimSession {
     read: (content: XmlElement | undefined) => T,
   ): Promise<T> {
     const { messageId, xml } = writeEnvelope(request, this.#settings);
+    const { maxEnvelopeBytes, operationTimeoutSeconds } = this.#settings;
+    // A host answers a larger one with a bare HTTP status, after which nobody knows whether it ran.
+    if (Buffer.byteLength(xml) > maxEnvelopeBytes) {
+      throw winrmFaults.unsendable({
+        what: resource,
+        reason: `the request has more than ${maxEnvelopeBytes} bytes`,
+      });
+    }
     const answer = await this.#pool.use(
       (connection) => connection.exchange(xml, { signal, delivery, resource }),
       {
@@ -280,7 +288,6 @@ export class WinrmSession implements CimSession {
     const reply = readEnvelope(answer);
     checkRelation(reply, messageId);
     if (!reply.fault) return read(reply.content);
-    const { operationTimeoutSeconds, maxEnvelopeBytes } = this.#settings;
     const fault = faultFrom(reply.fault, {
       host: this.#address.host,
       user: this.#user,

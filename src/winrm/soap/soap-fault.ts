@@ -12,32 +12,29 @@ import { childOf, descendants, isNil, type XmlElement } from './xml.ts';
 
 type Meaning = Exclude<keyof typeof winrmFaults, 'closed' | 'effectUnknown' | 'connectionLost'>;
 
-/** Win32 numbers, HRESULTs (0x8007....), WBEM statuses (0x8004....), WinRM numbers (0x8033....). */
-const BY_CODE: ReadonlyMap<number, Meaning> = new Map([
-  [5, 'accessDenied'],
-  [0x80070005, 'accessDenied'],
-  [0x80041003, 'accessDenied'],
-  [0x80338000, 'notFound'],
-  [0x80041002, 'notFound'],
-  [0x8004100e, 'classUnknown'],
-  [0x80041010, 'classUnknown'],
-  [0x80338029, 'timedOut'],
-  [0x80338026, 'envelopeTooLarge'],
-  [0x80338048, 'envelopeTooLarge'],
-  [0x80338049, 'envelopeTooLarge'],
-  [0x803381a5, 'quotaExceeded'],
-  [0x8004106c, 'quotaExceeded'],
-  [0x8033801a, 'badFilter'],
-  [0x80041017, 'badFilter'],
-  [0x80041018, 'badFilter'],
-  [0x80338041, 'schemaInvalid'],
-  [0x8033800f, 'schemaInvalid'],
-  [0x8033805b, 'selectorsInvalid'],
-  [87, 'parameterInvalid'],
-  [0x80070057, 'parameterInvalid'],
-  [0x80041008, 'parameterInvalid'],
-  [0x8004102f, 'parameterInvalid'],
-]);
+/**
+ * Win32 numbers and HRESULTs (0x8007....), WBEM statuses (0x8004...., MS-WMI 2.2.11), WinRM numbers (0x8033....,
+ * wsmerror.h).
+ */
+const CODES: Readonly<Partial<Record<Meaning, readonly number[]>>> = {
+  accessDenied: [5, 0x80070005, 0x80041003, 0x80338104, 0x80338105, 0x80338106],
+  notFound: [0x80338000, 0x80041002],
+  classUnknown: [0x8004100e, 0x80041010],
+  timedOut: [0x80338029],
+  envelopeTooLarge: [0x80338026, 0x80338047, 0x80338048, 0x80338049],
+  quotaExceeded: [
+    0x8004106c, 0x8033803f, 0x803381a5, 0x803381a6, 0x803381a7, 0x803381a8, 0x803381ab, 0x803381e4,
+    0x803381e5, 0x803381e6, 0x803381e7, 0x803381e8, 0x803381e9, 0x803381ea,
+  ],
+  badFilter: [0x8033801a, 0x80041017, 0x80041018],
+  contextLost: [0x8033801b],
+  schemaInvalid: [0x80338041, 0x8033800f],
+  selectorsInvalid: [0x8033805b],
+  parameterInvalid: [87, 0x80070057, 0x80041008, 0x8004102f, 0x80338103, 0x8033811e],
+};
+const BY_CODE: ReadonlyMap<number, Meaning> = new Map(
+  Object.entries(CODES).flatMap(([meaning, codes]) => codes.map((code) => [code, meaning as Meaning])),
+);
 
 const BY_SUBCODE: Readonly<Record<string, Meaning>> = {
   AccessDenied: 'accessDenied',
