@@ -57,6 +57,11 @@ export const storeFaults = faults('STORE', {
     text: 'reading or writing {path} failed: {reason}',
     remedy: 'look at the volume or the network that holds it, then run again',
   },
+  partLost: {
+    kind: 'retry',
+    text: 'the temporary file of {name} was removed from {location} while it was written',
+    remedy: 'run again; keep clean-up scripts and virus scanners away from {location}',
+  },
   uploadFailed: {
     kind: 'retry',
     text: 'the object {name} was not stored, because a piece of it was not accepted earlier',

@@ -71,7 +71,7 @@ test('a writer whose file was taken away fails, and the object does not exist', 
   const upload = await store.startNew('packs/p');
   await upload.append(Buffer.alloc(10));
   await rm(join(root, '.incoming'), { recursive: true });
-  await assert.rejects(upload.commit());
+  await assert.rejects(upload.commit(), (error) => hasCode(error, 'STORE_PART_LOST'));
   await assert.rejects(upload.commit(), (error) => hasCode(error, 'STORE_UPLOAD_FAILED'));
   assert.deepEqual(await Array.fromAsync(store.list('')), []);
 });

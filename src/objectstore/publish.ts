@@ -28,11 +28,18 @@ export async function publish(publication: Publication): Promise<boolean> {
   } catch (error) {
     const code = errorCode(error) ?? '';
     if (code === 'EEXIST') return false;
+    if (code === 'ENOENT') throw await absence(publication, error);
     if (!NO_HARD_LINKS.includes(code)) throw error;
     return await publishByClaim(publication);
   }
   await unlink(publication.part);
   return true;
+}
+
+/** What is not there: the part file, which something removed behind our back, or the volume? */
+async function absence({ part, name, location }: Publication, cause: unknown): Promise<unknown> {
+  const partLost = (await exists(location)) && !(await exists(part));
+  return partLost ? storeFaults.partLost({ name, location }, { cause }) : cause;
 }
 
 /** As {@link publish}. `STORE_NAME_BUSY` while another writer holds the claim. */
