@@ -126,8 +126,12 @@ export class WireClient {
     const { token, key } = authenticateToken(negotiate, challenge!, credentials);
     change(token);
     const answer = await this.post([authorization(token)]);
-    if (answer.status === 200) this.#sealing = new Sealing(key, 'client');
+    if (answer.status === 200) this.useKey(key);
     return answer;
+  }
+
+  useKey(key: Uint8Array): void {
+    this.#sealing = new Sealing(key, 'client');
   }
 
   sealed(xml: string): Uint8Array {

@@ -103,7 +103,7 @@ export class Exchange {
     if (Number(this.#request.headers['content-length'] ?? 0) > limit) return undefined;
     const parts: Buffer[] = [];
     let bytes = 0;
-    for await (const part of this.#request as AsyncIterable<Buffer>) {
+    for await (const part of this.#request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       bytes += part.length;
       if (bytes > limit) return undefined;
       parts.push(part);
@@ -121,7 +121,6 @@ export class Exchange {
   #sendAndClose(status: number): void {
     this.#response.setHeader('Connection', 'close');
     this.#send(status);
-    this.#response.once('finish', () => this.#request.socket.destroySoon());
   }
 
   #send(status: number): void {
