@@ -53,7 +53,7 @@ test('a wrong password, a wrong user and a wrong domain are refused', () => {
   assert.equal(attempt({ ...account, domain: 'ELSEWHERE' }, undefined, inDomain), false);
 });
 
-test('an AUTHENTICATE message with a wrong integrity code is refused, though the password is right', () => {
+test('an announced integrity code that is wrong or blank is refused, though the password is right', () => {
   assert.equal(
     attempt(account, (token) => (token[MIC_OFFSET]! ^= 1)),
     false,
