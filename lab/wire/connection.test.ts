@@ -7,7 +7,7 @@ import { ADMIN, withWire } from './wire.fixture.ts';
 
 const LIST = enumerate({ uri: uriOf('Msvm_ComputerSystem') });
 
-test('a request without authentication is answered 401 with Negotiate, on every connection anew (control-plane §3.1)', () =>
+test('a request without authentication is answered 401 with Negotiate, on every connection anew (MS-WSMV 2.2.9.1)', () =>
   withWire({}, async ({ wire, ask }) => {
     using other = await WireClient.connect(wire.port);
     const answer = await other.post([], LIST);
@@ -16,7 +16,7 @@ test('a request without authentication is answered 401 with Negotiate, on every 
     assert.equal((await other.authenticate(ADMIN)).status, 200, 'and the second can have its own');
   }));
 
-test('Basic and other schemes are refused (control-plane §1: Basic=false)', () =>
+test('Basic and other schemes are refused (WinRM service defaults: Basic=false)', () =>
   withWire({}, async ({ wire }) => {
     using other = await WireClient.connect(wire.port);
     const basic = Buffer.from(`${ADMIN.user}:${ADMIN.password}`).toString('base64');
@@ -41,7 +41,7 @@ test('a wrong password is 401 without a token, and is counted', () =>
     assert.equal(wire.stats.refusedAuthentications, 1);
   }));
 
-test('the handshake belongs to the connection: its last message on another one is refused (control-plane §3.1)', () =>
+test('the handshake belongs to the connection: its last message on another one is refused (MS-NTHT: NTLM authenticates the connection)', () =>
   withWire({}, async ({ wire }) => {
     using first = await WireClient.connect(wire.port);
     using second = await WireClient.connect(wire.port);
@@ -70,14 +70,14 @@ test('requests on top of each other are all 401 and cost the connection its sess
     assert.equal((await client.post([ENCRYPTED_HEADER], client.sealed(LIST))).status, 401);
   }));
 
-test('an unsealed body is refused with an empty HTTP 500 after authentication (control-plane §1: AllowUnencrypted=false)', () =>
+test('an unsealed body is refused with an empty HTTP 500 after authentication (WinRM service defaults: AllowUnencrypted=false)', () =>
   withWire({}, async ({ client, wire }) => {
     const answer = await client.post(['Content-Type: application/soap+xml;charset=UTF-8'], LIST);
     assert.deepEqual([answer.status, answer.body.length], [500, 0]);
     assert.deepEqual(wire.stats.requests, {});
   }));
 
-test('a sealed body may travel with the last message of the handshake (control-plane §3.1)', () =>
+test('a sealed body may travel with the last message of the handshake (seen with OMI and MIT Kerberos)', () =>
   withWire({}, async ({ client, wire }) => {
     const { negotiate, challenge } = await client.challenge();
     const { token, key } = authenticateToken(negotiate, challenge!, ADMIN);
@@ -115,7 +115,7 @@ test('a repeated, changed or wrongly framed message is 400 and ends the connecti
     }
   }));
 
-test('an idle connection is closed (MS-WSMV: MaxPacketRetrievalTimeSeconds)', () =>
+test('an idle connection is closed (HTTP.sys, idle timeout)', () =>
   withWire({ traits: { idleConnectionMs: 50 } }, async ({ client, ask }) => {
     assert.equal((await ask(LIST)).status, 200);
     await assert.rejects(client.read(), /closed/);

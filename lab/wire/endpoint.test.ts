@@ -16,7 +16,7 @@ function names(answer: Answer): (string | undefined)[] {
   return instancesIn(answer.root).map((instance) => text(instance, 'Name'));
 }
 
-test('an answer beyond the envelope is the fault 2150858824, beyond the limit of the host 2150858825 (wsmerror.h; control-plane §2.7)', () =>
+test('an answer beyond the envelope is the fault 2150858824, beyond the limit of the host 2150858825 (wsmerror.h)', () =>
   withWire({}, async ({ ask }) => {
     const fill = element('p:Count', {}, '20000');
     const asked = await ask(
@@ -71,7 +71,7 @@ test('too many operations of a user are w:QuotaLimit with MSFT_WmiError, CIM sta
     assert.equal(text(answer.root, 'CIMStatusCode'), '27');
   }));
 
-test('a call beyond OperationTimeout is w:TimedOut 2150858793, and what it began goes on (pypsrp/fault_timedout, hyperv §8.1 11)', () =>
+test('a call beyond OperationTimeout is w:TimedOut 2150858793, and what it began goes on (pypsrp/fault_timedout)', () =>
   withWire({}, async ({ ask, provider }) => {
     const { promise, resolve } = Promise.withResolvers<void>();
     let ended = false;
@@ -120,7 +120,7 @@ test('a body that is no XML, no envelope or has a document type is a fault and n
     assert.equal((await ask(enumerate({ uri: VMS }))).status, 200);
   }));
 
-test('a UAC-filtered administrator is let in, sees nothing and may call nothing (hyperv §8.1 11)', () =>
+test('a UAC-filtered administrator is let in, sees nothing and may call nothing (UAC remote restrictions; the form is by design)', () =>
   withWire({ account: FILTERED }, async ({ ask }) => {
     assert.deepEqual(names(await ask(enumerate({ uri: VMS, optimized: true, max: 9 }))), []);
     const wql = 'SELECT * FROM Msvm_ComputerSystem';

@@ -64,7 +64,7 @@ test('a context is forgotten after the enumeration timeout (MS-WSMV, Enumeration
     assert.equal(faultOf(await ask(pull(context))).code, 2150858779);
   }));
 
-test('Release ends an enumeration (DSP0226 8.4)', () =>
+test('Release ends an enumeration (DSP0226 8.5)', () =>
   withWire({}, async ({ ask }) => {
     const context = contextOf(await ask(enumerate({ uri: VMS })))!;
     const released = await ask(release(context));
@@ -105,7 +105,7 @@ test('MaxElements beyond MaxBatchItems counts as that many (MS-WSMV, MaxBatchIte
     assert.equal(names(await ask(enumerate({ uri: VMS, optimized: true, max: 3 }))).length, 2);
   }));
 
-test('a page holds fewer items when more would burst the envelope, and none is lost (control-plane §2.4)', () =>
+test('a page holds fewer items when more would burst the envelope, and none is lost (MS-WSMV 3.1.4.1.7)', () =>
   withWire({}, async ({ ask, provider }) => {
     provider.vms = Array.from({ length: 200 }, (_, index) => {
       const [vm] = provider.vms;
@@ -149,7 +149,7 @@ test('a query for an unknown class is n:CannotProcessFilter, the cause only insi
     assert.equal(all(status!, 'StatusCode')[0]?.attribute('nil', NS.xsi), 'true');
   }));
 
-test('a reference property of an association cannot be filtered in WQL (control-plane §2.4)', () =>
+test('a reference property of an association cannot be filtered in WQL (go-wsman, seen on its host)', () =>
   withWire({}, async ({ ask }) => {
     const wql = "SELECT * FROM Msvm_SettingsDefineState WHERE ManagedElement = 'x'";
     assert.equal(faultOf(await ask(enumerate({ wql }))).code, 2150858778);

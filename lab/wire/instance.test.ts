@@ -25,13 +25,13 @@ test('Get binds the prefix p twice: wsman.xsd on the envelope, the class on the 
     assert.deepEqual([shapeErrors(answer.xml), names(answer)], [[], [VM_ID]]);
   }));
 
-test('Get finds keys in any letter case (control-plane §2.1)', () =>
+test('Get finds keys in any letter case (WinRM resource URIs are case-insensitive)', () =>
   withWire({}, async ({ ask }) => {
     const keys = { creationclassname: 'MSVM_ComputerSystem', NAME: VM_ID.toLowerCase() };
     assert.deepEqual(names(await ask(get('msvm_computersystem', keys))), [VM_ID]);
   }));
 
-test('a null scalar is nil, a null array absent, an empty string an open and close pair (traits, "Nulls and arrays")', () =>
+test('a null scalar is nil, a null array absent, an empty string an open and close pair (all 18 recorded instances)', () =>
   withWire({}, async ({ ask }) => {
     const vm = await ask(get('Msvm_ComputerSystem', VM_KEYS));
     assert.match(vm.xml, /<p:Caption xsi:nil="true"\/>/);
@@ -40,7 +40,7 @@ test('a null scalar is nil, a null array absent, an empty string an open and clo
     assert.match(settings.xml, /<p:Notes>one<\/p:Notes><p:Notes><\/p:Notes>/);
   }));
 
-test('datetimes and intervals are cim: children in UTC with trimmed fractions (traits, "Datetime")', () =>
+test('datetimes and intervals are cim: children in UTC with trimmed fractions (get_response_storagejob_*, recorded_computersystem_pull_vm_off.xml)', () =>
   withWire({}, async ({ ask }) => {
     const { xml } = await ask(get('Msvm_ComputerSystem', VM_KEYS));
     assert.match(xml, /<p:ElapsedTime><cim:Interval>P0DT0H0M1\.00417S<\/cim:Interval><\/p:ElapsedTime>/);
@@ -64,7 +64,7 @@ test('a reference property holds its address and parameters directly, prefixes d
     assert.match(answer.xml, /<p:ManagedElement xmlns:a="[^"]+" xmlns:w="[^"]+"><a:Address>/);
   }));
 
-test('a path in a string property carries host and namespace (traits, "Checkpoints": Parent)', () =>
+test('a path in a string property carries host and namespace (go-wsman, Parent of a checkpoint)', () =>
   withWire({}, async ({ ask }) => {
     const answer = await ask(get('Msvm_VirtualSystemSettingData', { InstanceID: `Microsoft:${VM_ID}` }));
     const namespace = NAMESPACE.replaceAll('/', '\\');

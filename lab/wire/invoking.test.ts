@@ -10,7 +10,7 @@ import { element, escapeXml } from './xml-writer.ts';
 const VMS = uriOf('Msvm_ComputerSystem');
 const SERVICE = 'Msvm_VirtualSystemManagementService';
 
-test('a service without a selector fails: invalid method parameters for the management service, w:InternalError for others (trait 8)', () =>
+test('a service without a selector fails: invalid method parameters for the management service, w:InternalError for others (go-wsman management_service_selector_test.go)', () =>
   withWire({}, async ({ ask, provider }) => {
     const management = await ask(invoke(SERVICE, 'Echo', '', {}));
     assert.equal(text(management.root, 'StatusCode'), String(0x8004102f));
@@ -31,7 +31,7 @@ const REFERENCE =
       element('w:SelectorSet', {}, element('w:Selector', { Name: 'Name' }, VM_ID)),
   );
 
-test('a reference parameter is taken unwrapped; in a:EndpointReference it is w:SchemaValidationError (trait 9)', () =>
+test('a reference parameter is taken unwrapped; in a:EndpointReference it is w:SchemaValidationError (go-wsman management_service_selector_test.go)', () =>
   withWire({}, async ({ ask, provider }) => {
     const good = await ask(invoke(SERVICE, 'Echo', element('p:Reference', {}, REFERENCE)));
     assert.equal(good.status, 200);
@@ -45,7 +45,7 @@ test('a reference parameter is taken unwrapped; in a:EndpointReference it is w:S
     assert.equal(provider.calls.length, 1);
   }));
 
-test('parameters arrive by their declaration: 64 bit exact, arrays in order with nil kept, one element still an array (control-plane §2.5)', () =>
+test('parameters arrive by their declaration: 64 bit exact, arrays in order with nil kept, one element still an array (DSP0230)', () =>
   withWire({}, async ({ ask, provider }) => {
     const parameters =
       element('p:Number', {}, '18446744073709551615') +
@@ -63,7 +63,7 @@ test('parameters arrive by their declaration: 64 bit exact, arrays in order with
     assert.deepEqual(provider.calls[1]?.parameters, { Numbers: [7] });
   }));
 
-test('out parameters that are null are there as nil, in alphabetical order before ReturnValue (traits 2: ResultingSnapshot at 4096)', () =>
+test('out parameters that are null are there as nil, in alphabetical order before ReturnValue (go-wsman, ResultingSnapshot at 4096)', () =>
   withWire({}, async ({ ask }) => {
     const answer = await ask(invoke(SERVICE, 'Echo', '<p:Text>x</p:Text>'));
     const [output] = all(answer.root, 'Echo_OUTPUT');
@@ -73,7 +73,7 @@ test('out parameters that are null are there as nil, in alphabetical order befor
     assert.equal(text(answer.root, 'Action'), `${uriOf(SERVICE)}/EchoResponse`);
   }));
 
-test('ReturnValue may come first (control-plane §2.5: both were seen)', () =>
+test('ReturnValue may come first (seen from OMI)', () =>
   withWire({ traits: { returnValue: 'first' } }, async ({ ask }) => {
     const answer = await ask(invoke(SERVICE, 'Echo', '<p:Text>x</p:Text>'));
     assert.equal(all(answer.root, 'Echo_OUTPUT')[0]!.children[0]?.local, 'ReturnValue');
@@ -83,7 +83,7 @@ const SETTINGS =
   '<INSTANCE CLASSNAME="Msvm_VirtualSystemSettingData"><PROPERTY NAME="ElementName" TYPE="string">' +
   '<VALUE>a &amp; b</VALUE></PROPERTY></INSTANCE>';
 
-test('an embedded instance travels as CIM-XML text both ways (traits 1)', () =>
+test('an embedded instance travels as CIM-XML text both ways (go-wsman/unsigned/invoke_response_get_vhd.xml)', () =>
   withWire({}, async ({ ask, provider }) => {
     const answer = await ask(invoke(SERVICE, 'Echo', element('p:Settings', {}, escapeXml(SETTINGS))));
     const className = 'Msvm_VirtualSystemSettingData';
@@ -105,7 +105,7 @@ test('an embedded instance travels as CIM-XML text both ways (traits 1)', () =>
     );
   }));
 
-test('entities inside CDATA fail the method: 32768 with &amp;, 32773 with &lt; (traits, "Embedded instances", #173)', () =>
+test('entities inside CDATA fail the method: 32768 with &amp;, 32773 with &lt; (go-wsman issue 173)', () =>
   withWire({}, async ({ ask, provider }) => {
     const cdata = (xml: string): string => element('p:Settings', {}, `<![CDATA[${xml}]]>`);
     const and = await ask(invoke(SERVICE, 'Echo', cdata(SETTINGS)));
@@ -116,7 +116,7 @@ test('entities inside CDATA fail the method: 32768 with &amp;, 32773 with &lt; (
     assert.equal(provider.calls.length, 1, 'plain text in CDATA is fine');
   }));
 
-test('objects among the out parameters are element trees with their own type (hyperv-classes, GetSummaryInformation)', () =>
+test('objects among the out parameters are element trees with their own type (GetSummaryInformation; by specification)', () =>
   withWire({}, async ({ ask }) => {
     const answer = await ask(invoke(SERVICE, 'Summaries', ''));
     const objects = all(answer.root, 'Summaries').filter(
@@ -128,7 +128,7 @@ test('objects among the out parameters are element trees with their own type (hy
     );
   }));
 
-test('names in a body are compared with regard to case, and values by type (control-plane §2.1)', () =>
+test('names in a body are compared with regard to case, and values by type (WinRM resource URIs; by specification)', () =>
   withWire({}, async ({ ask, provider }) => {
     const wrongCase = await ask(invoke(SERVICE, 'Echo', '<p:text>x</p:text>'));
     assert.equal(text(wrongCase.root, 'StatusCode'), String(0x8004102f));
@@ -149,7 +149,7 @@ test('names in a body are compared with regard to case, and values by type (cont
     assert.equal(provider.calls.length, 0);
   }));
 
-test('a WMI failure carries its status in __ExtendedStatus and not in the outer number (traits, "Faults")', () =>
+test('a WMI failure carries its status in __ExtendedStatus and not in the outer number (omi/fault_wmi_get_notfound_2012r2.xml, others by specification)', () =>
   withWire({}, async ({ ask }) => {
     const fail = async (status: number): Promise<Answer> =>
       ask(invoke(SERVICE, 'Fail', element('p:Status', {}, String(status))));

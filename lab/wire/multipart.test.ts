@@ -16,7 +16,7 @@ test('a frame reads back as it was written, whatever the sealed bytes hold', () 
   );
 });
 
-test('the tabulators of the description may be missing, as some clients leave them out (control-plane §3.1)', () => {
+test('the tabulators of the description may be missing, as some clients leave them out (WinRb does)', () => {
   const frame = writeFrame({ signature, sealed: Buffer.from('x') }).toString('latin1');
   assert.ok(readFrame(Buffer.from(frame.replaceAll('\t', ''), 'latin1')));
 });

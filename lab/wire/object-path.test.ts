@@ -5,7 +5,7 @@ import { formatPath, parsePath } from './object-path.ts';
 
 const context = { hostName: 'HV1', namespace: 'root/virtualization/v2' };
 
-test('a path is written as Parent of a checkpoint was seen (traits, "Checkpoints"), backslashes doubled', () => {
+test('a path is written as Parent of a checkpoint was seen (go-wsman, Parent of a checkpoint), backslashes doubled', () => {
   const path = { className: 'Msvm_VirtualSystemSettingData', keys: { InstanceID: 'Microsoft:A\\B' } };
   const text = String.raw`\\HV1\root\virtualization\v2:Msvm_VirtualSystemSettingData.InstanceID="Microsoft:A\\B"`;
   assert.equal(formatPath(path, context), text);
