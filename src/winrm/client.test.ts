@@ -116,6 +116,35 @@ test('enumerate asks for many at once, pulls until the end, and takes items of b
   );
 });
 
+test('a Pull answer that leaves its context out is continued with the one before', async () => {
+  const pages = [
+    pageXml('EnumerateResponse', [thingXml('a')], 'uuid:1'),
+    `<n:PullResponse><n:Items>${thingXml('b')}</n:Items></n:PullResponse>`,
+    pageXml('PullResponse', [thingXml('c')]),
+  ];
+  await withHost(
+    (heard) => soapAnswer(heard, pages.shift()!),
+    async (session, server) => {
+      const things = await allOf(session.enumerate(Thing));
+      assert.deepEqual(
+        things.map((thing) => thing.InstanceID),
+        ['a', 'b', 'c'],
+      );
+      assert.ok(server.heard[2]!.xml.includes('uuid:1'));
+    },
+  );
+});
+
+test('an enumeration that stops without context and without end is not taken for complete', async () => {
+  await withHost(
+    (heard) =>
+      soapAnswer(heard, `<n:EnumerateResponse><w:Items>${thingXml('a')}</w:Items></n:EnumerateResponse>`),
+    async (session) => {
+      await assert.rejects(allOf(session.enumerate(Thing)), { code: 'WINRM_PROTOCOL_BROKEN' });
+    },
+  );
+});
+
 test('an enumeration given up half-way is released on the host', async () => {
   await withHost(
     (heard) =>
@@ -328,11 +357,12 @@ test('a cancelled wait for a free connection ends at once and disturbs nobody', 
       const running = session.get(Thing, { InstanceID: 'a' });
       const controller = new AbortController();
       const waiting = session.get(Thing, { InstanceID: 'b' }, { signal: controller.signal });
+      const behind = session.get(Thing, { InstanceID: 'c' });
       controller.abort(new Error('enough'));
       await assert.rejects(waiting, { message: 'enough' });
       release();
       assert.equal((await running).InstanceID, 'a');
-      assert.equal((await session.get(Thing, { InstanceID: 'a' })).InstanceID, 'a');
+      assert.equal((await behind).InstanceID, 'a', 'the one behind it had its turn');
     },
     { sessions: 1 },
   );

@@ -85,6 +85,36 @@ test('a read that breaks twice is given up', async () => {
   });
 });
 
+test('after a break the other idle connections are not trusted: a host that restarted has closed them all', async () => {
+  let broken = false;
+  await using server = await startSealedServer({
+    answer: (heard): Reaction =>
+      heard.connection > 2 || !broken ? OK(heard) : (response) => response.socket?.destroy(),
+  });
+  await using session = await openWinrm({ ...server.options, sessions: 2 });
+  const read = (): Promise<unknown> => session.get(Thing, { InstanceID: 'a' });
+  await Promise.all([read(), read()]);
+  broken = true;
+  await read();
+  assert.deepEqual(
+    server.heard.slice(2).map(({ connection }) => connection > 2),
+    [false, true],
+  );
+});
+
+test('a connection idle for over a minute is replaced before a method is risked on it', async (context) => {
+  await using server = await startSealedServer({ answer: OK });
+  await using session = await openWinrm({ ...server.options, sessions: 1 });
+  await change(session);
+  context.mock.timers.enable({ apis: ['Date'], now: Date.now() + 61_000 });
+  await change(session);
+  await change(session);
+  assert.deepEqual(
+    server.heard.map(({ connection }) => connection),
+    [1, 2, 2],
+  );
+});
+
 test('a method that only computes is repeated like a read', async () => {
   await breaking(CUTS['before any answer']!, 1, async (session, heard) => {
     const result = await session.invoke(Thing, { InstanceID: 'a' }, 'Look', {});

@@ -58,6 +58,12 @@ test('MS-NLMP 4.2.4.4: the sealed "Plaintext" and its signature', () => {
   assert.equal(hex(sealed.signature), '010000007fb38ec5c55d497600000000');
 });
 
+test('signatures carry the number of their message: MS-NLMP 2.2.2.9.2', () => {
+  const client = new NtlmSeal(EXPORTED_KEY, 'client');
+  const numbers = [0, 1, 2].map(() => hex(client.seal(utf16('x')).signature.subarray(12)));
+  assert.deepEqual(numbers, ['00000000', '01000000', '02000000']);
+});
+
 test('what one side seals the other reads, message after message', () => {
   fc.assert(
     fc.property(fc.array(fc.uint8Array({ maxLength: 200 }), { maxLength: 20 }), (messages) => {

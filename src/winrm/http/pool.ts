@@ -105,7 +105,7 @@ export class Pool {
   }
 
   #keep(connection: Connection): void {
-    if (connection.usable && !this.#closing.signal.aborted) this.#idle.push(connection);
-    else connection.close();
+    if (this.#closing.signal.aborted) connection.close();
+    else this.#idle.push(connection);
   }
 }
