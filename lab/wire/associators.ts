@@ -44,7 +44,7 @@ export async function references(
 }
 
 /** The one instance a path designates; `undefined` when there is none or the caller does not see it. */
-export async function lookUp(path: LabPath, source: InstanceSource): Promise<LabInstance | undefined> {
+async function lookUp(path: LabPath, source: InstanceSource): Promise<LabInstance | undefined> {
   const cls = findClass(path.className, source.classes);
   if (!cls) return undefined;
   const instances = await source.instances(cls.name);

@@ -16,7 +16,7 @@ import {
 import { Rc4 } from './rc4.ts';
 import { Sealing } from './sealing.ts';
 
-export const CLIENT_FLAGS = 0xe2088235;
+const CLIENT_FLAGS = 0xe2088235;
 
 export interface HttpAnswer {
   readonly status: number;

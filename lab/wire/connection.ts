@@ -5,7 +5,7 @@
  */
 import { NtlmAcceptor, type Account, type Authenticated } from './ntlm.ts';
 
-export type Authorisation =
+type Authorisation =
   | { readonly kind: 'authenticated'; readonly session: Authenticated }
   /** 401; with a token when the handshake goes on. */
   | { readonly kind: 'challenge'; readonly token: Uint8Array }

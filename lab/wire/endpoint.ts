@@ -17,7 +17,7 @@ export type Outcome =
   | { readonly kind: 'answer'; readonly status: 200 | 500; readonly xml: string; readonly damage?: Damage }
   | { readonly kind: 'drop' }
   | { readonly kind: 'expire' };
-export type Damage = Extract<WireFaultRule['kind'], 'truncate' | 'corrupt'>;
+type Damage = Extract<WireFaultRule['kind'], 'truncate' | 'corrupt'>;
 
 export interface EndpointStats {
   /** Requests by action: `Enumerate`, `Pull`, …, or the method name. */

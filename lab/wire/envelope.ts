@@ -41,7 +41,7 @@ export function envelope(
   return element('s:Envelope', { 'xml:lang': input.language, ...namespaces(PREFIXES[kind]) }, content);
 }
 
-export interface FaultContext {
+interface FaultContext {
   readonly traits: WireTraits;
   readonly relatesTo: string | undefined;
   /** The address the client asked, in the outer fault; the host's own name stands in the inner one (recorded). */
@@ -50,7 +50,7 @@ export interface FaultContext {
 }
 
 /** Recorded: three fault actions occur; which one goes by the family of the subcode. */
-export function faultAction(subcode: string): string {
+function faultAction(subcode: string): string {
   if (subcode.startsWith('a:')) return `${NS.addressing}/fault`;
   if (subcode.startsWith('n:')) return `${NS.enumeration}/fault`;
   return 'http://schemas.dmtf.org/wbem/wsman/1/wsman/fault';

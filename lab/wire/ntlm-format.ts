@@ -1,7 +1,7 @@
 /** The three NTLM messages as bytes (MS-NLMP 2.2.1). A field is a length, a maximal length and an offset into the message. */
 import { raw, struct, u16, u32, u64big, viewOf, type StructOf } from '../../src/base/index.ts';
 
-export const NTLM_SIGNATURE = Buffer.from('NTLMSSP\0', 'latin1');
+const NTLM_SIGNATURE = Buffer.from('NTLMSSP\0', 'latin1');
 
 /** NegotiateFlags, MS-NLMP 2.2.2.5. */
 export const NTLM_FLAGS = {

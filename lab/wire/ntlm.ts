@@ -152,7 +152,7 @@ export function hmacMd5(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8
 }
 
 /** FILETIME: 100 ns steps since 1601. */
-export function windowsTime(milliseconds: number): bigint {
+function windowsTime(milliseconds: number): bigint {
   return (BigInt(milliseconds) + 11_644_473_600_000n) * 10_000n;
 }
 

@@ -13,7 +13,7 @@ import {
 
 export const VM_ID = 'B637F347-6A0E-4DEC-AF52-BD70CB80A21D';
 export const OTHER_VM_ID = '1C0E1F0A-9F3B-4A6C-8E43-6A0BB5C5A001';
-export const HOST_NAME = 'HV1.lab.example';
+const HOST_NAME = 'HV1.lab.example';
 export const NAMESPACE = 'root/virtualization/v2';
 
 const key = { type: 'string', key: true } as const;

@@ -1,7 +1,7 @@
 /** The text of CIM values that have the same text in WS-CIM and in CIM-XML: booleans, numbers, strings. */
 import type { LabCimType, LabScalar } from '../cim.ts';
 
-export type PlainType = Exclude<LabCimType, 'datetime' | 'reference' | 'embedded' | 'object' | 'string'>;
+type PlainType = Exclude<LabCimType, 'datetime' | 'reference' | 'embedded' | 'object' | 'string'>;
 
 export function isPlain(type: LabCimType): type is PlainType {
   return type === 'boolean' || type.startsWith('uint') || type.startsWith('sint');

@@ -6,7 +6,7 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { Rc4 } from './rc4.ts';
 
-export type Side = 'client' | 'server';
+type Side = 'client' | 'server';
 
 export const SIGNATURE_SIZE = 16;
 /** NTLMSSP_MESSAGE_SIGNATURE_VERSION, MS-NLMP 2.2.2.9.1. */

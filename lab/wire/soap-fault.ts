@@ -20,7 +20,7 @@ const define = (
   detail?: string,
 ): Definition => ({ code, subcode, number, text, ...(detail === undefined ? {} : { detail }) });
 
-export const SOAP_FAULTS = {
+const SOAP_FAULTS = {
   accessDenied: define('s:Sender', 'w:AccessDenied', 5, [
     'Access is denied. ',
     'アクセスが拒否されました。 ',
@@ -137,7 +137,7 @@ export const SOAP_FAULTS = {
   ]),
 } as const satisfies Record<string, Definition>;
 
-export type SoapFaultName = keyof typeof SOAP_FAULTS;
+type SoapFaultName = keyof typeof SOAP_FAULTS;
 
 /** __ExtendedStatus of a WMI failure; `statusCode` is an HRESULT, and null for some failures, as recorded. */
 export interface ExtendedStatus {

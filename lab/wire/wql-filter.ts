@@ -5,7 +5,7 @@ import { isA, isInstance } from './object-path.ts';
 import type { Condition, Literal, Operator } from './wql-parser.ts';
 import { WqlError } from './wql-tokens.ts';
 
-export type Predicate = (instance: LabInstance) => boolean;
+type Predicate = (instance: LabInstance) => boolean;
 type Classes = ReadonlyMap<string, LabClass>;
 
 /** Throws a WqlError for what the real host refuses: unknown names, references, arrays. */

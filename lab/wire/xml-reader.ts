@@ -9,7 +9,7 @@ const ELEMENTS_MAX = 100_000;
 
 export class XmlError extends Error {}
 
-export interface XmlAttribute {
+interface XmlAttribute {
   readonly uri: string;
   readonly local: string;
   readonly value: string;
