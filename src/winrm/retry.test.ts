@@ -1,5 +1,6 @@
 /** Broken connections: what is repeated, and what is not because it may have happened. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { test } from 'node:test';
 import { openWinrm, type WinrmSession } from './client.ts';
@@ -123,12 +124,17 @@ test('a method that only computes is repeated like a read', async () => {
   });
 });
 
+/** Ends a connection from the host's side and waits until the client has ended its side too. */
+async function hangUp({ socket }: Heard): Promise<void> {
+  socket.end();
+  await once(socket, 'close');
+}
+
 test('a method is sent on a new connection when the old one died while idle', async () => {
   await using server = await startSealedServer({ answer: OK });
   await using session = await openWinrm({ ...server.options, sessions: 1 });
   await change(session);
-  server.heard[0]!.socket.end();
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await hangUp(server.heard[0]!);
   assert.equal((await change(session)).returnValue, 0);
   assert.deepEqual(
     server.heard.map(({ connection }) => connection),
@@ -149,8 +155,7 @@ test('a method whose log-on breaks was not sent, so it is tried again', async ()
   });
   await using session = await openWinrm({ ...server.options, sessions: 1 });
   await change(session);
-  server.heard[0]!.socket.destroy();
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await hangUp(server.heard[0]!);
   logOnsToBreak = 1;
   assert.equal((await change(session)).returnValue, 0);
   assert.equal(server.heard.length, 2);
