@@ -1,0 +1,171 @@
+/** From what the user named to what the engine needs: the entry in the configuration and the source of its secret. */
+import path from 'node:path';
+import {
+  NAME_PATTERN,
+  fullUrl,
+  type Config,
+  type HostConfig,
+  type RepositoryConfig,
+} from './config-schema.ts';
+import type { ConfigFile } from './config-file.ts';
+import { absolutePath } from './config-path.ts';
+import type { HostAccess, RepositoryAccess, RepositoryKey } from './engine.ts';
+import { cliFaults } from './faults.ts';
+import type { CliIo } from './io.ts';
+import type { SecretReader, SecretSource } from './secret-source.ts';
+
+/** The options every command with a repository has. */
+export interface RepositoryOptions {
+  readonly repo?: string | undefined;
+  readonly passphraseFile?: string | undefined;
+  readonly recoveryKeyFile?: string | undefined;
+}
+
+export interface RepositoryPlace {
+  readonly name?: string;
+  readonly path: string;
+  readonly config?: RepositoryConfig;
+}
+
+export class Access {
+  readonly #file: ConfigFile;
+  readonly #io: CliIo;
+  readonly #secrets: SecretReader;
+
+  constructor(file: ConfigFile, io: CliIo, secrets: SecretReader) {
+    this.#file = file;
+    this.#io = io;
+    this.#secrets = secrets;
+  }
+
+  /** `--host`, else HVLIFT_HOST, else the default, else the only one there is. */
+  host(option: string | undefined): HostAccess {
+    const { hosts = {}, defaults } = this.#file.config;
+    const name = option ?? this.#io.env['HVLIFT_HOST'] ?? defaults?.host ?? onlyKey(hosts);
+    if (name === undefined) throw cliFaults.noHost({ path: this.#file.path, known: listOf(hosts) });
+    const host = entryOf(hosts, name);
+    if (!host) throw cliFaults.hostUnknown({ name, path: this.#file.path, known: listOf(hosts) });
+    return this.#hostAccess(name, host);
+  }
+
+  repository(options: RepositoryOptions): RepositoryAccess {
+    const place = this.repositoryPlace(options.repo);
+    return this.#repositoryAccess(place, options);
+  }
+
+  /** `--repo`, else HVLIFT_REPO, else the default, else the only one there is. A name, or a path with a separator. */
+  repositoryPlace(option: string | undefined): RepositoryPlace {
+    const { repositories = {}, defaults } = this.#file.config;
+    const text = option ?? this.#io.env['HVLIFT_REPO'] ?? defaults?.repository ?? onlyKey(repositories);
+    if (text === undefined) {
+      throw cliFaults.noRepository({ path: this.#file.path, known: listOf(repositories) });
+    }
+    const config = entryOf(repositories, text);
+    if (config) return { name: text, path: this.#fromFile(config.path), config };
+    if (NAME_PATTERN.test(text)) {
+      throw cliFaults.repositoryUnknown({
+        name: text,
+        path: this.#file.path,
+        known: listOf(repositories),
+      });
+    }
+    return { path: this.#fromUser(text) };
+  }
+
+  /** Every repository of the configuration. */
+  repositories(options: RepositoryOptions): RepositoryAccess[] {
+    return Object.keys(this.#file.config.repositories ?? {}).map((repo) =>
+      this.repository({ ...options, repo }),
+    );
+  }
+
+  /** Where the passphrase of a repository comes from. */
+  passphraseSource(place: RepositoryPlace, options: RepositoryOptions): SecretSource {
+    return {
+      what: `the passphrase of repository ${place.name ?? place.path}`,
+      ...this.#passphrasePlace(place.config, options),
+      instead: 'pass --passphrase-file, or set HVLIFT_PASSPHRASE_FILE or HVLIFT_PASSPHRASE',
+    };
+  }
+
+  #passphrasePlace(
+    config: RepositoryConfig | undefined,
+    options: RepositoryOptions,
+  ): { file?: string; variable?: string } {
+    const { env } = this.#io;
+    if (options.passphraseFile !== undefined) return { file: this.#fromUser(options.passphraseFile) };
+    if (config?.passphraseFile !== undefined) return { file: this.#fromFile(config.passphraseFile) };
+    if (config?.passphraseEnv !== undefined) return { variable: config.passphraseEnv };
+    if (env['HVLIFT_PASSPHRASE_FILE']) return { file: this.#fromUser(env['HVLIFT_PASSPHRASE_FILE']) };
+    return env['HVLIFT_PASSPHRASE'] ? { variable: 'HVLIFT_PASSPHRASE' } : {};
+  }
+
+  #repositoryAccess(place: RepositoryPlace, options: RepositoryOptions): RepositoryAccess {
+    return {
+      ...(place.name === undefined ? {} : { name: place.name }),
+      path: place.path,
+      unlock: once(async (): Promise<RepositoryKey> => {
+        const { recoveryKeyFile } = options;
+        if (recoveryKeyFile === undefined) {
+          const secret = await this.#secrets.read(this.passphraseSource(place, options));
+          return { kind: 'passphrase', secret };
+        }
+        const what = `the recovery key of repository ${place.name ?? place.path}`;
+        const file = this.#fromUser(recoveryKeyFile);
+        return { kind: 'recovery-key', secret: await this.#secrets.read({ what, file, instead: '' }) };
+      }),
+    };
+  }
+
+  #hostAccess(name: string, host: HostConfig): HostAccess {
+    const { passwordFile, passwordEnv, caFile, fingerprint256, files } = host;
+    return {
+      name,
+      url: fullUrl(host.url),
+      user: host.user,
+      password: once(() =>
+        this.#secrets.read({
+          what: `the password of ${host.user} on host ${name}`,
+          file: passwordFile === undefined ? undefined : this.#fromFile(passwordFile),
+          variable: passwordEnv,
+          instead: `give host ${name} a passwordFile or passwordEnv in ${this.#file.path}`,
+        }),
+      ),
+      ...(caFile === undefined ? {} : { caFile: this.#fromFile(caFile) }),
+      ...(fingerprint256 === undefined ? {} : { fingerprint256 }),
+      files: {
+        kind: 'fs',
+        mappings: (files?.mappings ?? []).map(({ from, to }) => ({ from, to: this.#fromFile(to) })),
+      },
+    };
+  }
+
+  /** A path written in the configuration. */
+  #fromFile(text: string): string {
+    return absolutePath(text, path.dirname(this.#file.path), this.#io.homeFolder);
+  }
+
+  /** A path typed on the command line or set in the environment. */
+  #fromUser(text: string): string {
+    return absolutePath(text, this.#io.workingFolder, this.#io.homeFolder);
+  }
+}
+
+/** One question, however often the answer is needed. */
+function once<T>(ask: () => Promise<T>): () => Promise<T> {
+  let answer: Promise<T> | undefined;
+  return () => (answer ??= ask());
+}
+
+function entryOf<T>(entries: Readonly<Record<string, T>>, name: string): T | undefined {
+  return Object.hasOwn(entries, name) ? entries[name] : undefined;
+}
+
+function onlyKey(entries: NonNullable<Config['hosts'] | Config['repositories']>): string | undefined {
+  const keys = Object.keys(entries);
+  return keys.length === 1 ? keys[0] : undefined;
+}
+
+function listOf(entries: Readonly<Record<string, unknown>>): string {
+  return Object.keys(entries).join(', ') || 'none';
+}

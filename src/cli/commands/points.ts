@@ -1,0 +1,99 @@
+/** `hvlift points`: the restore points of a repository. */
+import { Option, type Command } from '@commander-js/extra-typings';
+import type { PointDisk, PointSummary } from '../engine.ts';
+import { timeCell } from '../numbers.ts';
+import { passphraseFileOption, recoveryKeyFileOption, repoOption } from '../options.ts';
+import type { Runner, Session } from '../session.ts';
+import { sizeColumns } from '../size-columns.ts';
+import { tableLines, type Column } from '../table.ts';
+
+const TEXTS = { cleaning: 'nothing needs cleaning up', leftBehind: 'nothing is left behind' };
+
+/** Shorter ids are shown only as long as they stay unique in the list. */
+const ID_LENGTH_MIN = 8;
+
+export function registerPoints(program: Command, run: Runner): void {
+  program
+    .command('points')
+    .summary('list restore points')
+    .description('Lists the restore points of a repository, newest first. Any of them can be restored alone.')
+    .addOption(repoOption)
+    .addOption(new Option('--vm <vm>', 'of this VM only, by name or id'))
+    .addOption(new Option('--disks', 'a line for each disk, with the numbers `restore --disk` takes'))
+    .addOption(passphraseFileOption)
+    .addOption(recoveryKeyFileOption)
+    .action((options) =>
+      run(async (session) => {
+        const repository = await session.repository(options);
+        const filter = options.vm === undefined ? {} : { vm: options.vm };
+        return session.inParts('points', async (document) => {
+          const points = await session.perform(TEXTS, async (task) => {
+            const found: PointSummary[] = [];
+            for await (const point of session.engine.points(repository, filter, task)) {
+              await document.item(point);
+              if (!session.output.json) found.push(point);
+            }
+            return found;
+          });
+          await show(session, points, options.disks === true);
+        });
+      }),
+    );
+}
+
+async function show(session: Session, points: readonly PointSummary[], disks: boolean): Promise<void> {
+  if (points.length === 0 && !session.output.json) session.output.say('there are no restore points');
+  if (points.length === 0) return;
+  const shown = shortIds(points.map((point) => point.id));
+  const rows = disks
+    ? points.flatMap((point) =>
+        point.disks.map((disk) => ({ ...rowOf(point, shown), disk, sizes: disk.sizes })),
+      )
+    : points.map((point) => rowOf(point, shown));
+  await session.output.lines(tableLines(COLUMNS, rows));
+}
+
+interface Row {
+  readonly id: string;
+  readonly point: PointSummary;
+  readonly disk?: PointDisk;
+  readonly sizes: PointSummary['sizes'];
+}
+
+function rowOf(point: PointSummary, shown: ReadonlyMap<string, string>): Row {
+  return { id: shown.get(point.id)!, point, sizes: point.sizes };
+}
+
+const COLUMNS: readonly Column<Row>[] = [
+  { title: 'POINT', cell: (row) => row.id },
+  { title: 'VM', cell: (row) => row.point.vm.name },
+  { title: 'CREATED', cell: (row) => timeCell(row.point.createdAt) },
+  { title: 'CONSISTENCY', cell: (row) => row.point.consistency.reached },
+  { title: 'DISK', align: 'right', cell: (row) => (row.disk ? String(row.disk.number) : '') },
+  { title: 'KIND', cell: (row) => row.disk?.kind ?? kindOf(row.point) },
+  ...sizeColumns<Row>((row) => row.sizes),
+  { title: 'PATH', cell: (row) => row.disk?.path ?? '' },
+];
+
+/** Full, delta, or both: each disk is decided alone. */
+function kindOf(point: PointSummary): string {
+  const kinds = ['full', 'delta'].filter((kind) => point.disks.some((disk) => disk.kind === kind));
+  return kinds.join('+');
+}
+
+/** Each id cut to where it still differs from its neighbours in order. Exported for its test. */
+export function shortIds(ids: readonly string[]): Map<string, string> {
+  const sorted = [...new Set(ids)].sort();
+  return new Map(
+    sorted.map((id, i) => {
+      const shared = Math.max(sharedLength(id, sorted[i - 1] ?? ''), sharedLength(id, sorted[i + 1] ?? ''));
+      return [id, id.slice(0, Math.max(ID_LENGTH_MIN, shared + 1))];
+    }),
+  );
+}
+
+function sharedLength(a: string, b: string): number {
+  let length = 0;
+  while (length < a.length && a[length] === b[length]) length += 1;
+  return length;
+}

@@ -1,0 +1,80 @@
+/** `hvlift restore POINT --to DIR`: the disks of a restore point as image files. */
+import path from 'node:path';
+import { Option, type Command } from '@commander-js/extra-typings';
+import { formatDuration } from '../../base/index.ts';
+import { absolutePath } from '../config-path.ts';
+import { IMAGE_FORMATS, type RestoreRun } from '../engine.ts';
+import { exitCodeOfOutcome } from '../exit-code.ts';
+import { bytesCell, ratePerSecond } from '../numbers.ts';
+import {
+  collectList,
+  passphraseFileOption,
+  pointSelector,
+  recoveryKeyFileOption,
+  repoOption,
+} from '../options.ts';
+import type { Runner } from '../session.ts';
+import { tableLines, type Column } from '../table.ts';
+
+const TEXTS = {
+  cleaning: 'removing the image files that are not complete',
+  leftBehind:
+    'files named *.partial stay in the target folder; they are not complete images and can be deleted',
+};
+
+export function registerRestore(program: Command, run: Runner): void {
+  program
+    .command('restore')
+    .summary('write the disks of a restore point to image files')
+    .description(
+      'Writes the disks of a restore point to image files in a folder. Existing files are never overwritten, and a file has ' +
+        'its final name only once it is complete.',
+    )
+    .argument('<point>', 'id of the restore point, the beginning of one, or "latest" with --vm')
+    .addOption(repoOption)
+    .addOption(
+      new Option('--to <dir>', 'folder for the image files; made when missing').makeOptionMandatory(),
+    )
+    .addOption(new Option('--vm <vm>', 'the VM that "latest" means, by name or id'))
+    .addOption(
+      new Option('--format <format>', 'image format').choices(IMAGE_FORMATS).default('vhdx' as const),
+    )
+    .addOption(
+      new Option(
+        '--disk <disk>',
+        'only this disk: its number in `points --disks`, or its id; may be repeated',
+      ).argParser(collectList),
+    )
+    .addOption(passphraseFileOption)
+    .addOption(recoveryKeyFileOption)
+    .action((point, options) =>
+      run(async (session) => {
+        const request = {
+          point: pointSelector(point, options.vm, 'hvlift restore'),
+          repository: await session.repository(options),
+          disks: options.disk ?? [],
+          to: absolutePath(options.to, session.io.workingFolder, session.io.homeFolder),
+          format: options.format,
+        };
+        const restored = await session.perform(TEXTS, (task) => session.engine.restore(request, task));
+        await session.output.result(restored, () => lines(restored, request.to));
+        for (const warning of restored.warnings) session.output.warn(warning);
+        return exitCodeOfOutcome(restored);
+      }),
+    );
+}
+
+type Row = RestoreRun['disks'][number];
+
+const COLUMNS: readonly Column<Row>[] = [
+  { title: 'DISK', cell: (disk) => String(disk.number) },
+  { title: 'VIRTUAL', align: 'right', cell: (disk) => bytesCell(disk.virtualBytes) },
+  { title: 'WRITTEN', align: 'right', cell: (disk) => bytesCell(disk.writtenBytes) },
+  { title: 'MB/s', align: 'right', cell: (disk) => ratePerSecond(disk.writtenBytes, disk.seconds) },
+  { title: 'FILE', cell: (disk) => path.basename(disk.path) },
+];
+
+function lines(restored: RestoreRun, to: string): string[] {
+  const head = `${restored.vm.name}: point ${restored.pointId} restored to ${to} in ${formatDuration(restored.seconds)}`;
+  return [head, ...tableLines(COLUMNS, restored.disks).map((line) => `  ${line}`)];
+}

@@ -1,0 +1,83 @@
+/** `hvlift status`: what a repository holds, whether it is encrypted, and where the next backup starts. */
+import type { Command } from '@commander-js/extra-typings';
+import { formatBytes } from '../../base/index.ts';
+import type { RepositoryAccess, RepositoryStatus, Task } from '../engine.ts';
+import { exitCodeOf, exitCodeOfOutcome, type ExitCode } from '../exit-code.ts';
+import { count, timeCell } from '../numbers.ts';
+import { passphraseFileOption, recoveryKeyFileOption, repoOption } from '../options.ts';
+import type { Runner, Session } from '../session.ts';
+import { tableLines, type Column } from '../table.ts';
+import type { JsonDocument } from '../json-document.ts';
+
+const TEXTS = { cleaning: 'nothing needs cleaning up', leftBehind: 'nothing is left behind' };
+
+export function registerStatus(program: Command, run: Runner): void {
+  program
+    .command('status')
+    .summary('show repositories, their VMs and latest restore points')
+    .description(
+      'Shows one repository, or every configured one: encryption, size, and each VM with its latest point.',
+    )
+    .addOption(repoOption)
+    .addOption(passphraseFileOption)
+    .addOption(recoveryKeyFileOption)
+    .action((options) =>
+      run(async (session) => {
+        const access = session.accessBy(await session.config());
+        const all = access.repositories(options);
+        const named = options.repo ?? session.io.env['HVLIFT_REPO'];
+        const repositories = named === undefined && all.length > 0 ? all : [access.repository(options)];
+        return session.inParts('repositories', (document, codes) =>
+          session.perform(TEXTS, async (task) => {
+            for (const repository of repositories) {
+              codes.push(await showRepository(session, repository, document, task));
+            }
+          }),
+        );
+      }),
+    );
+}
+
+/** A repository that cannot be opened does not hide the others. */
+async function showRepository(
+  session: Session,
+  repository: RepositoryAccess,
+  document: JsonDocument,
+  task: Task,
+): Promise<ExitCode> {
+  const { name, path } = repository;
+  try {
+    const status = await session.engine.repositoryStatus(repository, task);
+    await document.item({ name, path, ...status });
+    await session.output.lines(statusLines(repository, status));
+    for (const warning of status.warnings) session.output.warn(warning);
+    return exitCodeOfOutcome(status);
+  } catch (error) {
+    task.signal.throwIfAborted();
+    await document.item({ name, path, error: session.report(error) });
+    await session.output.lines([`${name ?? path}: cannot be shown`]);
+    session.output.fault(session.report(error));
+    return exitCodeOf(error);
+  }
+}
+
+type Row = RepositoryStatus['vms'][number];
+
+const COLUMNS: readonly Column<Row>[] = [
+  { title: 'VM', cell: (vm) => vm.name },
+  { title: 'POINTS', align: 'right', cell: (vm) => String(vm.points) },
+  { title: 'LATEST', cell: (vm) => timeCell(vm.latest.createdAt) },
+  { title: 'CONSISTENCY', cell: (vm) => vm.latest.consistency },
+  { title: 'NEXT BACKUP', cell: (vm) => (vm.baseline === undefined ? 'full' : 'incremental') },
+  { title: 'ID', cell: (vm) => vm.id },
+];
+
+function statusLines({ name, path }: RepositoryAccess, status: RepositoryStatus): string[] {
+  const { encryption, storedBytes, repositoryId, vms } = status;
+  const locked = encryption === 'none' ? 'NOT ENCRYPTED' : `encrypted with ${encryption}`;
+  const where = name === undefined ? path : `${name} (${path})`;
+  return [
+    `${where}: ${locked}, ${formatBytes(storedBytes)} stored, ${count(vms.length, 'VM')}, repository ${repositoryId}`,
+    ...(vms.length > 0 ? tableLines(COLUMNS, vms).map((line) => `  ${line}`) : []),
+  ];
+}

@@ -1,0 +1,104 @@
+/**
+ * The configuration: hosts, repositories, and what to use when a command names neither.
+ *
+ * docs/reference/config.md lists the same keys; a test compares. Secrets have no place in it: a host or repository names
+ * the file or the environment variable that holds its secret, or neither, and then it is asked for.
+ */
+import { z } from 'zod';
+import { CONSISTENCIES } from './engine.ts';
+
+/** Names cannot be mistaken for paths, options or several words. */
+export const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+
+const text = z.string().min(1, 'must not be empty');
+const variableName = text.regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of an environment variable');
+const name = z.string().regex(NAME_PATTERN);
+
+const windowsPath = text.regex(
+  /^([A-Za-z]:[\\/]|\\\\[^\\/]|[A-Za-z]:$)/,
+  'must be a Windows path with a drive letter, or \\\\server\\share',
+);
+
+const filesSchema = z.strictObject({
+  kind: z.literal('fs'),
+  mappings: z.array(z.strictObject({ from: windowsPath, to: text })),
+});
+
+export const hostSchema = z.strictObject({
+  url: text.superRefine((url, context) => {
+    const problem = urlProblem(url);
+    if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
+  }),
+  user: text,
+  passwordFile: text.optional(),
+  passwordEnv: variableName.optional(),
+  caFile: text.optional(),
+  fingerprint256: text
+    .regex(
+      /^([0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}$/,
+      'must be 32 bytes in hexadecimal, with or without colons',
+    )
+    .optional(),
+  files: filesSchema.optional(),
+});
+
+export const repositorySchema = z.strictObject({
+  path: text,
+  passphraseFile: text.optional(),
+  passphraseEnv: variableName.optional(),
+});
+
+export const configSchema = z.strictObject({
+  hosts: z.record(name, hostSchema).optional(),
+  repositories: z.record(name, repositorySchema).optional(),
+  defaults: z
+    .strictObject({
+      host: name.optional(),
+      repository: name.optional(),
+      consistency: z.enum(CONSISTENCIES).optional(),
+    })
+    .optional(),
+});
+
+export type HostConfig = z.infer<typeof hostSchema>;
+export type RepositoryConfig = z.infer<typeof repositorySchema>;
+export type Config = z.infer<typeof configSchema>;
+
+/** Why `url` cannot be the address of a host; never quotes it, because it may hold a password. */
+export function urlProblem(url: string): string | undefined {
+  if (!URL.canParse(url)) return 'must be a URL such as http://hv1.example.com:5985/wsman';
+  const { protocol, username, password, search, hash } = new URL(url);
+  if (protocol !== 'http:' && protocol !== 'https:') return 'must begin with http:// or https://';
+  if (username !== '' || password !== '') {
+    return 'must not hold a user or a password: write `user`, and passwordFile or passwordEnv';
+  }
+  return search === '' && hash === '' ? undefined : 'must end after the path';
+}
+
+/** The address with the port and the path Windows listens on, where they were left out. */
+export function fullUrl(url: string): string {
+  const parsed = new URL(url);
+  // URL drops a port that is the scheme's default, so one that was written is looked for in the text.
+  const port = /^[^/]*\/\/[^/]*:(\d+)/.exec(url)?.[1] ?? (parsed.protocol === 'https:' ? '5986' : '5985');
+  const path = parsed.pathname === '/' ? '/wsman' : parsed.pathname;
+  return `${parsed.protocol}//${parsed.hostname}:${port}${path}`;
+}
+
+/** The keys that may stand at `path`; empty where names are free or nothing may stand. */
+export function keysAt(path: readonly PropertyKey[]): string[] {
+  let schema: z.ZodType = configSchema;
+  for (const key of path) {
+    const inner = unwrap(schema);
+    if (inner instanceof z.ZodObject)
+      schema = (inner.shape as Record<string, z.ZodType>)[String(key)] ?? z.never();
+    else if (inner instanceof z.ZodRecord) schema = inner.valueType as z.ZodType;
+    else if (inner instanceof z.ZodArray) schema = inner.element as z.ZodType;
+    else return [];
+  }
+  const inner = unwrap(schema);
+  return inner instanceof z.ZodObject ? Object.keys(inner.shape) : [];
+}
+
+function unwrap(schema: z.ZodType): z.ZodType {
+  return schema instanceof z.ZodOptional ? (schema.unwrap() as z.ZodType) : schema;
+}

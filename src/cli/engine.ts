@@ -1,0 +1,328 @@
+/**
+ * The port between the command line and the work: what each command needs, and nothing about how it is done.
+ *
+ *   commands/*  ──►  Engine (this file)  ◄──  the engine over src/flows
+ *                                        ◄──  fake-engine.fixture.ts, for the tests
+ *
+ * Calls are stateless: each gets the access data of the host and the repository, opens what it needs and closes it before
+ * it settles. Every call takes a {@link Task}: it stops cleanly when `signal` aborts (removing what it put on the host) and
+ * then throws the signal's reason, and it reports what it does through `progress`. What goes wrong is thrown as a Fault.
+ *
+ * Sizes and offsets are bytes, times are ISO 8601 in UTC, durations seconds. Records are plain data: `--json` prints them
+ * as they are.
+ */
+import type { Progress } from '../base/index.ts';
+import type { Extent } from '../extents/index.ts';
+import type { Secret } from './secret.ts';
+
+export interface Task {
+  readonly signal: AbortSignal;
+  readonly progress: Progress;
+}
+
+/** How to reach a host. `password` is asked for at the moment of use and may prompt; it remembers its answer. */
+export interface HostAccess {
+  /** The name in the configuration. */
+  readonly name: string;
+  /** `http://host:5985/wsman` or `https://host:5986/wsman`; port and path always there. */
+  readonly url: string;
+  /** `DOMAIN\user`, `user@domain` or `user`. */
+  readonly user: string;
+  readonly password: () => Promise<Secret>;
+  /** https only: a PEM file of the authorities to trust instead of the system's. */
+  readonly caFile?: string;
+  /** https only: the SHA-256 fingerprint the host's certificate must have. */
+  readonly fingerprint256?: string;
+  readonly files: FilesAccess;
+}
+
+/** How the host's files are read: by paths on this machine, the longest matching mapping first. */
+export interface FilesAccess {
+  readonly kind: 'fs';
+  readonly mappings: readonly { readonly from: string; readonly to: string }[];
+}
+
+export interface RepositoryAccess {
+  /** The name in the configuration, when it has one. */
+  readonly name?: string;
+  /** An absolute path. */
+  readonly path: string;
+  /** Called only when the repository is encrypted; may prompt; remembers its answer. */
+  readonly unlock: () => Promise<RepositoryKey>;
+}
+
+export interface RepositoryKey {
+  readonly kind: 'passphrase' | 'recovery-key';
+  readonly secret: Secret;
+}
+
+export const CONSISTENCIES = ['application-preferred', 'application-required', 'crash'] as const;
+export type ConsistencyAsked = (typeof CONSISTENCIES)[number];
+export type ConsistencyReached = 'application' | 'crash' | 'offline';
+
+export const IMAGE_FORMATS = ['raw', 'vhdx', 'qcow2'] as const;
+export type ImageFormat = (typeof IMAGE_FORMATS)[number];
+
+/** `id` is a restore point's id or a prefix of it; `latest` is the newest point of a VM (its name or GUID). */
+export type PointSelector =
+  | { readonly kind: 'id'; readonly id: string }
+  | { readonly kind: 'latest'; readonly vm: string };
+
+/** Bytes, never added to each other: each answers its own question. */
+export interface Sizes {
+  /** Size of the virtual disk as the guest sees it. */
+  readonly virtual: number;
+  /** What the disk occupies on the host. */
+  readonly allocated: number;
+  /** Read from the host in this run. */
+  readonly read: number;
+  /** Read and found different from the previous restore point. */
+  readonly changed: number;
+  /** Changed and not yet in the repository, before compression. */
+  readonly new: number;
+  /** Written to the repository for it. */
+  readonly stored: number;
+}
+
+/** Something the user should know though the work was done: a merge that still runs, a file others may read. */
+export interface Warning {
+  readonly code: string;
+  readonly message: string;
+  readonly remedy?: string;
+}
+
+export interface VmName {
+  /** GUID, lower case. */
+  readonly id: string;
+  readonly name: string;
+}
+
+export interface HostCheck {
+  /** What was tried, a few words: "sign in", "read a disk file". */
+  readonly name: string;
+  readonly detail: string;
+  readonly warning?: Warning;
+  /** As thrown; the check failed. */
+  readonly error?: unknown;
+}
+
+export interface HostReport {
+  readonly computerName?: string;
+  readonly system?: string;
+  readonly checks: readonly HostCheck[];
+}
+
+export interface VmSummary extends VmName {
+  readonly state: string;
+  /** What the host is doing with it just now, when it is busy. */
+  readonly busy?: string;
+  readonly generation?: number;
+  readonly configurationVersion?: string;
+  readonly disks: number;
+  readonly virtualBytes?: number;
+  /** Why a backup would be refused or incomplete; empty when nothing stands in its way. */
+  readonly obstacles: readonly string[];
+}
+
+export interface RepositoryCreated {
+  readonly repositoryId: string;
+  readonly encryption: string;
+  /** Shown or saved once, never again; absent without encryption. */
+  readonly recoveryKey?: Secret;
+}
+
+export interface BackupRequest {
+  readonly host: HostAccess;
+  readonly repository: RepositoryAccess;
+  /** Names or GUIDs, at least one. */
+  readonly vms: readonly string[];
+  readonly full: boolean;
+  readonly consistency: ConsistencyAsked;
+}
+
+export interface BackupDisk {
+  /** Counted from 1 in the order of controllers and slots. */
+  readonly number: number;
+  /** VirtualDiskId, lower case. */
+  readonly id: string;
+  readonly path: string;
+  readonly kind: 'full' | 'delta';
+  /** Why it was read in full, or since which point the changes count. */
+  readonly reason: string;
+  readonly sizes: Sizes;
+  readonly seconds: number;
+}
+
+/** The one record of a run; exit code, table and JSON derive from it. */
+export interface BackupRun {
+  readonly runId: string;
+  readonly vm: VmName;
+  readonly host: string;
+  readonly startedAt: string;
+  readonly finishedAt: string;
+  readonly seconds: number;
+  /** The restore point that was committed; absent when none was. */
+  readonly pointId?: string;
+  readonly consistency: {
+    readonly asked: ConsistencyAsked;
+    readonly reached?: ConsistencyReached;
+    readonly reason?: string;
+  };
+  readonly disks: readonly BackupDisk[];
+  readonly sizes: Sizes;
+  readonly warnings: readonly Warning[];
+  /** As thrown. A run with an error and a `pointId` committed its data and failed afterwards. */
+  readonly error?: unknown;
+}
+
+export interface PointDisk {
+  readonly number: number;
+  readonly id: string;
+  readonly path: string;
+  readonly kind: 'full' | 'delta';
+  readonly reason: string;
+  readonly sizes: Sizes;
+}
+
+export interface PointSummary {
+  readonly id: string;
+  readonly vm: VmName;
+  readonly createdAt: string;
+  readonly consistency: { readonly asked: ConsistencyAsked; readonly reached: ConsistencyReached };
+  readonly disks: readonly PointDisk[];
+  readonly sizes: Sizes;
+}
+
+export interface RestoreRequest {
+  readonly repository: RepositoryAccess;
+  readonly point: PointSelector;
+  /** Numbers or VirtualDiskIds; empty: every disk. */
+  readonly disks: readonly string[];
+  /** The folder for the image files, absolute; made when missing. */
+  readonly to: string;
+  readonly format: ImageFormat;
+}
+
+export interface RestoreRun {
+  readonly pointId: string;
+  readonly vm: VmName;
+  readonly disks: readonly {
+    readonly number: number;
+    readonly id: string;
+    /** The image file. */
+    readonly path: string;
+    readonly virtualBytes: number;
+    readonly writtenBytes: number;
+    readonly seconds: number;
+  }[];
+  readonly seconds: number;
+  readonly warnings: readonly Warning[];
+}
+
+export interface VerifyRun {
+  readonly points: number;
+  readonly objects: number;
+  readonly readBytes: number;
+  readonly seconds: number;
+  /** Everything that is wrong, not only the first. */
+  readonly damaged: readonly {
+    readonly object: string;
+    readonly problem: string;
+    /** Where it hurts: disks of restore points, and the ranges of them that cannot be restored. */
+    readonly affects: readonly {
+      readonly pointId: string;
+      readonly vm: string;
+      readonly disk: number;
+      readonly extents: readonly Extent[];
+    }[];
+  }[];
+  readonly warnings: readonly Warning[];
+}
+
+export interface RepositoryStatus {
+  readonly repositoryId: string;
+  readonly formatVersion: number;
+  /** `none` is shown loudly. */
+  readonly encryption: string;
+  readonly storedBytes: number;
+  readonly vms: readonly {
+    readonly id: string;
+    readonly name: string;
+    readonly points: number;
+    readonly latest: {
+      readonly pointId: string;
+      readonly createdAt: string;
+      readonly consistency: ConsistencyReached;
+    };
+    /** The reference point the next incremental starts from; absent: the next run is a full. */
+    readonly baseline?: string;
+  }[];
+  readonly warnings: readonly Warning[];
+}
+
+export interface ReferencePointSummary {
+  readonly id: string;
+  readonly vm: VmName;
+  readonly consistency: ConsistencyReached;
+  readonly disks: readonly { readonly id: string; readonly path: string; readonly rctId: string }[];
+}
+
+/** Changes of one disk. `extents` is sorted and is consumed before the next disk is asked for. */
+export interface DiskChanges {
+  readonly number: number;
+  readonly id: string;
+  readonly path: string;
+  readonly virtualBytes: number;
+  readonly extents: AsyncIterable<Extent>;
+}
+
+export interface Engine {
+  /** Tries what a backup needs, one check after the other; a failed check is in the report, not thrown. */
+  testHost(host: HostAccess, task: Task): Promise<HostReport>;
+  vms(host: HostAccess, task: Task): Promise<VmSummary[]>;
+
+  /** Makes an empty repository. Refuses a folder that holds one, or anything else. */
+  createRepository(
+    request: {
+      readonly path: string;
+      readonly encryption: { readonly passphrase: Secret } | 'none';
+    },
+    task: Task,
+  ): Promise<RepositoryCreated>;
+  repositoryStatus(repository: RepositoryAccess, task: Task): Promise<RepositoryStatus>;
+
+  /**
+   * Backs up one VM after the other and yields the record of each. What goes wrong with one VM is in its record and the
+   * next follows; what stands in the way of all of them (host, repository, cancellation) is thrown.
+   */
+  backup(request: BackupRequest, task: Task): AsyncIterable<BackupRun>;
+
+  /** Newest first, per VM; `vm` is a name or GUID. */
+  points(
+    repository: RepositoryAccess,
+    filter: { readonly vm?: string },
+    task: Task,
+  ): AsyncIterable<PointSummary>;
+  restore(request: RestoreRequest, task: Task): Promise<RestoreRun>;
+  /** Reads back one point, or everything. Damage is in the report, not thrown. */
+  verify(
+    request: { readonly repository: RepositoryAccess; readonly point?: PointSelector },
+    task: Task,
+  ): Promise<VerifyRun>;
+
+  /** Makes a reference point: from now on the host can tell what changes. */
+  enableRct(
+    request: { readonly host: HostAccess; readonly vm: string },
+    task: Task,
+  ): Promise<ReferencePointSummary>;
+  /** What changed since the reference point `since`, disk by disk. */
+  changedBlocks(
+    request: { readonly host: HostAccess; readonly vm: string; readonly since: string },
+    task: Task,
+  ): AsyncIterable<DiskChanges>;
+  /** Destroys our reference points of the VM: the next backup is a full. Yields what was removed. */
+  resetRct(
+    request: { readonly host: HostAccess; readonly vm: string },
+    task: Task,
+  ): Promise<{ readonly vm: VmName; readonly removed: readonly string[] }>;
+}

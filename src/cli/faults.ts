@@ -1,0 +1,112 @@
+import { faults } from '../base/index.ts';
+
+/** What is wrong with the command line itself, or with what it names. */
+export const cliFaults = faults('CLI', {
+  usage: {
+    kind: 'refused',
+    text: '{reason}',
+    remedy: 'see `{command} --help`',
+  },
+  noHost: {
+    kind: 'refused',
+    text: 'no host was named, and {path} does not say which one to use',
+    remedy: 'pass --host NAME, set HVLIFT_HOST, or add one with `hvlift host add`; known hosts: {known}',
+  },
+  hostUnknown: {
+    kind: 'refused',
+    text: 'there is no host "{name}" in {path}',
+    remedy: 'add it with `hvlift host add`; known hosts: {known}',
+  },
+  hostExists: {
+    kind: 'refused',
+    text: 'there is already a host "{name}" in {path}',
+    remedy: 'choose another name, or pass --replace',
+  },
+  noRepository: {
+    kind: 'refused',
+    text: 'no repository was named, and {path} does not say which one to use',
+    remedy: 'pass --repo NAME or --repo PATH, or set HVLIFT_REPO; known repositories: {known}',
+  },
+  repositoryUnknown: {
+    kind: 'refused',
+    text: 'there is no repository "{name}" in {path}',
+    remedy: 'write a folder as ./{name} or with its full path; known repositories: {known}',
+  },
+  repositoryExists: {
+    kind: 'refused',
+    text: 'there is already a repository "{name}" in {path}',
+    remedy: 'choose another name',
+  },
+  recoveryKeyNotSaved: {
+    kind: 'refused',
+    text: 'the recovery key could not be written to {path}: {reason}',
+    remedy: 'name a file that does not exist yet, in a folder you may write to',
+  },
+});
+
+export const configFaults = faults('CONFIG', {
+  notFound: {
+    kind: 'refused',
+    text: 'there is no configuration file {path}',
+    remedy: 'create it with `hvlift host add`, or correct --config or HVLIFT_CONFIG',
+  },
+  unreadable: {
+    kind: 'refused',
+    text: '{path} cannot be read: {reason}',
+    remedy: 'correct its rights, or choose another file with --config',
+  },
+  invalid: {
+    kind: 'refused',
+    text: 'the configuration has {count}:\n{problems}',
+    remedy: 'correct the lines named above; docs/reference/config.md lists every key',
+  },
+  tooLarge: {
+    kind: 'refused',
+    text: '{path} has {bytes} bytes; a configuration has at most {most}',
+    remedy: 'check that this is the file you meant',
+  },
+  unwritable: {
+    kind: 'refused',
+    text: '{path} cannot be written: {reason}',
+    remedy: 'correct the rights of its folder, or choose another file with --config; the file is as it was',
+  },
+  changedMeanwhile: {
+    kind: 'retry',
+    text: '{path} was changed by someone else in the meantime',
+    remedy: 'run the command again; the file is as they left it',
+  },
+});
+
+/** Details of these never hold a secret or a part of one. */
+export const secretFaults = faults('SECRET', {
+  fileUnreadable: {
+    kind: 'refused',
+    text: 'the file of {what}, {path}, cannot be read: {reason}',
+    remedy: 'create it with mode 0600 and the secret as its only line, or correct the path',
+  },
+  fileUnsuitable: {
+    kind: 'refused',
+    text: 'the file of {what}, {path}, {problem}',
+    remedy: 'the file holds the secret as its only line, as UTF-8 text of at most 4096 bytes',
+  },
+  variableMissing: {
+    kind: 'refused',
+    text: 'the environment variable {name}, which should hold {what}, is not set or empty',
+    remedy: 'set it, or choose a file or another variable in the configuration',
+  },
+  noTerminal: {
+    kind: 'refused',
+    text: '{what} is needed, and there is no terminal to ask on',
+    remedy: '{instead}',
+  },
+  mismatch: {
+    kind: 'refused',
+    text: 'the two entries of {what} differ',
+    remedy: 'run the command again and type the same twice',
+  },
+  empty: {
+    kind: 'refused',
+    text: '{what} was left empty',
+    remedy: 'run the command again and type it',
+  },
+});

@@ -1,0 +1,133 @@
+/**
+ * Where a run writes. Results go to stdout: text, or with `--json` exactly one JSON document. Everything said along the way
+ * (notes, warnings, errors, prompts, progress) goes to stderr, above the status line when there is one, or with
+ * `--progress json` as JSON lines.
+ */
+import type { OutputStream } from './io.ts';
+import { errorLines, type ErrorReport } from './error-report.ts';
+import type { SecretLog } from './secret.ts';
+import { StatusLine } from './status-line.ts';
+import { printable } from './text-width.ts';
+import type { Warning } from './engine.ts';
+
+const COLOURS = { red: 31, yellow: 33 } as const;
+
+export interface OutputOptions {
+  readonly stdout: OutputStream;
+  readonly stderr: OutputStream;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Results as one JSON document on stdout. */
+  readonly json: boolean;
+  /** Everything on stderr as JSON lines. */
+  readonly events: boolean;
+  readonly secrets: SecretLog;
+}
+
+export class Output {
+  readonly json: boolean;
+  readonly statusLine: StatusLine;
+  readonly #options: OutputOptions;
+  #closed = false;
+
+  constructor(options: OutputOptions) {
+    this.#options = options;
+    this.json = options.json;
+    this.statusLine = new StatusLine(options.stderr);
+    // `hvlift points | head` closes the pipe early. Work under way goes on; only what is written is lost.
+    options.stdout.on('error', () => {
+      this.#closed = true;
+    });
+    options.stderr.on('error', () => {});
+  }
+
+  /** The reader of stdout is gone: there is no use in producing more. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** True when stderr is a terminal that can redraw a line. */
+  get animated(): boolean {
+    return this.#options.stderr.isTTY === true && this.#options.env['TERM'] !== 'dumb';
+  }
+
+  /** The result: a document with `--json`, else lines. */
+  async result(document: unknown, lines: () => readonly string[]): Promise<void> {
+    if (this.json) return this.write(`${JSON.stringify(document)}\n`);
+    for (const line of lines()) await this.write(`${line}\n`);
+  }
+
+  /** Lines of a result that comes in parts; nothing with `--json`. */
+  async lines(lines: readonly string[]): Promise<void> {
+    if (!this.json && lines.length > 0) await this.write(`${lines.join('\n')}\n`);
+  }
+
+  /** To stdout; waits while the reader is slow. */
+  async write(text: string): Promise<void> {
+    if (this.#closed) return;
+    const { stdout } = this.#options;
+    this.statusLine.clear();
+    if (!stdout.write(text)) await drained(stdout);
+    this.statusLine.redraw();
+  }
+
+  /** One line to stderr. */
+  say(text: string): void {
+    const clean = this.#options.secrets.scrub(text);
+    if (this.#options.events) return this.event({ event: 'note', text: clean });
+    this.#sayLine(printable(clean));
+  }
+
+  /** One JSON line to stderr. */
+  event(event: Readonly<Record<string, unknown>>): void {
+    this.#options.stderr.write(`${JSON.stringify(event)}\n`);
+  }
+
+  /** Text that stays open for an answer. */
+  ask(text: string): void {
+    this.statusLine.clear();
+    this.#options.stderr.write(text);
+  }
+
+  /** Something is not as it should be, though the work goes on. */
+  warn(warning: Warning): void {
+    if (this.#options.events) return this.event({ event: 'warning', ...warning });
+    this.#sayMarked('warning', 'yellow', `warning ${warning.code}: ${warning.message}`);
+    if (warning.remedy !== undefined) this.say(`do: ${warning.remedy}`);
+  }
+
+  /** What went wrong. */
+  fault(report: ErrorReport): void {
+    if (this.#options.events) return this.event({ event: 'error', ...report });
+    const [first, ...rest] = errorLines(report);
+    this.#sayMarked('error', 'red', first!);
+    for (const line of rest) this.say(line);
+  }
+
+  #sayMarked(word: string, colour: keyof typeof COLOURS, line: string): void {
+    const clean = printable(this.#options.secrets.scrub(line));
+    this.#sayLine(this.#paint(colour, word) + clean.slice(word.length));
+  }
+
+  #sayLine(line: string): void {
+    this.statusLine.clear();
+    this.#options.stderr.write(`${line}\n`);
+    this.statusLine.redraw();
+  }
+
+  #paint(colour: keyof typeof COLOURS, text: string): string {
+    const { env, stderr } = this.#options;
+    const plain = (env['NO_COLOR'] ?? '') !== '' || env['TERM'] === 'dumb' || stderr.isTTY !== true;
+    return plain ? text : `\u001b[${COLOURS[colour]}m${text}\u001b[0m`;
+  }
+}
+
+/** Resolves when more can be written, or never will be. */
+function drained(stream: OutputStream): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      for (const event of ['drain', 'error', 'close']) stream.removeListener(event, done);
+      resolve();
+    };
+    for (const event of ['drain', 'error', 'close']) stream.on(event, done);
+  });
+}

@@ -1,0 +1,102 @@
+/**
+ * Asking for a secret on a terminal: nothing is echoed, the terminal is always put back as it was.
+ *
+ * Enter ends the line, Backspace takes one character back, Ctrl-U all of them, Ctrl-C and Ctrl-D give up.
+ */
+import { StringDecoder } from 'node:string_decoder';
+import { cancelFaults } from '../base/index.ts';
+import type { InputStream } from './io.ts';
+
+/** More is a mistake (a file pasted in), and bounds the memory. */
+const ANSWER_LENGTH_MAX = 4096;
+
+export interface PromptPort {
+  readonly stdin: InputStream;
+  /** Writes the question, without a newline. */
+  readonly ask: (text: string) => void;
+  /** Ctrl-C was typed: in raw mode the terminal sends no signal for it. */
+  readonly onInterrupt: () => void;
+  readonly signal: AbortSignal;
+}
+
+export function canPrompt(stdin: InputStream): boolean {
+  return stdin.isTTY === true && stdin.setRawMode !== undefined;
+}
+
+/** One line typed without echo. Throws `RUN_CANCELLED` on Ctrl-C, Ctrl-D and abort. */
+export async function promptHidden(question: string, port: PromptPort): Promise<string> {
+  const { stdin } = port;
+  port.ask(`${question}: `);
+  stdin.setRawMode!(true);
+  try {
+    return await typedLine(port);
+  } finally {
+    stdin.setRawMode!(false);
+    stdin.pause();
+    port.ask('\n');
+  }
+}
+
+function typedLine({ stdin, onInterrupt, signal }: PromptPort): Promise<string> {
+  const line = new TypedLine();
+  return new Promise((resolve, reject) => {
+    const settle = (outcome: () => void): void => {
+      stdin.removeListener('data', onData);
+      stdin.removeListener('end', onEnd);
+      signal.removeEventListener('abort', onEnd);
+      outcome();
+    };
+    const onEnd = (): void => settle(() => reject(cancelFaults.cancelled()));
+    const onData = (bytes: Buffer): void => {
+      const end = line.type(bytes);
+      if (end === 'enter') settle(() => resolve(line.text));
+      if (end === 'interrupt') onInterrupt();
+      if (end === 'interrupt' || end === 'end of input') onEnd();
+    };
+    if (signal.aborted) return reject(cancelFaults.cancelled());
+    stdin.on('data', onData);
+    stdin.on('end', onEnd);
+    signal.addEventListener('abort', onEnd);
+    stdin.resume();
+  });
+}
+
+/** What has been typed so far. Exported for its test. */
+export class TypedLine {
+  readonly #decoder = new StringDecoder('utf8');
+  #characters: string[] = [];
+  #inEscape = false;
+
+  get text(): string {
+    return this.#characters.join('');
+  }
+
+  /** Takes a chunk as the terminal sent it; says when and how the line ended. What follows the end is dropped. */
+  type(bytes: Buffer): 'enter' | 'interrupt' | 'end of input' | undefined {
+    for (const char of this.#decoder.write(bytes)) {
+      if (this.#skipEscape(char)) continue;
+      if (char === '\r' || char === '\n') return 'enter';
+      if (char === '\u0003') return 'interrupt';
+      if (char === '\u0004') return 'end of input';
+      this.#edit(char);
+    }
+    return undefined;
+  }
+
+  #edit(char: string): void {
+    if (char === '\u007f' || char === '\b') this.#characters.pop();
+    else if (char === '\u0015') this.#characters = [];
+    else if (char >= ' ' && this.#characters.length < ANSWER_LENGTH_MAX) this.#characters.push(char);
+  }
+
+  /** Arrow keys and the like arrive as ESC [ … letter; none of it belongs to a password. */
+  #skipEscape(char: string): boolean {
+    if (char === '\u001b') {
+      this.#inEscape = true;
+      return true;
+    }
+    if (!this.#inEscape) return false;
+    if (/[A-Za-z~\r\n\u0003]/.test(char)) this.#inEscape = false; // oxlint-disable-line no-control-regex
+    return !/[\r\n\u0003]/.test(char); // oxlint-disable-line no-control-regex
+  }
+}

@@ -1,0 +1,44 @@
+/** Text on a terminal: how many cells it takes, how to cut it, and how to keep it from being more than text. */
+
+// CJK, Hangul, kana, full-width forms and emoji take two cells; a column of Japanese VM names would otherwise not align.
+const WIDE =
+  /^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Emoji_Presentation}\u3000-\u303f\uff01-\uff60\uffe0-\uffe6]$/u;
+const WIDTHLESS = /^[\p{Mn}\p{Me}\p{Cf}]$/u;
+// Controls, and the marks that reorder text: names come from hosts, and a VM named ESC]0;... must not drive the terminal.
+const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g; // oxlint-disable-line no-control-regex
+
+/** Cells of `text`, which must be printable. */
+export function textWidth(text: string): number {
+  let cells = 0;
+  for (const char of text) cells += WIDTHLESS.test(char) ? 0 : WIDE.test(char) ? 2 : 1;
+  return cells;
+}
+
+/** One line that is only text: what a terminal would obey is shown as `\x1b` or `\u202e`. */
+export function printable(text: string): string {
+  return text.replace(UNPRINTABLE, (char) => {
+    const code = char.charCodeAt(0);
+    return code < 256 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16)}`;
+  });
+}
+
+/** The longest beginning of `text` within `cells`, with `…` in place of what was cut. */
+export function cutTo(text: string, cells: number): string {
+  if (textWidth(text) <= cells) return text;
+  let kept = '';
+  let used = 1;
+  for (const char of text) {
+    used += textWidth(char);
+    if (used > cells) break;
+    kept += char;
+  }
+  return cells > 0 ? `${kept}…` : '';
+}
+
+export function padEnd(text: string, cells: number): string {
+  return text + ' '.repeat(Math.max(0, cells - textWidth(text)));
+}
+
+export function padStart(text: string, cells: number): string {
+  return ' '.repeat(Math.max(0, cells - textWidth(text))) + text;
+}
