@@ -1,0 +1,26 @@
+/** VMs, and the host itself among them: only a VM's Name is a GUID. */
+import { cimClass } from '../../winrm/index.ts';
+
+export const Msvm_ComputerSystem = cimClass('Msvm_ComputerSystem', {
+  properties: {
+    CreationClassName: 'string key',
+    /** A VM's GUID in the host's own spelling (upper case so far); the host's computer name in its own row. */
+    Name: 'string key',
+    ElementName: 'string',
+    EnabledState: 'uint16',
+    /** [0] health; [1], when present and not 0, the operation under way. */
+    OperationalStatus: 'uint16[]',
+  },
+});
+
+/** The integration service that lets the host ask the guest for a consistent moment. Absent while the VM is off. */
+export const Msvm_VssComponent = cimClass('Msvm_VssComponent', {
+  properties: {
+    CreationClassName: 'string key',
+    DeviceID: 'string key',
+    SystemCreationClassName: 'string key',
+    SystemName: 'string key',
+    EnabledState: 'uint16',
+    OperationalStatus: 'uint16[]',
+  },
+});

@@ -1,0 +1,102 @@
+/**
+ * A Hyper-V host, typed. The only module that knows the `Msvm_*` classes; no XML and no WMI numbers leave it.
+ *
+ *   session (WinRM) ──► createHyperV ──► VMs, disks, checkpoints, reference points, changes
+ *
+ * VM ids are GUIDs in lower case. Disks are told apart by `virtualDiskId`, never by path or slot. Every call takes an
+ * AbortSignal; calls that change the host look for their effect before they report anything else, and clean up what a
+ * cancelled one left behind.
+ */
+import type { CallOptions } from '../disk/index.ts';
+import type { Extent } from '../extents/index.ts';
+import type { CimSession } from '../winrm/index.ts';
+import { changedExtents } from './changed-extents.ts';
+import { listCheckpoints, removeCheckpoint, type Checkpoint } from './checkpoints.ts';
+import { readConfiguration, type VmConfiguration } from './configuration.ts';
+import { convertCheckpoint } from './conversion.ts';
+import { readDiskInfo, type DiskInfo } from './disk-info.ts';
+import { disksOfSettings, disksOfVm, type AttachedDisk } from './disks.ts';
+import { readVssReadiness, type VssReadiness } from './guest.ts';
+import { systemClock, type Host, type HyperVClock } from './host.ts';
+import { waitForMerge, waitUntilIdle, type WaitOptions } from './merge.ts';
+import { makeRecoveryCheckpoint, type RecoveryCheckpointOptions } from './recovery-checkpoint.ts';
+import { listReferencePoints, removeReferencePoint, type ReferencePoint } from './reference-points.ts';
+import { findVm, listVms, type Vm } from './vms.ts';
+
+/** What a checkpoint or reference point is found by: also known from a journal, without having listed it. */
+export type OnVm = Pick<Checkpoint, 'instanceId' | 'vmId'>;
+
+export interface HyperV {
+  /** Every VM the account may see. An account without rights sees none, and no error. */
+  vms(options?: CallOptions): Promise<Vm[]>;
+  /** One VM by id or name. Throws `HYPERV_VM_NOT_FOUND`, `HYPERV_VM_AMBIGUOUS` (lists the ids). */
+  vm(nameOrId: string, options?: CallOptions): Promise<Vm>;
+  /** Disks of the current settings; their paths are the active files. */
+  disks(vmId: string, options?: CallOptions): Promise<AttachedDisk[]>;
+  /** Throws `HYPERV_DISK_MISSING`, `HYPERV_DISK_IN_USE` (in a cluster: ask the node that runs the VM). */
+  diskInfo(path: string, options?: CallOptions): Promise<DiskInfo>;
+  configuration(vmId: string, options?: CallOptions): Promise<VmConfiguration>;
+  /** Whether an application-consistent checkpoint can be asked for. */
+  vssReady(vmId: string, options?: CallOptions): Promise<VssReadiness>;
+
+  checkpoints(vmId: string, options?: CallOptions): Promise<Checkpoint[]>;
+  /**
+   * Freezes all disks at one instant and names the checkpoint. Disks that cannot be frozen (pass-through) are left out.
+   *
+   * Throws `HYPERV_CHECKPOINT_FAILED` (with `consistency`: for `application` the caller may try `crash`),
+   * `HYPERV_CHECKPOINT_BLOCKED` (another backup's checkpoint is there), `HYPERV_WRONG_STATE`, `HYPERV_MARK_REFUSED`. After
+   * any failure nothing is left on the host, except with `HYPERV_CHECKPOINT_LEFT`.
+   */
+  createRecoveryCheckpoint(vmId: string, options: RecoveryCheckpointOptions): Promise<Checkpoint>;
+  /** The disks as frozen by the checkpoint; their paths are the frozen files. */
+  checkpointDisks(checkpoint: OnVm, options?: CallOptions): Promise<AttachedDisk[]>;
+  /** One that is gone already is a success. */
+  destroyCheckpoint(checkpoint: OnVm, options?: CallOptions): Promise<void>;
+
+  /** The checkpoint is deleted and its disks merge: every read of them must have ended. */
+  convertToReferencePoint(checkpoint: OnVm, options?: CallOptions): Promise<ReferencePoint>;
+  /** Those for change tracking, other products' included; a damaged one has no disks. */
+  referencePoints(vmId: string, options?: CallOptions): Promise<ReferencePoint[]>;
+  /** One that is gone already is a success. */
+  destroyReferencePoint(point: OnVm, options?: CallOptions): Promise<void>;
+
+  /**
+   * Bytes of the disk that differ between the moment of `rctId` and what the frozen file `path` shows: sorted, merged,
+   * inside `size` bytes. May say too much, never too little. Throws `HYPERV_BASELINE_LOST` when the host cannot tell: then
+   * everything may have changed.
+   */
+  changedExtents(path: string, rctId: string, size: number, options?: CallOptions): AsyncIterable<Extent>;
+
+  /** `merged` when the VM runs on files that will stay; `running` when the host still merges at the end of the time. */
+  waitForMerge(vmId: string, options: WaitOptions): Promise<'merged' | 'running'>;
+  waitUntilIdle(vmId: string, options: WaitOptions): Promise<'idle' | 'busy'>;
+}
+
+export interface HyperVOptions {
+  readonly clock?: HyperVClock;
+  /** First pause between two looks at a job, in ms; pauses grow to 2 s. */
+  readonly pollMs?: number;
+}
+
+/** The session stays the caller's: close it there. */
+export function createHyperV(session: CimSession, options: HyperVOptions = {}): HyperV {
+  const host: Host = { session, clock: options.clock ?? systemClock, pollMs: options.pollMs ?? 100 };
+  return {
+    vms: (call = {}) => listVms(host, call),
+    vm: (nameOrId, call = {}) => findVm(host, nameOrId, call),
+    disks: (vmId, call = {}) => disksOfVm(host, vmId, call),
+    diskInfo: (path, call = {}) => readDiskInfo(host, path, call),
+    configuration: (vmId, call = {}) => readConfiguration(host, vmId, call),
+    vssReady: (vmId, call = {}) => readVssReadiness(host, vmId, call),
+    checkpoints: (vmId, call = {}) => listCheckpoints(host, vmId, call),
+    createRecoveryCheckpoint: (vmId, call) => makeRecoveryCheckpoint(host, vmId, call),
+    checkpointDisks: ({ instanceId }, call = {}) => disksOfSettings(host, instanceId, call),
+    destroyCheckpoint: (checkpoint, call = {}) => removeCheckpoint(host, checkpoint, call),
+    convertToReferencePoint: (checkpoint, call = {}) => convertCheckpoint(host, checkpoint, call),
+    referencePoints: (vmId, call = {}) => listReferencePoints(host, vmId, call),
+    destroyReferencePoint: (point, call = {}) => removeReferencePoint(host, point, call),
+    changedExtents: (path, rctId, size, call = {}) => changedExtents(host, { path, rctId, size }, call),
+    waitForMerge: (vmId, call) => waitForMerge(host, vmId, call),
+    waitUntilIdle: (vmId, call) => waitUntilIdle(host, vmId, call),
+  };
+}

@@ -1,0 +1,13 @@
+export type { Checkpoint } from './checkpoints.ts';
+export type { VmConfiguration } from './configuration.ts';
+export type { DiskInfo } from './disk-info.ts';
+export type { AttachedDisk, Controller } from './disks.ts';
+export { hypervFaults } from './faults.ts';
+export type { VssReadiness } from './guest.ts';
+export type { HyperVClock } from './host.ts';
+export { createHyperV, type HyperV, type HyperVOptions, type OnVm } from './hyperv.ts';
+export type { WaitOptions } from './merge.ts';
+export { changedBlocks, enableTracking, resetTracking, type ChangedBlocks, type ChangedDisk } from './rct.ts';
+export type { RecoveryCheckpointOptions } from './recovery-checkpoint.ts';
+export type { ReferencePoint, TrackedDisk } from './reference-points.ts';
+export type { Vm, VmState } from './vms.ts';

@@ -1,0 +1,220 @@
+/**
+ * A recovery checkpoint of ours, from the request to the owner mark:
+ *
+ *   list before ─► CreateSnapshot ─► its result (by the job, else by the list) ─► ModifySystemSettings (name) ─► read back
+ *
+ * Until it carries its name nobody can tell whose it is, so whatever goes wrong in between removes it again.
+ */
+import { hasCode, withTimeout } from '../base/index.ts';
+import type { CallOptions } from '../disk/index.ts';
+import { embedded, type CimReference, type MethodInput } from '../winrm/index.ts';
+import { awaitEffect, changeHost, isAnswerLost, refusalFault, type Refusal } from './changes-on-host.ts';
+import { listCheckpoints, readCheckpoint, removeCheckpoint, type Checkpoint } from './checkpoints.ts';
+import { Msvm_VirtualSystemSettingData } from './classes/settings.ts';
+import {
+  Msvm_VirtualSystemManagementService,
+  Msvm_VirtualSystemSnapshotService,
+  Msvm_VirtualSystemSnapshotSettingData,
+} from './classes/snapshot-service.ts';
+import { createdBy, sameId } from './created-elements.ts';
+import { hypervFaults } from './faults.ts';
+import { growingPauses, serviceKeys, type Host } from './host.ts';
+import { isAccessDenied, isWrongState } from './return-codes.ts';
+import { readVm, vmReference } from './vms.ts';
+
+export interface RecoveryCheckpointOptions extends CallOptions {
+  /** `application` asks the guest (VSS, or file system freeze on Linux); `crash` does not. */
+  readonly consistency: 'application' | 'crash';
+  /** The owner mark. Plain characters: `&` and `<` in it are refused by hosts. */
+  readonly name: string;
+}
+
+const WHAT = 'make a recovery checkpoint';
+const RECOVERY = 32_768;
+const CONSISTENCY_LEVELS = { application: 1, crash: 2 } as const;
+/** Copy: writers in the guest must not truncate their logs, because the backup software inside may rely on them. */
+const COPY = 2;
+/** Clean-up must work after the run was cancelled, so it has a limit of its own. */
+const CLEAN_UP_MS_MAX = 120_000;
+const NAMING_ATTEMPTS = 4;
+
+/** What is known about the request when it ends badly. */
+interface Attempt {
+  readonly host: Host;
+  readonly vmId: string;
+  readonly before: readonly Checkpoint[];
+  /** The request may have reached the host, so there may be a checkpoint nobody knows. */
+  reached: boolean;
+}
+
+export async function makeRecoveryCheckpoint(
+  host: Host,
+  vmId: string,
+  options: RecoveryCheckpointOptions,
+): Promise<Checkpoint> {
+  const attempt: Attempt = { host, vmId, before: await listCheckpoints(host, vmId, options), reached: false };
+  try {
+    const made = await create(attempt, options);
+    await mark(host, made, options);
+    return { ...made, name: options.name };
+  } catch (error) {
+    if (attempt.reached) await removeUnmarked(attempt, error);
+    throw error;
+  }
+}
+
+async function create(attempt: Attempt, options: RecoveryCheckpointOptions): Promise<Checkpoint> {
+  const { host, vmId } = attempt;
+  const input = {
+    AffectedSystem: await vmReference(host, vmId, options),
+    SnapshotSettings: embedded(Msvm_VirtualSystemSnapshotSettingData, {
+      ConsistencyLevel: CONSISTENCY_LEVELS[options.consistency],
+      GuestBackupType: COPY,
+      IgnoreNonSnapshottableDisks: true,
+    }),
+    SnapshotType: RECOVERY,
+  };
+  const outcome = await changeHost<Checkpoint>(
+    host,
+    {
+      what: WHAT,
+      call: (call) => ask(attempt, input, call),
+      look: (job, call) => findMade(attempt, job, call),
+      isBusy: async (call) => (await readVm(host, vmId, call)).busy !== undefined,
+    },
+    { signal: options.signal },
+  ).catch((error: unknown) => {
+    if (hasCode(error, 'HYPERV_EFFECT_MISSING')) attempt.reached = false; // it was looked for long enough
+    throw error;
+  });
+  if (outcome.kind === 'done') return outcome.value;
+  attempt.reached = false;
+  throw creationFault(attempt, options, outcome.refusal);
+}
+
+type CreateInput = MethodInput<typeof Msvm_VirtualSystemSnapshotService, 'CreateSnapshot'>;
+
+async function ask(attempt: Attempt, input: CreateInput, options: CallOptions) {
+  const service = Msvm_VirtualSystemSnapshotService;
+  attempt.reached = true;
+  try {
+    return await attempt.host.session.invoke(service, serviceKeys(service), 'CreateSnapshot', input, options);
+  } catch (error) {
+    attempt.reached = options.signal?.aborted === true || isAnswerLost(error);
+    throw error;
+  }
+}
+
+/**
+ * What the job made, or else the recovery checkpoint that was not there before. The job is the better witness: it works
+ * before listings show the checkpoint. But jobs vanish and answers are lost, and a host allows one recovery checkpoint of
+ * a VM at a time, so one new in the list is ours; two mean that this does not hold.
+ */
+async function findMade(
+  attempt: Attempt,
+  job: CimReference | undefined,
+  options: CallOptions,
+): Promise<Checkpoint | undefined> {
+  const { host, vmId } = attempt;
+  const created = job ? await createdBy(host, job, Msvm_VirtualSystemSettingData.name, options) : [];
+  if (created.length === 1) return readCheckpoint(host, vmId, created[0]!, options);
+  const fresh = await freshCheckpoints(attempt, options);
+  if (fresh.length > 1) throw hypervFaults.effectAmbiguous({ what: WHAT, count: fresh.length });
+  return fresh[0];
+}
+
+async function freshCheckpoints(
+  { host, vmId, before }: Attempt,
+  options: CallOptions,
+): Promise<Checkpoint[]> {
+  return (await listCheckpoints(host, vmId, options)).filter(
+    (one) => one.kind === 'recovery' && !before.some((old) => sameId(old.instanceId, one.instanceId)),
+  );
+}
+
+/** Which refusals are about consistency, the numbers do not tell: the caller knows what it asked for. */
+function creationFault(attempt: Attempt, options: RecoveryCheckpointOptions, refusal: Refusal): Error {
+  const { vmId, before } = attempt;
+  const { code, text: reason, immediate } = refusal;
+  const others = before.filter((one) => one.kind === 'recovery').map((one) => one.name);
+  if (isAccessDenied(code)) return refusalFault(WHAT, refusal);
+  if (others.length > 0) {
+    return hypervFaults.checkpointBlocked({ vm: vmId, code, others: others.join(', ') });
+  }
+  if (immediate && isWrongState(code)) return refusalFault(WHAT, refusal);
+  return hypervFaults.checkpointFailed({ vm: vmId, consistency: options.consistency, code, reason });
+}
+
+/**
+ * Gives the checkpoint its owner mark and reads it back: hosts were seen to report success and change nothing, and to
+ * refuse while the creation still settles.
+ */
+async function mark(host: Host, made: Checkpoint, options: RecoveryCheckpointOptions): Promise<void> {
+  const pauses = growingPauses(host.pollMs * 5);
+  for (let attempts = 1; ; attempts += 1) {
+    const cause = await tryToMark(host, made, options);
+    if (cause === 'marked') return;
+    if (attempts === NAMING_ATTEMPTS) {
+      throw hypervFaults.markRefused({ vm: made.vmId, name: options.name }, { cause });
+    }
+    await host.clock.sleep(pauses.next().value, options.signal);
+  }
+}
+
+async function tryToMark(
+  host: Host,
+  made: Checkpoint,
+  options: RecoveryCheckpointOptions,
+): Promise<'marked' | Error> {
+  const service = Msvm_VirtualSystemManagementService;
+  const SystemSettings = embedded(Msvm_VirtualSystemSettingData, {
+    InstanceID: made.instanceId,
+    ElementName: options.name,
+  });
+  const what = 'name a recovery checkpoint';
+  try {
+    const outcome = await changeHost<true>(
+      host,
+      {
+        what,
+        call: (call) =>
+          host.session.invoke(
+            service,
+            serviceKeys(service),
+            'ModifySystemSettings',
+            { SystemSettings },
+            call,
+          ),
+        look: async (_job, call) =>
+          (await readCheckpoint(host, made.vmId, made.instanceId, call))?.name === options.name || undefined,
+        isBusy: async () => false,
+      },
+      { signal: options.signal },
+    );
+    return outcome.kind === 'done' ? 'marked' : refusalFault(what, outcome.refusal);
+  } catch (error) {
+    if (hasCode(error, 'HYPERV_EFFECT_MISSING')) return error;
+    throw error;
+  }
+}
+
+/** Looks for a checkpoint of a request that ended badly, for as long as it may still appear, and destroys it. */
+async function removeUnmarked(attempt: Attempt, cause: unknown): Promise<void> {
+  const { host, vmId } = attempt;
+  using limit = withTimeout(CLEAN_UP_MS_MAX, 'removing a checkpoint');
+  const options = { signal: limit.signal };
+  try {
+    const left = await awaitEffect(
+      host,
+      {
+        look: async (_job, call) => (await freshCheckpoints(attempt, call))[0],
+        isBusy: async (call) => (await readVm(host, vmId, call)).busy !== undefined,
+      },
+      undefined,
+      options,
+    );
+    if (left) await removeCheckpoint(host, left, options);
+  } catch {
+    throw hypervFaults.checkpointLeft({ vm: vmId }, { cause });
+  }
+}
