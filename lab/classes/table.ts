@@ -1,0 +1,59 @@
+/** Every class of the emulated namespace by name. */
+import type { LabClass } from '../cim.ts';
+import { associations } from './associations.ts';
+import { computerSystem } from './computer-system.ts';
+import { shutdownComponent, vssComponent } from './guest-components.ts';
+import { concreteJob, msvmError, storageJob } from './jobs.ts';
+import {
+  imageManagementService,
+  managementService,
+  referencePointService,
+  snapshotService,
+} from './services.ts';
+import {
+  managementServiceSettingData,
+  resourceAllocationSettingData,
+  storageAllocationSettingData,
+  virtualSystemReferencePoint,
+  virtualSystemReferencePointSettingData,
+  virtualSystemSettingData,
+  virtualSystemSnapshotSettingData,
+} from './setting-data.ts';
+import { summaryInformation } from './summary.ts';
+import { virtualHardDiskSettingData, virtualHardDiskState } from './virtual-hard-disks.ts';
+
+export const NAMESPACE = 'root/virtualization/v2';
+
+const ALL: readonly LabClass[] = [
+  computerSystem,
+  virtualSystemSettingData,
+  resourceAllocationSettingData,
+  storageAllocationSettingData,
+  virtualSystemSnapshotSettingData,
+  virtualSystemReferencePointSettingData,
+  virtualSystemReferencePoint,
+  managementServiceSettingData,
+  snapshotService,
+  referencePointService,
+  managementService,
+  imageManagementService,
+  concreteJob,
+  storageJob,
+  msvmError,
+  vssComponent,
+  shutdownComponent,
+  virtualHardDiskSettingData,
+  virtualHardDiskState,
+  summaryInformation,
+  ...associations,
+];
+
+export const LAB_CLASSES: ReadonlyMap<string, LabClass> = new Map(ALL.map((cls) => [cls.name, cls]));
+
+/** `name` itself and every class below it. */
+export function classesUnder(name: string): LabClass[] {
+  const wanted = name.toLowerCase();
+  return ALL.filter((cls) =>
+    [cls.name, ...cls.superclasses].some((candidate) => candidate.toLowerCase() === wanted),
+  );
+}

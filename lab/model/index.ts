@@ -1,0 +1,11 @@
+export { ManualClock, realClock, type LabClock } from './clock.ts';
+export type { DiskContent } from './disk-files.ts';
+export type { DiskSpec, Place } from './equipment.ts';
+export { LabFailure } from './failure.ts';
+export type { GuestScript } from './guest.ts';
+export type { Power, SealState, ShutdownMode, VssMode } from './host-state.ts';
+export { LabHost, type GuestRange, type GuestWriteSpec, type LabHostOptions, type VmSpec } from './host.ts';
+export type { DiskInfo, VmInfo } from './inventory.ts';
+export { DEFAULT_OPTIONS, INSTANT, type LabOptions, type LabSettings } from './options.ts';
+export type { FaultRule, Misbehaviour } from './rehearsal.ts';
+export { RETURN } from './return-codes.ts';
