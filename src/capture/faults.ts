@@ -1,0 +1,47 @@
+import { faults } from '../base/index.ts';
+
+export const captureFaults = faults('CAPTURE', {
+  vmBusy: {
+    kind: 'retry',
+    text: 'the host is busy with "{vm}": {activity}',
+    remedy: 'wait until the host has finished with the VM, then start again',
+  },
+  foreignCheckpoint: {
+    kind: 'refused',
+    text: '"{vm}" already has a recovery checkpoint that is not ours: {checkpoint}',
+    remedy:
+      'Hyper-V allows one backup of a VM at a time: let the other backup finish, or remove its leftover checkpoint with the tool that made it',
+  },
+  unprotectableDisk: {
+    kind: 'refused',
+    text: 'disk {disk} of "{vm}" cannot be checkpointed: {reason}',
+    remedy: 'detach or convert it, or pass --skip-unprotectable to leave it out of the restore point',
+  },
+  unreadableFormat: {
+    kind: 'refused',
+    text: 'disk {disk} of "{vm}" is a {format} file, which this version cannot read',
+    remedy:
+      'convert it to VHDX on the host, or pass --skip-unprotectable to leave it out of the restore point',
+  },
+  noDisks: {
+    kind: 'refused',
+    text: '"{vm}" has no disk that can be backed up',
+    remedy: 'attach a virtual hard disk, or leave the VM out of the job',
+  },
+  notApplicationConsistent: {
+    kind: 'refused',
+    text: 'an application-consistent checkpoint of "{vm}" was required and could not be had: {reason}',
+    remedy:
+      'look at the backup (volume checkpoint) integration service and the VSS writers in the guest, or allow --consistency application-preferred',
+  },
+  wrongDisk: {
+    kind: 'retry',
+    text: 'the frozen file of disk {disk} of "{vm}" is not the disk the host named: {reason}',
+    remedy: 'the disks of the VM were changed while the backup began; start it again',
+  },
+  sealedAlready: {
+    kind: 'bug',
+    text: 'the capture of "{vm}" was used after it was sealed or aborted',
+    remedy: 'please report this with the run record',
+  },
+});

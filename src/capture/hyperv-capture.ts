@@ -1,0 +1,144 @@
+/** A checkpoint of ours while it lives: it ends in `seal` or `abort`, and only once. */
+import type { CallOptions } from '../disk/index.ts';
+import type { Checkpoint, ReferencePoint, Vm } from '../hyperv/index.ts';
+import { captureFaults } from './faults.ts';
+import type { FrozenDisk } from './frozen-disks.ts';
+import type { SourceHost } from './source-host.ts';
+import type {
+  Capture,
+  CapturedDisk,
+  CapturedVm,
+  CaptureRequest,
+  Consistency,
+  ConsistencyPolicy,
+  DiskBaseline,
+  SealedReference,
+} from './source.ts';
+
+interface Held {
+  readonly host: SourceHost;
+  readonly vm: Vm;
+  readonly checkpoint: Checkpoint;
+  readonly consistency: { readonly asked: ConsistencyPolicy; readonly reached: Consistency };
+  readonly warnings: readonly string[];
+  readonly frozenDisks: readonly FrozenDisk[];
+  readonly disks: readonly CapturedDisk[];
+  readonly configuration: unknown;
+  readonly trackable: boolean;
+  readonly request: CaptureRequest;
+}
+
+export class HyperVCapture implements Capture {
+  readonly vm: CapturedVm;
+  readonly consistency: Capture['consistency'];
+  readonly disks: readonly CapturedDisk[];
+  readonly warnings: readonly string[];
+  readonly configuration: unknown;
+  readonly #held: Held;
+  #state: 'open' | 'ended' = 'open';
+
+  constructor(held: Held) {
+    this.#held = held;
+    this.vm = {
+      id: held.vm.id,
+      name: held.vm.name,
+      host: held.host.hostName,
+      generation: held.vm.generation,
+      configurationVersion: held.vm.configurationVersion,
+    };
+    this.consistency = held.consistency;
+    this.disks = held.disks;
+    this.warnings = held.warnings;
+    this.configuration = held.configuration;
+  }
+
+  async seal(options: CallOptions = {}): Promise<SealedReference | undefined> {
+    if (this.#state === 'ended') throw captureFaults.sealedAlready({ vm: this.vm.name });
+    await this.#closeReaders();
+    const { hyperv } = this.#held.host;
+    if (!this.#held.trackable) {
+      await hyperv.destroyCheckpoint(this.#held.checkpoint, options);
+      this.#state = 'ended';
+      return undefined;
+    }
+    await this.#journalConverting(options);
+    const point = await hyperv.convertToReferencePoint(this.#held.checkpoint, options);
+    this.#state = 'ended';
+    return this.#sealed(point);
+  }
+
+  async #journalConverting(options: CallOptions): Promise<void> {
+    const { host, request, checkpoint } = this.#held;
+    const before = await host.hyperv.referencePoints(this.vm.id, options);
+    await request.journal.record({
+      step: 'converting',
+      vmId: this.vm.id,
+      runId: request.runId,
+      at: new Date().toISOString(),
+      checkpointId: checkpoint.instanceId,
+      referencePointsBefore: before.map((each) => each.instanceId),
+    });
+  }
+
+  /** The level the host gives the reference point is the last word, when it is the lower one (I9). */
+  #sealed(point: ReferencePoint): SealedReference {
+    const { reached } = this.consistency;
+    return {
+      referencePointId: point.instanceId,
+      consistency: reached === 'application' && point.consistency === 'crash' ? 'crash' : reached,
+      disks: this.#held.frozenDisks.flatMap((disk) => trackedDisk(disk, point)),
+    };
+  }
+
+  async retire(referencePointIds: readonly string[], options: CallOptions = {}): Promise<void> {
+    const { hyperv } = this.#held.host;
+    const present = await hyperv.referencePoints(this.vm.id, options);
+    for (const point of present) {
+      if (referencePointIds.includes(point.instanceId)) await hyperv.destroyReferencePoint(point, options);
+    }
+  }
+
+  settled(): Promise<void> {
+    return this.#held.request.journal.clear(this.vm.id, this.#held.request.runId);
+  }
+
+  async confirm(options: CallOptions & { timeoutMs: number }): Promise<'merged' | 'merging'> {
+    const { hyperv } = this.#held.host;
+    const merge = await hyperv.waitForMerge(this.vm.id, options);
+    const checkpoints = await hyperv.checkpoints(this.vm.id, { signal: options.signal });
+    const gone = !checkpoints.some((each) => each.instanceId === this.#held.checkpoint.instanceId);
+    return merge === 'merged' && gone ? 'merged' : 'merging';
+  }
+
+  async abort(options: CallOptions = {}): Promise<void> {
+    await this.#closeReaders();
+    if (this.#state === 'ended') return;
+    await this.#held.host.hyperv.destroyCheckpoint(this.#held.checkpoint, options);
+    this.#state = 'ended';
+    await this.settled();
+  }
+
+  /** Before the checkpoint goes: an open handle keeps the host from merging, and what is read later is not the frozen disk (I6). */
+  async #closeReaders(): Promise<void> {
+    await Promise.all(this.#held.frozenDisks.map((disk) => disk.reader.close()));
+  }
+}
+
+function trackedDisk(disk: FrozenDisk, point: ReferencePoint): DiskBaseline[] {
+  const entry = point.disks.find((each) => sameAttachment(each.attachmentId, disk.attached.attachmentId));
+  if (!entry) return [];
+  return [
+    {
+      diskId: disk.reader.virtualDiskId,
+      attachmentId: disk.attached.attachmentId,
+      rctId: entry.rctId,
+      size: disk.reader.size,
+      chain: disk.reader.files.map((file) => file.path),
+    },
+  ];
+}
+
+/** WMI compares InstanceIDs without regard to case. */
+function sameAttachment(a: string, b: string): boolean {
+  return a.toLowerCase() === b.toLowerCase();
+}

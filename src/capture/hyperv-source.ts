@@ -1,0 +1,177 @@
+/** Hyper-V as a source: preflight, leftovers, checkpoint, disks, decisions; see {@link file://./source.ts} for the order. */
+import { silentProgress } from '../base/index.ts';
+import type { CallOptions } from '../disk/index.ts';
+import type { Checkpoint, HyperV, Vm } from '../hyperv/index.ts';
+import { checkpointName } from './checkpoint-name.ts';
+import { decide, usableBaseline, type BaselineState } from './decide.ts';
+import { freeze } from './freeze.ts';
+import { openFrozenDisks, slotOf, type FrozenDisk } from './frozen-disks.ts';
+import { HyperVCapture } from './hyperv-capture.ts';
+import type { SourceHost } from './source-host.ts';
+import { removeLeftovers } from './leftovers.ts';
+import { preflight } from './preflight.ts';
+import type { Capture, CapturedDisk, CaptureRequest, FullReason, Source } from './source.ts';
+
+/** Cleaning up must work after the run was cancelled, so it never uses the run's own signal; this bounds it instead. */
+const CLEAN_UP_TIMEOUT_MS = 5 * 60_000;
+
+export function createHyperVSource(host: SourceHost): Source {
+  return { open: (request) => openCapture(host, request) };
+}
+
+async function openCapture(host: SourceHost, request: CaptureRequest): Promise<Capture> {
+  const { hyperv } = host;
+  const options = { signal: request.signal };
+  const progress = request.progress ?? silentProgress;
+  const vm = await hyperv.vm(request.vm, options);
+  const leftovers = await removeLeftovers(hyperv, vm, request.journal, request.baselines, options);
+  for (const name of leftovers.removedCheckpoints)
+    progress.note(`removed a leftover checkpoint of ours: ${name}`);
+  const settled = leftovers.removedCheckpoints.length > 0 ? await hyperv.vm(vm.id, options) : vm;
+  const plan = await preflight(
+    hyperv,
+    await whenIdle(hyperv, settled, options),
+    request.skipUnprotectable ?? false,
+    options,
+  );
+
+  await journalFreezing(hyperv, vm, request, options);
+  progress.phase('checkpoint');
+  const name = checkpointName(request.journal.consumer, request.runId);
+  const frozen = await freeze(hyperv, vm, request.consistency, name, options).catch(
+    async (error: unknown) => {
+      await removeAfterFailedFreeze(hyperv, vm, request);
+      throw error;
+    },
+  );
+  const opened: FrozenDisk[] = [];
+  try {
+    const all = await openFrozenDisks(hyperv, host.files, vm, frozen.checkpoint, options);
+    opened.push(...all);
+    const disks = await keepPlanned(all, plan.slots);
+    const state = await baselineState(hyperv, vm, request, options);
+    return new HyperVCapture({
+      host,
+      vm,
+      checkpoint: frozen.checkpoint,
+      consistency: { asked: request.consistency, reached: frozen.reached },
+      warnings: [...leftovers.warnings, ...plan.warnings, ...frozen.warnings],
+      frozenDisks: disks,
+      disks: disks.map((disk) => capturedDisk(hyperv, disk, state, plan.trackable, request)),
+      configuration: await hyperv.configuration(vm.id, options),
+      trackable: plan.trackable,
+      request,
+    });
+  } catch (error) {
+    await Promise.all(opened.map((disk) => disk.reader.close()));
+    await destroyQuietly(hyperv, frozen.checkpoint);
+    throw error;
+  }
+}
+
+/** A merge of the previous run may still hold the VM; everything else that keeps it busy is for preflight to refuse. */
+async function whenIdle(hyperv: HyperV, vm: Vm, options: CallOptions): Promise<Vm> {
+  if (vm.busy === undefined) return vm;
+  await hyperv.waitForMerge(vm.id, { timeoutMs: CLEAN_UP_TIMEOUT_MS, ...options });
+  return hyperv.vm(vm.id, options);
+}
+
+async function journalFreezing(
+  hyperv: HyperV,
+  vm: Vm,
+  request: CaptureRequest,
+  options: CallOptions,
+): Promise<void> {
+  await request.journal.record({
+    step: 'freezing',
+    vmId: vm.id,
+    runId: request.runId,
+    at: new Date().toISOString(),
+    checkpointsBefore: (await hyperv.checkpoints(vm.id, options)).map((each) => each.instanceId),
+  });
+}
+
+/** A creation that failed or was cancelled may still have made its checkpoint: look, and remove what is ours. */
+async function removeAfterFailedFreeze(hyperv: HyperV, vm: Vm, request: CaptureRequest): Promise<void> {
+  const options = { signal: AbortSignal.timeout(CLEAN_UP_TIMEOUT_MS) };
+  try {
+    await removeLeftovers(hyperv, vm, request.journal, request.baselines, options);
+  } catch {
+    // The journal entry stays, so the next run looks again; the first error is the one to report.
+  }
+}
+
+async function destroyQuietly(hyperv: HyperV, checkpoint: Checkpoint): Promise<void> {
+  try {
+    await hyperv.destroyCheckpoint(checkpoint, { signal: AbortSignal.timeout(CLEAN_UP_TIMEOUT_MS) });
+  } catch {
+    // It carries our name: the next run removes it. The error that led here is the one to report.
+  }
+}
+
+async function keepPlanned(all: readonly FrozenDisk[], slots: ReadonlySet<string>): Promise<FrozenDisk[]> {
+  const kept = all.filter((disk) => slots.has(slotOf(disk.attached)));
+  await Promise.all(all.filter((disk) => !kept.includes(disk)).map((disk) => disk.reader.close()));
+  return kept;
+}
+
+async function baselineState(
+  hyperv: HyperV,
+  vm: Vm,
+  request: CaptureRequest,
+  options: CallOptions,
+): Promise<BaselineState> {
+  const hadAny = request.baselines.length > 0;
+  if (!hadAny) return { usable: undefined, hadAny };
+  return { usable: usableBaseline(request.baselines, await hyperv.referencePoints(vm.id, options)), hadAny };
+}
+
+function capturedDisk(
+  hyperv: HyperV,
+  disk: FrozenDisk,
+  state: BaselineState,
+  trackable: boolean,
+  request: CaptureRequest,
+): CapturedDisk {
+  const { reader, attached } = disk;
+  const chain = reader.files.map((file) => file.path);
+  const decision = decide(
+    { diskId: reader.virtualDiskId, size: reader.size, chain, trackable },
+    state,
+    request.full ?? false,
+  );
+  const facts = {
+    id: reader.virtualDiskId,
+    attachment: {
+      controller: attached.controller.kind,
+      controllerNumber: attached.controller.number,
+      slot: attached.slot,
+    },
+    attachmentId: attached.attachmentId,
+    path: disk.frozenPath,
+    chain,
+    size: reader.size,
+    logicalSectorSize: reader.logicalSectorSize,
+    physicalSectorSize: reader.physicalSectorSize,
+    hostFileBytes: disk.hostFileBytes,
+    reader,
+  };
+  const asFull = (reason: FullReason): CapturedDisk => ({
+    ...facts,
+    kind: 'full',
+    reason,
+    extents: reader.allocated(undefined, { signal: request.signal }),
+    asFull,
+  });
+  if (decision.kind === 'full') return asFull(decision.reason);
+  return {
+    ...facts,
+    kind: 'delta',
+    reason: decision.reason,
+    baseline: decision.baseline,
+    extents: hyperv.changedExtents(disk.frozenPath, decision.disk.rctId, reader.size, {
+      signal: request.signal,
+    }),
+    asFull,
+  };
+}

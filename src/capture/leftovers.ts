@@ -1,0 +1,111 @@
+/**
+ * What a killed run left on the host, found and removed at the start of the next one.
+ *
+ * A checkpoint carries our name, unless the run died between its creation and its naming: then the journal says which
+ * checkpoints existed before, and the one recovery checkpoint that came since is ours. Hyper-V allows one at a time, so
+ * there is never a second candidate; when there is more than one, nothing is touched.
+ *
+ * A reference point carries no name. A run that died between conversion and recording it left a journal entry with the
+ * reference points that existed before; the only one that came since, while our checkpoint vanished, is ours. Two or
+ * more: another tool worked in between, nothing is touched and the user is told. Such an orphan is destroyed, never
+ * adopted as a baseline: a wrong guess then costs another tool a full backup, and never anyone's data.
+ */
+import type { CallOptions } from '../disk/index.ts';
+import type { Checkpoint, HyperV } from '../hyperv/index.ts';
+import { runOf } from './checkpoint-name.ts';
+import { captureFaults } from './faults.ts';
+import type { Baseline, CaptureJournal, JournalEntry } from './source.ts';
+
+/** Generous: creation may wait minutes for the guest's VSS writers. */
+const NAMING_WINDOW_MS = 30 * 60_000;
+
+export interface LeftoverReport {
+  readonly removedCheckpoints: readonly string[];
+  readonly removedReferencePoints: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+export async function removeLeftovers(
+  hyperv: HyperV,
+  vm: { id: string; name: string },
+  journal: CaptureJournal,
+  baselines: readonly Baseline[],
+  options: CallOptions,
+): Promise<LeftoverReport> {
+  const entries = await journal.entries(vm.id);
+  const checkpoints = await removeCheckpoints(hyperv, vm, journal.consumer, entries, options);
+  const points = await removeReferencePoints(hyperv, vm, entries, baselines, options);
+  for (const runId of new Set(entries.map((entry) => entry.runId))) await journal.clear(vm.id, runId);
+  return {
+    removedCheckpoints: checkpoints,
+    removedReferencePoints: points.removed,
+    warnings: points.warnings,
+  };
+}
+
+async function removeCheckpoints(
+  hyperv: HyperV,
+  vm: { id: string; name: string },
+  consumer: string,
+  entries: readonly JournalEntry[],
+  options: CallOptions,
+): Promise<string[]> {
+  const recovery = (await hyperv.checkpoints(vm.id, options)).filter((each) => each.kind === 'recovery');
+  const ours = recovery.filter((each) => isOurs(each, recovery, consumer, entries));
+  for (const checkpoint of ours) await hyperv.destroyCheckpoint(checkpoint, options);
+  const foreign = recovery.find((each) => !ours.includes(each));
+  if (foreign) throw captureFaults.foreignCheckpoint({ vm: vm.name, checkpoint: foreign.name });
+  return ours.map((each) => each.name);
+}
+
+function isOurs(
+  checkpoint: Checkpoint,
+  recovery: readonly Checkpoint[],
+  consumer: string,
+  entries: readonly JournalEntry[],
+): boolean {
+  if (runOf(checkpoint.name, consumer) !== undefined) return true;
+  return entries.some(
+    (entry) =>
+      entry.step === 'freezing' &&
+      recovery.length === 1 &&
+      !entry.checkpointsBefore.includes(checkpoint.instanceId) &&
+      !checkpoint.name.startsWith('hvlift ') &&
+      createdNear(checkpoint, entry.at),
+  );
+}
+
+/** The host's clock may differ from ours by some minutes; a checkpoint without a time is judged by the list alone. */
+function createdNear(checkpoint: Checkpoint, at: string): boolean {
+  if (!checkpoint.createdAt) return true;
+  return Math.abs(checkpoint.createdAt.getTime() - Date.parse(at)) <= NAMING_WINDOW_MS;
+}
+
+async function removeReferencePoints(
+  hyperv: HyperV,
+  vm: { id: string; name: string },
+  entries: readonly JournalEntry[],
+  baselines: readonly Baseline[],
+  options: CallOptions,
+): Promise<{ removed: string[]; warnings: string[] }> {
+  const removed: string[] = [];
+  const warnings: string[] = [];
+  const recorded = new Set(baselines.map((each) => each.referencePointId));
+  for (const entry of entries) {
+    if (entry.step !== 'converting') continue;
+    const before = new Set(entry.referencePointsBefore);
+    const orphans = (await hyperv.referencePoints(vm.id, options)).filter(
+      (each) => !before.has(each.instanceId) && !recorded.has(each.instanceId),
+    );
+    if (orphans.length === 1) {
+      await hyperv.destroyReferencePoint(orphans[0]!, options);
+      removed.push(orphans[0]!.instanceId);
+    } else if (orphans.length > 1) {
+      warnings.push(
+        `one of ${orphans.length} reference points of "${vm.name}" was left by an interrupted run, and it cannot be told which; ` +
+          'none was touched. `hvlift rct reset` lists them',
+      );
+    }
+  }
+  return { removed, warnings };
+}
