@@ -1,0 +1,2 @@
+export * from './rct.ts';
+export * from './reference-point-ledger.ts';
