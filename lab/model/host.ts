@@ -322,7 +322,11 @@ export class LabHost {
     if (byId) return byId;
     const named = [...this.#core.machines.values()].filter(({ state }) => state.name === vm);
     if (named.length !== 1) {
-      throw new LabFailure(RETURN.invalidParameter, `${named.length} VMs are called ${vm}; use the id`);
+      const why = named.length === 0 ? 'there is no VM' : `${named.length} VMs are called`;
+      throw new LabFailure(
+        RETURN.invalidParameter,
+        `${why} ${vm}; VMs are named by id, or by a name only one has`,
+      );
     }
     return named[0]!;
   }

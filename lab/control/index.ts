@@ -1,0 +1,3 @@
+export { connectFolder, connectLab } from './client.ts';
+export { createLab, type CreateLabOptions, type Lab } from './lab.ts';
+export type { LabAddress, LabClient } from './methods.ts';
