@@ -5,7 +5,7 @@
  *
  * No message quotes a value. A password someone wrote into the file must not travel on into a log.
  */
-import { isMap, isNode, isScalar, LineCounter, parseDocument, type Document } from 'yaml';
+import { isMap, isNode, isScalar, LineCounter, parseDocument, visit, type Document } from 'yaml';
 import type { z } from 'zod';
 import { configSchema, keysAt, type Config } from './config-schema.ts';
 import { didYouMean } from './did-you-mean.ts';
@@ -29,7 +29,7 @@ export function parseConfig(text: string, file: string): ParsedConfig | { readon
   const lines = new LineCounter();
   // prettyErrors would quote the lines around an error.
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, version: '1.2' });
-  const found = syntaxProblems(document);
+  const found = [...syntaxProblems(document), ...keyProblems(document)];
   const checked = found.length === 0 ? checkContent(document) : { problems: found };
   if ('config' in checked) return { document, config: checked.config };
   const sorted = [...checked.problems].sort((a, b) => a.at - b.at);
@@ -46,6 +46,18 @@ function syntaxProblems(document: Document): Problem[] {
     at: error.pos[0],
     text: SYNTAX_TEXTS[error.code] ?? `is not valid YAML here (${error.code})`,
   }));
+}
+
+/** YAML allows lists and maps as keys; the parser would print those to stderr on its own. */
+function keyProblems(document: Document): Problem[] {
+  const problems: Problem[] = [];
+  visit(document, {
+    Pair(_, { key }) {
+      if (isScalar(key) || !isNode(key)) return;
+      problems.push({ at: key.range?.[0] ?? 0, text: 'a key is a word, not a list, a map or an alias' });
+    },
+  });
+  return problems;
 }
 
 /** In our words, because the parser's quote the text. */

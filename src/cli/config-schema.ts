@@ -79,7 +79,9 @@ export function urlProblem(url: string): string | undefined {
 export function fullUrl(url: string): string {
   const parsed = new URL(url);
   // URL drops a port that is the scheme's default, so one that was written is looked for in the text.
-  const port = /^[^/]*\/\/[^/]*:(\d+)/.exec(url)?.[1] ?? (parsed.protocol === 'https:' ? '5986' : '5985');
+  const port =
+    /^[^/]*\/\/(?:\[[^\]]*\]|[^/:]*):(\d+)/.exec(url)?.[1] ??
+    (parsed.protocol === 'https:' ? '5986' : '5985');
   const path = parsed.pathname === '/' ? '/wsman' : parsed.pathname;
   return `${parsed.protocol}//${parsed.hostname}:${port}${path}`;
 }

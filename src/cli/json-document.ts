@@ -2,6 +2,13 @@
  * One JSON document written piece by piece, for results too long to hold: a fragmented disk has millions of changed
  * extents. Whatever happens on the way, {@link JsonDocument.fail} leaves a document that parses, with an `error` at its top.
  */
+import { escapeUnprintable } from './text-width.ts';
+
+/** JSON that a terminal shows as it is: what {@link escapeUnprintable} catches is written as `\u` escapes. */
+export function jsonText(value: unknown): string {
+  return escapeUnprintable(JSON.stringify(value), (code) => `\\u${code.toString(16).padStart(4, '0')}`);
+}
+
 /** Written at once; a write per extent would cost more than the query that found it. */
 const WRITE_LENGTH = 64 * 1024;
 
@@ -26,16 +33,16 @@ export class JsonDocument {
   }
 
   async field(name: string, value: unknown): Promise<void> {
-    await this.#put(`${this.#separator()}${JSON.stringify(name)}:${JSON.stringify(value)}`);
+    await this.#put(`${this.#separator()}${jsonText(name)}:${jsonText(value)}`);
   }
 
   async array(name: string): Promise<void> {
-    await this.#put(`${this.#separator()}${JSON.stringify(name)}:[`);
+    await this.#put(`${this.#separator()}${jsonText(name)}:[`);
     this.#scopes.push({ close: ']', empty: true });
   }
 
   async item(value: unknown): Promise<void> {
-    await this.#put(this.#separator() + JSON.stringify(value));
+    await this.#put(this.#separator() + jsonText(value));
   }
 
   /** Closes what was opened last. */

@@ -5,6 +5,7 @@
  */
 import type { OutputStream } from './io.ts';
 import { errorLines, type ErrorReport } from './error-report.ts';
+import { jsonText } from './json-document.ts';
 import type { SecretLog } from './secret.ts';
 import { StatusLine } from './status-line.ts';
 import { printable } from './text-width.ts';
@@ -52,13 +53,12 @@ export class Output {
 
   /** The result: a document with `--json`, else lines. */
   async result(document: unknown, lines: () => readonly string[]): Promise<void> {
-    if (this.json) return this.write(`${JSON.stringify(document)}\n`);
-    for (const line of lines()) await this.write(`${line}\n`);
+    return this.json ? this.write(`${jsonText(document)}\n`) : this.lines(lines());
   }
 
   /** Lines of a result that comes in parts; nothing with `--json`. */
   async lines(lines: readonly string[]): Promise<void> {
-    if (!this.json && lines.length > 0) await this.write(`${lines.join('\n')}\n`);
+    if (!this.json && lines.length > 0) await this.write(`${lines.map(printable).join('\n')}\n`);
   }
 
   /** To stdout; waits while the reader is slow. */
@@ -79,7 +79,7 @@ export class Output {
 
   /** One JSON line to stderr. */
   event(event: Readonly<Record<string, unknown>>): void {
-    this.#options.stderr.write(`${JSON.stringify(event)}\n`);
+    this.#options.stderr.write(`${jsonText(event)}\n`);
   }
 
   /** Text that stays open for an answer. */

@@ -65,7 +65,8 @@ function typedLine({ stdin, onInterrupt, signal }: PromptPort): Promise<string> 
 export class TypedLine {
   readonly #decoder = new StringDecoder('utf8');
   #characters: string[] = [];
-  #inEscape = false;
+  /** The escape sequence that has begun and not ended. */
+  #escape = '';
 
   get text(): string {
     return this.#characters.join('');
@@ -89,14 +90,18 @@ export class TypedLine {
     else if (char >= ' ' && this.#characters.length < ANSWER_LENGTH_MAX) this.#characters.push(char);
   }
 
-  /** Arrow keys and the like arrive as ESC [ … letter; none of it belongs to a password. */
+  /** Arrow and function keys arrive as ESC [ … letter, ESC O letter or ESC letter; none of it belongs to a password. */
   #skipEscape(char: string): boolean {
     if (char === '\u001b') {
-      this.#inEscape = true;
+      this.#escape = char;
       return true;
     }
-    if (!this.#inEscape) return false;
-    if (/[A-Za-z~\r\n\u0003]/.test(char)) this.#inEscape = false; // oxlint-disable-line no-control-regex
-    return !/[\r\n\u0003]/.test(char); // oxlint-disable-line no-control-regex
+    if (this.#escape === '' || char < ' ') {
+      this.#escape = '';
+      return false;
+    }
+    this.#escape += char;
+    if (/^.(\[.*[A-Za-z~]|O.|[^[O])$/s.test(this.#escape)) this.#escape = '';
+    return true;
   }
 }

@@ -1,8 +1,9 @@
 /** Text on a terminal: how many cells it takes, how to cut it, and how to keep it from being more than text. */
 
-// CJK, Hangul, kana, full-width forms and emoji take two cells; a column of Japanese VM names would otherwise not align.
+// East Asian Wide and Fullwidth (UAX 11) and emoji take two cells; a column of Japanese VM names would otherwise not align.
+// Ranges, not scripts: half-width katakana are of the same script as the full-width ones.
 const WIDE =
-  /^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Emoji_Presentation}\u3000-\u303f\uff01-\uff60\uffe0-\uffe6]$/u;
+  /^[\u1100-\u115f\u2e80-\u303e\u3041-\u4dbf\u4e00-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}\p{Emoji_Presentation}]$/u;
 const WIDTHLESS = /^[\p{Mn}\p{Me}\p{Cf}]$/u;
 // Controls, and the marks that reorder text: names come from hosts, and a VM named ESC]0;... must not drive the terminal.
 const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g; // oxlint-disable-line no-control-regex
@@ -16,10 +17,15 @@ export function textWidth(text: string): number {
 
 /** One line that is only text: what a terminal would obey is shown as `\x1b` or `\u202e`. */
 export function printable(text: string): string {
-  return text.replace(UNPRINTABLE, (char) => {
-    const code = char.charCodeAt(0);
-    return code < 256 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16)}`;
+  return escapeUnprintable(text, (code) => {
+    const hex = code.toString(16);
+    return code < 256 ? `\\x${hex.padStart(2, '0')}` : `\\u${hex}`;
   });
+}
+
+/** Replaces each character a terminal would obey by what `escape` makes of its code. */
+export function escapeUnprintable(text: string, escape: (code: number) => string): string {
+  return text.replace(UNPRINTABLE, (char) => escape(char.charCodeAt(0)));
 }
 
 /** The longest beginning of `text` within `cells`, with `…` in place of what was cut. */

@@ -7,7 +7,6 @@ import { cliFaults } from '../faults.ts';
 import { count, formatRate } from '../numbers.ts';
 import { passphraseFileOption, pointSelector, recoveryKeyFileOption, repoOption } from '../options.ts';
 import type { Runner } from '../session.ts';
-import { printable } from '../text-width.ts';
 
 const TEXTS = {
   cleaning: 'nothing needs cleaning up; verifying only reads',
@@ -60,7 +59,7 @@ function lines(verified: VerifyRun): string[] {
   return [
     `${count(points, 'restore point')}, ${count(objects, 'object')}, ${formatBytes(readBytes)} read in ${formatDuration(seconds)}${rate}: ${verdict}`,
     ...damaged.flatMap(damageLines),
-  ].map(printable);
+  ];
 }
 
 function damageLines({ object, problem, affects }: VerifyRun['damaged'][number]): string[] {

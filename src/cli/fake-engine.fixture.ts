@@ -1,0 +1,200 @@
+/** An engine without hosts: remembers what it was asked, answers with small records. */
+import type {
+  BackupRun,
+  DiskChanges,
+  Engine,
+  HostReport,
+  PointSummary,
+  RepositoryStatus,
+  RestoreRun,
+  Sizes,
+  VerifyRun,
+} from './engine.ts';
+import { Secret } from './secret.ts';
+
+export const WEB01 = { id: '6b1f3f0e-58a1-4d5e-9a0c-0c8f5d1c2a11', name: 'web01' };
+export const PASSPHRASE = 'correct horse battery staple';
+export const PASSWORD = 'Tr0ub4dor&3';
+
+const GiB = 1024 ** 3;
+
+export const SIZES: Sizes = {
+  virtual: 64 * GiB,
+  allocated: 20 * GiB,
+  read: 3 * GiB,
+  changed: 2 * GiB,
+  new: GiB,
+  stored: 512 * 1024 ** 2,
+};
+
+const DISK = {
+  number: 1,
+  id: '0d9a4e57-8f1c-4b34-a6b2-6f0a0c5b7e01',
+  path: 'C:\\VMs\\web01.vhdx',
+  kind: 'delta',
+  reason: 'changed since point 20261122',
+  sizes: SIZES,
+} as const;
+
+export function backupRun(changes: Partial<BackupRun> = {}): BackupRun {
+  return {
+    runId: 'run-1',
+    vm: WEB01,
+    host: 'hv1',
+    startedAt: '2026-11-23T08:00:00.000Z',
+    finishedAt: '2026-11-23T08:00:30.000Z',
+    seconds: 30,
+    pointId: 'a1b2c3d4e5f6',
+    consistency: { asked: 'application-preferred', reached: 'application' },
+    disks: [{ ...DISK, seconds: 30 }],
+    sizes: SIZES,
+    warnings: [],
+    ...changes,
+  };
+}
+
+export function pointSummary(changes: Partial<PointSummary> = {}): PointSummary {
+  return {
+    id: 'a1b2c3d4e5f6a7b8',
+    vm: WEB01,
+    createdAt: '2026-11-23T08:00:00.000Z',
+    consistency: { asked: 'application-preferred', reached: 'application' },
+    disks: [DISK],
+    sizes: SIZES,
+    ...changes,
+  };
+}
+
+export const RESTORED: RestoreRun = {
+  pointId: 'a1b2c3d4e5f6a7b8',
+  vm: WEB01,
+  disks: [
+    {
+      number: 1,
+      id: DISK.id,
+      path: '/restored/web01-disk1.vhdx',
+      virtualBytes: 64 * GiB,
+      writtenBytes: 20 * GiB,
+      seconds: 40,
+    },
+  ],
+  seconds: 41,
+  warnings: [],
+};
+
+export const VERIFIED: VerifyRun = {
+  points: 2,
+  objects: 400,
+  readBytes: 20 * GiB,
+  seconds: 20,
+  damaged: [],
+  warnings: [],
+};
+
+export const STATUS: RepositoryStatus = {
+  repositoryId: '9c1b',
+  formatVersion: 1,
+  encryption: 'aes-256-gcm',
+  storedBytes: 21 * GiB,
+  vms: [
+    {
+      ...WEB01,
+      points: 2,
+      latest: { pointId: 'a1b2c3d4', createdAt: '2026-11-23T08:00:00.000Z', consistency: 'application' },
+      baseline: 'rp-1',
+    },
+  ],
+  warnings: [],
+};
+
+const HOST_REPORT: HostReport = {
+  computerName: 'HV1',
+  system: 'Windows Server 2022',
+  checks: [{ name: 'sign in', detail: 'as EXAMPLE\\backup' }],
+};
+
+export const RECOVERY_KEY = 'AAAA-BBBB-CCCC-DDDD';
+
+/** What was asked of the engine: the name of each call and its first argument. */
+export type Calls = { readonly call: string; readonly request: unknown }[];
+
+export function fakeEngine(overrides: Partial<Engine> = {}): { engine: Engine; calls: Calls } {
+  const calls: Calls = [];
+  const engine: Engine = { ...ANSWERS, ...overrides };
+  const recorded = Object.fromEntries(
+    Object.entries(engine).map(([call, answer]) => [
+      call,
+      (request: unknown, ...rest: unknown[]) => {
+        calls.push({ call, request });
+        return (answer as (...args: unknown[]) => unknown)(request, ...rest);
+      },
+    ]),
+  );
+  return { engine: recorded as unknown as Engine, calls };
+}
+
+/** Real engines ask for what they need to open; so does this one. */
+const ANSWERS: Engine = {
+  async testHost(host) {
+    await host.password();
+    return HOST_REPORT;
+  },
+  async vms(host) {
+    await host.password();
+    return [{ ...WEB01, state: 'running', generation: 2, disks: 1, virtualBytes: 64 * GiB, obstacles: [] }];
+  },
+  async createRepository({ encryption }) {
+    if (encryption === 'none') return { repositoryId: '9c1b', encryption };
+    return { repositoryId: '9c1b', encryption: 'aes-256-gcm', recoveryKey: new Secret(RECOVERY_KEY) };
+  },
+  async repositoryStatus(repository) {
+    await repository.unlock();
+    return STATUS;
+  },
+  async *backup(request) {
+    await request.host.password();
+    await request.repository.unlock();
+    for (const name of request.vms) yield backupRun({ vm: { ...WEB01, name } });
+  },
+  async *points(repository) {
+    await repository.unlock();
+    yield pointSummary();
+  },
+  async restore({ repository }) {
+    await repository.unlock();
+    return RESTORED;
+  },
+  async verify({ repository }) {
+    await repository.unlock();
+    return VERIFIED;
+  },
+  async enableRct() {
+    return {
+      id: 'rp-1',
+      vm: WEB01,
+      consistency: 'crash',
+      disks: [{ id: DISK.id, path: DISK.path, rctId: 'rctX:1' }],
+    };
+  },
+  async *changedBlocks() {
+    yield diskChanges([
+      { offset: 0, length: 65536 },
+      { offset: 1024 ** 2, length: 4096 },
+    ]);
+  },
+  async resetRct() {
+    return { vm: WEB01, removed: ['rp-1'] };
+  },
+};
+
+export function diskChanges(extents: readonly { offset: number; length: number }[]): DiskChanges {
+  return {
+    number: 1,
+    id: DISK.id,
+    path: DISK.path,
+    virtualBytes: 64 * GiB,
+    extents: (async function* () {
+      yield* extents;
+    })(),
+  };
+}
