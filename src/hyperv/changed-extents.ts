@@ -9,7 +9,7 @@
  */
 import { hasCode, isFault, MiB } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
-import { clip, coalesce, endOf, normalise, subtract, type Extent } from '../extents/index.ts';
+import { coalesce, endOf, intersect, normalise, type Extent } from '../extents/index.ts';
 import type { MethodOutput } from '../winrm/index.ts';
 import { Msvm_ImageManagementService } from './classes/image-service.ts';
 import { hypervFaults } from './faults.ts';
@@ -114,28 +114,31 @@ function rangesIn(processed: Extent, asked: Extent, answer: Answer, size: number
   if (offsets.length !== lengths.length) {
     throw new Unusable(`the host gave ${offsets.length} offsets and ${lengths.length} lengths`);
   }
-  const ranges = offsets.flatMap((offset, index) => rangeOf(offset, lengths[index]!, asked, size));
-  const set = normalise(ranges);
-  return subtract(clip(set, endOf(processed)), before(processed.offset));
+  const set = normalise(offsets.flatMap((offset, index) => rangeOf(offset, lengths[index]!, size)));
+  assertMeant(set, asked);
+  return intersect(set, [processed]);
 }
 
-const before = (offset: number): Extent[] => (offset > 0 ? [{ offset: 0, length: offset }] : []);
-
-/**
- * Ranges may begin before what was asked for and end behind it (the host rounds to a grid of its own), and what lies
- * behind the end of the disk is dropped. A range elsewhere is refused: it would mean that offsets are not what we think
- * they are, and dropping it would drop a change.
- */
-function rangeOf(offset: bigint, length: bigint, asked: Extent, size: number): Extent[] {
-  const end = offset + length;
+/** The range as numbers, without what lies behind the end of the disk. */
+function rangeOf(offset: bigint, length: bigint, size: number): Extent[] {
   if (length === 0n || offset >= BigInt(size)) return [];
-  if (end < BigInt(asked.offset) || offset > BigInt(endOf(asked))) {
-    throw new Unusable(
-      `the host reports bytes ${offset} to ${end} when asked for ${asked.offset} to ${endOf(asked)}`,
-    );
-  }
+  const end = offset + length;
   const last = end > BigInt(size) ? size : Number(end);
   return [{ offset: Number(offset), length: last - Number(offset) }];
+}
+
+/**
+ * Ranges may reach out of what was asked for: the host rounds to a grid of its own, and what lies outside is, or will be,
+ * reported to the question it belongs to. But when none touches the question, offsets are not what we take them for
+ * (relative to the question, say), and clipping would silently drop every change.
+ */
+function assertMeant(set: readonly Extent[], asked: Extent): void {
+  const touching = set.some((e) => e.offset <= endOf(asked) && endOf(e) >= asked.offset);
+  if (set.length > 0 && !touching) {
+    throw new Unusable(
+      `asked for bytes ${asked.offset} to ${endOf(asked)}, the host reports ${set.length} ranges elsewhere, the first at ${set[0]!.offset}`,
+    );
+  }
 }
 
 function isTooMuchAtOnce(error: unknown): boolean {

@@ -33,8 +33,8 @@ export interface HostChange<T> {
 export interface Refusal {
   readonly code: number;
   readonly text: string;
-  /** The refusal came at once, not from a job: then the codes of the method's documentation apply. */
-  readonly immediate: boolean;
+  /** The job that failed; absent when the call was refused at once, with one of its documented codes. */
+  readonly job?: CimReference;
 }
 
 export type ChangeOutcome<T> =
@@ -46,7 +46,7 @@ type CallEnd =
   | { readonly kind: 'refused'; readonly refusal: Refusal };
 
 // A new checkpoint was seen to appear in listings up to 15 s after its job had ended (facts of a Go agent's authors).
-const LATE_MS = 15_000;
+const LATE_MS = 20_000;
 /** As long as the host shows an operation on the VM, its effect may still come; VSS in a guest takes minutes. */
 const BUSY_MS_MAX = 10 * 60_000;
 
@@ -92,7 +92,7 @@ async function callToItsEnd<T>(host: Host, change: HostChange<T>, options: CallO
     job = answer.Job;
     const end = await waitForJob(host, job, { what: change.what, ...options });
     if (end.kind !== 'failed') return { kind: 'over', job };
-    return { kind: 'refused', refusal: { code: end.code, text: end.text, immediate: false } };
+    return { kind: 'refused', refusal: { code: end.code, text: end.text, job } };
   } catch (error) {
     options.signal?.throwIfAborted();
     if (job === undefined && !isAnswerLost(error)) throw error;
@@ -103,7 +103,7 @@ async function callToItsEnd<T>(host: Host, change: HostChange<T>, options: CallO
 
 const refusedAtOnce = (code: number): CallEnd => ({
   kind: 'refused',
-  refusal: { code, text: 'refused at once', immediate: true },
+  refusal: { code, text: 'refused at once' },
 });
 
 /** The call may have reached the host although no answer came back. */
@@ -111,7 +111,7 @@ export function isAnswerLost(error: unknown): boolean {
   return hasCode(error, 'WINRM_EFFECT_UNKNOWN', 'WINRM_TIMED_OUT');
 }
 
-/** Looks until the effect shows, for 15 s after the host was last seen busy with the VM. */
+/** Looks until the effect shows, for 20 s after the host was last seen busy with the VM. */
 export async function awaitEffect<T>(
   host: Host,
   change: Pick<HostChange<T>, 'look' | 'isBusy'>,
@@ -161,6 +161,6 @@ async function lookOnce<T>(
 export function refusalFault(what: string, refusal: Refusal): Fault {
   const details = { what, code: refusal.code, reason: refusal.text };
   if (isAccessDenied(refusal.code)) return hypervFaults.accessDenied(details);
-  if (refusal.immediate && isWrongState(refusal.code)) return hypervFaults.wrongState(details);
+  if (!refusal.job && isWrongState(refusal.code)) return hypervFaults.wrongState(details);
   return hypervFaults.operationFailed(details);
 }

@@ -70,19 +70,16 @@ export async function removeCheckpoint(
           { AffectedSnapshot: settingsReference(instanceId) },
           options,
         ),
-      look: async (_job, options) => ((await isListed(host, vmId, instanceId, options)) ? undefined : true),
+      look: async (_job, options) => ((await isThere(host, vmId, instanceId, options)) ? undefined : true),
       isBusy: async (options) => (await readVm(host, vmId, options)).busy !== undefined,
     },
     options,
   );
 }
 
-async function isListed(
-  host: Host,
-  vmId: string,
-  instanceId: string,
-  options: CallOptions,
-): Promise<boolean> {
+/** A checkpoint just made may be missing from listings for a while, and calling it gone then would leave it for ever. */
+async function isThere(host: Host, vmId: string, instanceId: string, options: CallOptions): Promise<boolean> {
+  if (await readCheckpoint(host, vmId, instanceId, options)) return true;
   const checkpoints = await listCheckpoints(host, vmId, options);
   return checkpoints.some((checkpoint) => sameId(checkpoint.instanceId, instanceId));
 }

@@ -45,6 +45,8 @@ interface Attempt {
   readonly before: readonly Checkpoint[];
   /** The request may have reached the host, so there may be a checkpoint nobody knows. */
   reached: boolean;
+  /** The host's job for it, when it said so. */
+  job?: CimReference;
 }
 
 export async function makeRecoveryCheckpoint(
@@ -79,7 +81,7 @@ async function create(attempt: Attempt, options: RecoveryCheckpointOptions): Pro
     {
       what: WHAT,
       call: (call) => ask(attempt, input, call),
-      look: (job, call) => findMade(attempt, job, call),
+      look: (_job, call) => findMade(attempt, call),
       isBusy: async (call) => (await readVm(host, vmId, call)).busy !== undefined,
     },
     { signal: options.signal },
@@ -88,6 +90,7 @@ async function create(attempt: Attempt, options: RecoveryCheckpointOptions): Pro
     throw error;
   });
   if (outcome.kind === 'done') return outcome.value;
+  await removeCreated(attempt, outcome.refusal, options);
   attempt.reached = false;
   throw creationFault(attempt, options, outcome.refusal);
 }
@@ -98,7 +101,15 @@ async function ask(attempt: Attempt, input: CreateInput, options: CallOptions) {
   const service = Msvm_VirtualSystemSnapshotService;
   attempt.reached = true;
   try {
-    return await attempt.host.session.invoke(service, serviceKeys(service), 'CreateSnapshot', input, options);
+    const answer = await attempt.host.session.invoke(
+      service,
+      serviceKeys(service),
+      'CreateSnapshot',
+      input,
+      options,
+    );
+    if (answer.Job) attempt.job = answer.Job;
+    return answer;
   } catch (error) {
     attempt.reached = options.signal?.aborted === true || isAnswerLost(error);
     throw error;
@@ -110,38 +121,41 @@ async function ask(attempt: Attempt, input: CreateInput, options: CallOptions) {
  * before listings show the checkpoint. But jobs vanish and answers are lost, and a host allows one recovery checkpoint of
  * a VM at a time, so one new in the list is ours; two mean that this does not hold.
  */
-async function findMade(
-  attempt: Attempt,
-  job: CimReference | undefined,
-  options: CallOptions,
-): Promise<Checkpoint | undefined> {
-  const { host, vmId } = attempt;
+async function findMade(attempt: Attempt, options: CallOptions): Promise<Checkpoint | undefined> {
+  const { host, vmId, job } = attempt;
   const created = job ? await createdBy(host, job, Msvm_VirtualSystemSettingData.name, options) : [];
   if (created.length === 1) return readCheckpoint(host, vmId, created[0]!, options);
-  const fresh = await freshCheckpoints(attempt, options);
+  return onlyFresh(attempt, options);
+}
+
+/** The one recovery checkpoint that was not there before. */
+async function onlyFresh(attempt: Attempt, options: CallOptions): Promise<Checkpoint | undefined> {
+  const { host, vmId, before } = attempt;
+  const fresh = (await listCheckpoints(host, vmId, options)).filter(
+    (one) => one.kind === 'recovery' && !before.some((old) => sameId(old.instanceId, one.instanceId)),
+  );
   if (fresh.length > 1) throw hypervFaults.effectAmbiguous({ what: WHAT, count: fresh.length });
   return fresh[0];
 }
 
-async function freshCheckpoints(
-  { host, vmId, before }: Attempt,
-  options: CallOptions,
-): Promise<Checkpoint[]> {
-  return (await listCheckpoints(host, vmId, options)).filter(
-    (one) => one.kind === 'recovery' && !before.some((old) => sameId(old.instanceId, one.instanceId)),
-  );
+/** A job may fail after it has made its checkpoint. Only what the job itself names is removed: the list might show another's. */
+async function removeCreated(attempt: Attempt, refusal: Refusal, options: CallOptions): Promise<void> {
+  const { host, vmId } = attempt;
+  if (!refusal.job) return;
+  const created = await createdBy(host, refusal.job, Msvm_VirtualSystemSettingData.name, options);
+  for (const instanceId of created) await removeCheckpoint(host, { vmId, instanceId }, options);
 }
 
 /** Which refusals are about consistency, the numbers do not tell: the caller knows what it asked for. */
 function creationFault(attempt: Attempt, options: RecoveryCheckpointOptions, refusal: Refusal): Error {
   const { vmId, before } = attempt;
-  const { code, text: reason, immediate } = refusal;
+  const { code, text: reason, job } = refusal;
   const others = before.filter((one) => one.kind === 'recovery').map((one) => one.name);
   if (isAccessDenied(code)) return refusalFault(WHAT, refusal);
   if (others.length > 0) {
     return hypervFaults.checkpointBlocked({ vm: vmId, code, others: others.join(', ') });
   }
-  if (immediate && isWrongState(code)) return refusalFault(WHAT, refusal);
+  if (!job && isWrongState(code)) return refusalFault(WHAT, refusal);
   return hypervFaults.checkpointFailed({ vm: vmId, consistency: options.consistency, code, reason });
 }
 
@@ -207,7 +221,7 @@ async function removeUnmarked(attempt: Attempt, cause: unknown): Promise<void> {
     const left = await awaitEffect(
       host,
       {
-        look: async (_job, call) => (await freshCheckpoints(attempt, call))[0],
+        look: (_job, call) => findMade(attempt, call),
         isBusy: async (call) => (await readVm(host, vmId, call)).busy !== undefined,
       },
       undefined,
