@@ -1,0 +1,120 @@
+import { faults } from '../base/index.ts';
+
+const COPY =
+  'run `hvlift verify` to see what is affected, and bring the file back from a copy of the repository';
+
+export const repositoryFaults = faults('REPO', {
+  notInitialised: {
+    kind: 'refused',
+    text: 'there is no repository in {location}',
+    remedy: 'correct the path, or make one with `hvlift init`',
+  },
+  alreadyInitialised: {
+    kind: 'refused',
+    text: 'there is already a repository in {location}',
+    remedy: 'choose another place; nothing was changed',
+  },
+  formatNewer: {
+    kind: 'refused',
+    text: 'the repository in {location} has format {found}; this hvlift knows formats up to {known}',
+    remedy: 'use a newer hvlift',
+  },
+  headerDamaged: {
+    kind: 'corrupt',
+    text: '{name} in {location} is damaged: {problem}',
+    remedy: 'bring the file back from a copy of the repository; every restore point depends on it',
+  },
+  passphraseNeeded: {
+    kind: 'refused',
+    text: 'the repository in {location} is encrypted',
+    remedy: 'give its passphrase or its recovery key',
+  },
+  wrongPassphrase: {
+    kind: 'refused',
+    text: 'the {secret} does not open the repository in {location}',
+    remedy: 'try again; without passphrase and recovery key nobody can read the repository',
+  },
+  recoveryKeyInvalid: {
+    kind: 'refused',
+    text: 'this is not a recovery key: {problem}',
+    remedy: 'type it as it was printed; blanks, hyphens and case do not matter',
+  },
+  notEncrypted: {
+    kind: 'refused',
+    text: 'a secret was given, but the repository in {location} is not encrypted',
+    remedy: 'leave the secret out if that is what you expect; if not, somebody replaced the repository',
+  },
+  objectMissing: {
+    kind: 'corrupt',
+    text: 'the {kind} object {id} is in no pack the index knows',
+    remedy: 'rebuild the index; if that does not help, a pack file is lost: bring it back from a copy',
+    lost: 'what the object held, in every restore point that uses it',
+  },
+  objectDamaged: {
+    kind: 'corrupt',
+    text: 'the {kind} object {id} in {name} at byte {offset} is damaged: {problem}',
+    remedy: COPY,
+    lost: 'what the object held, in every restore point that uses it',
+  },
+  pageDamaged: {
+    kind: 'corrupt',
+    text: 'a {kind} page of a disk map is not well formed: {problem}',
+    remedy: COPY,
+  },
+  packDamaged: {
+    kind: 'corrupt',
+    text: 'the pack {name} is damaged: {problem}',
+    remedy: COPY,
+  },
+  indexDamaged: {
+    kind: 'corrupt',
+    text: 'the index segment {name} is damaged: {problem}',
+    remedy: 'rebuild the index; the packs hold everything that is needed for it',
+  },
+  pointDamaged: {
+    kind: 'corrupt',
+    text: '{name} is damaged: {problem}',
+    remedy: 'bring the file back from a copy of the repository; other restore points are not affected',
+    lost: 'what this one file records',
+  },
+  pointNotFound: {
+    kind: 'refused',
+    text: 'there is no restore point "{point}"',
+    remedy: 'list them with `hvlift points`',
+  },
+  pointAmbiguous: {
+    kind: 'refused',
+    text: 'more than one restore point begins with "{point}": {matches}',
+    remedy: 'give more of its id',
+  },
+  vmBusy: {
+    kind: 'retry',
+    text: 'another run works on this VM: {holder}',
+    remedy: 'wait until it ends, then run again',
+  },
+  leaseLost: {
+    kind: 'retry',
+    text: 'another run took this VM over while this one was not heard of for too long',
+    remedy: 'run again; nothing of this run was committed',
+  },
+  baselineConflict: {
+    kind: 'bug',
+    text: 'a different baseline is already recorded for restore point {point}',
+    remedy: 'please report this with the run record; the recorded baseline was kept',
+  },
+  sessionClosed: {
+    kind: 'bug',
+    text: 'the write session was used after it ended',
+    remedy: 'please report this with the run record',
+  },
+  workerDied: {
+    kind: 'bug',
+    text: 'a worker thread ended unexpectedly: {reason}',
+    remedy: 'run again, and report this if it happens again; nothing was committed',
+  },
+  restoreWriteFailed: {
+    kind: 'retry',
+    text: 'writing {path} failed: {reason}',
+    remedy: 'look at the volume that holds it, then run again',
+  },
+});

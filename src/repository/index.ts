@@ -1,0 +1,14 @@
+export type { BaselineDisk, BaselineRecord } from './baselines.ts';
+export { repositoryFaults } from './faults.ts';
+export type { IngestRequest, IngestResult, IngestStats } from './ingest.ts';
+export type { Journal, JournalNote } from './journal.ts';
+export type { Lease, LeaseOptions } from './lease.ts';
+export type { MapRoot } from './map-root.ts';
+export * from './open-repository.ts';
+export type { PointConsistency, PointDisk, PointDraft, PointPolicy, PointVm, RestorePoint } from './point.ts';
+export type { PointQuery } from './points.ts';
+export type { RebuildReport } from './rebuild-index.ts';
+export type { Repository, RepositoryStatus, VerifyRequest } from './repository.ts';
+export type { RestoreRequest, RestoreStats } from './restore.ts';
+export type { SessionOptions, WriteSession } from './session.ts';
+export type { AffectedDisk, VerifyProblem, VerifyReport } from './verify.ts';

@@ -1,0 +1,288 @@
+/**
+ * Reading a disk into the repository.
+ *
+ *   extents ─► slot plans ─► read ─► hash (worker) ─► new? ─► encode (worker) ─► pack ─► map
+ *              └────────── at most `readDepth` slots at once, each in a shared buffer ──┘  └ in disk order ┘
+ *
+ * A full and a delta are the same thing: cells laid over a base, which for a first full is nothing. What is read is hashed
+ * before it is compressed, so that nothing is compressed twice or in vain.
+ */
+import { mapOrdered, silentProgress, type Progress } from '../base/index.ts';
+import type { CallOptions, RangeReader } from '../disk/index.ts';
+import type { ExtentStream } from '../extents/index.ts';
+import { BaseContent } from './base-content.ts';
+import type { BlockMap } from './block-map.ts';
+import { bitCount, bytesOf, fullMask, gaplessRuns, isMostOf, maskBytes, type Run } from './cell-mask.ts';
+import { CELLS, CELL_BYTES, SLOT_BYTES, hexOf } from './format.ts';
+import { SLOT_BUFFER_BYTES, type HashReply } from './jobs.ts';
+import { MapPatch } from './map-patch.ts';
+import { emptyRoot, slotCount, type MapRoot } from './map-root.ts';
+import type { ObjectReader } from './object-reader.ts';
+import type { SessionObjects } from './session-objects.ts';
+import { cellsOf, entryOf, sameCell, type Cell, type SlotEntry } from './slot.ts';
+import { slotLength, slotPlans, type SlotPlan } from './slot-plan.ts';
+import type { WorkerPool } from './worker-pool.ts';
+
+export interface IngestRequest extends CallOptions {
+  readonly reader: RangeReader;
+  /** What to read, sorted: what is allocated for a full, what changed for a delta. What `base` lacks elsewhere is zeros. */
+  readonly extents: ExtentStream;
+  /** Bytes of the disk. */
+  readonly size: number;
+  /** Map of the same disk in a committed restore point. */
+  readonly base?: MapRoot;
+  /** Advanced by the bytes read. */
+  readonly progress?: Progress;
+  /** Slots in work at once; each costs 2 MiB. */
+  readonly readDepth?: number;
+}
+
+export interface IngestStats {
+  /** Read from the source. */
+  readBytes: number;
+  /** Read, and other than in the base; for a first full, read and not zeros. */
+  changedBytes: number;
+  /** Read, and only zeros. */
+  zeroBytes: number;
+  /** Content the repository did not have, before compression. */
+  newRawBytes: number;
+  /** What that takes in the packs. */
+  newStoredBytes: number;
+  /** Changed content the repository had already. */
+  dedupBytes: number;
+  newChunks: number;
+  dedupChunks: number;
+  /** Pages of the map written for it. */
+  metadataBytes: number;
+}
+
+export interface IngestResult {
+  readonly root: MapRoot;
+  readonly stats: IngestStats;
+}
+
+export interface IngestParts {
+  readonly map: BlockMap;
+  readonly objects: ObjectReader;
+  readonly pool: WorkerPool;
+  readonly session: SessionObjects;
+}
+
+const READ_DEPTH = 16;
+/** Fetching a base chunk of up to 1 MiB to find out that less than 256 KiB did not change costs more than it saves. */
+const COMPARE_CELLS_MIN = 4;
+
+interface Hashed {
+  readonly dirty: number;
+  readonly hash: HashReply;
+  readonly cells: readonly Cell[];
+}
+
+interface SlotResult {
+  readonly plan: SlotPlan;
+  readonly buffer: SharedArrayBuffer;
+  readonly entry: SlotEntry;
+  readonly unchanged: boolean;
+  readonly readMask: number;
+  readonly zeros: number;
+  readonly changed: number;
+  readonly runs: HashReply['runs'];
+  readonly fresh: readonly {
+    readonly id: Uint8Array;
+    readonly rawLength: number;
+    readonly at: number;
+    readonly length: number;
+  }[];
+}
+
+export class DiskIngest {
+  readonly #request: IngestRequest;
+  readonly #parts: IngestParts;
+  readonly #base: MapRoot;
+  readonly #content: BaseContent;
+  readonly #progress: Progress;
+  readonly #buffers: SharedArrayBuffer[] = [];
+  readonly #stats: IngestStats = {
+    readBytes: 0,
+    changedBytes: 0,
+    zeroBytes: 0,
+    newRawBytes: 0,
+    newStoredBytes: 0,
+    dedupBytes: 0,
+    newChunks: 0,
+    dedupChunks: 0,
+    metadataBytes: 0,
+  };
+
+  constructor(request: IngestRequest, parts: IngestParts) {
+    this.#request = request;
+    this.#parts = parts;
+    this.#base = request.base ?? emptyRoot(request.size);
+    this.#content = new BaseContent(parts.objects);
+    this.#progress = request.progress ?? silentProgress;
+  }
+
+  async run(): Promise<IngestResult> {
+    try {
+      return await this.#run();
+    } finally {
+      this.#parts.session.disown(this);
+    }
+  }
+
+  async #run(): Promise<IngestResult> {
+    const { extents, size, readDepth = READ_DEPTH } = this.#request;
+    const plans = slotPlans(extents, size, await this.#tailIsStale());
+    const patch = await MapPatch.start(
+      this.#parts.map,
+      (kind, raw) => this.#storePage(kind, raw),
+      size,
+      this.#base,
+    );
+    for await (const result of mapOrdered(plans, readDepth, (plan) => this.#process(plan))) {
+      await this.#store(result);
+      if (!result.unchanged) await patch.update({ slot: result.plan.slot, entry: result.entry });
+      this.#buffers.push(result.buffer);
+    }
+    return { root: await patch.finish(), stats: this.#stats };
+  }
+
+  async #tailIsStale(): Promise<boolean> {
+    const { size } = this.#request;
+    const last = slotCount(size) - 1;
+    if (this.#base.id === null || size % SLOT_BYTES === 0) return false;
+    const entry = await this.#parts.map.entry(this.#base, last);
+    return entry !== null && this.#content.reachesBeyond(entry, slotLength(last, size));
+  }
+
+  async #process(plan: SlotPlan): Promise<SlotResult> {
+    this.#request.signal?.throwIfAborted();
+    const buffer = this.#buffers.pop() ?? new SharedArrayBuffer(SLOT_BUFFER_BYTES);
+    const base = plan.fresh ? null : await this.#parts.map.entry(this.#base, plan.slot);
+    const readMask = isMostOf(plan.dirty, plan.length) ? fullMask(plan.length) : plan.dirty;
+    await this.#read(plan, readMask, buffer);
+    const baseCells = cellsOf(base);
+    const read = await this.#hash(plan, buffer, readMask, baseCells);
+    const hashed = await this.#withoutUnchanged(plan, buffer, base, read);
+    const changed = changedMask(hashed, baseCells);
+    const unchanged = !plan.fresh && hashed.cells.every((cell, index) => sameCell(cell, baseCells[index]!));
+    const runs = unchanged ? [] : hashed.hash.runs;
+    const fresh = await this.#encode(plan, buffer, runs);
+    const entry = entryOf(hashed.cells);
+    return { plan, buffer, entry, unchanged, readMask, zeros: read.hash.zeros, changed, runs, fresh };
+  }
+
+  async #read(plan: SlotPlan, mask: number, buffer: SharedArrayBuffer): Promise<void> {
+    const slot = new Uint8Array(buffer, 0, plan.length);
+    for (const run of gaplessRuns(mask)) {
+      const into = bytesOf(slot, run);
+      const offset = plan.slot * SLOT_BYTES + run.cell * CELL_BYTES;
+      await this.#request.reader.read(offset, into, { signal: this.#request.signal });
+      this.#progress.advance(into.length);
+    }
+  }
+
+  /** The cells of the slot once `dirty` is laid over the base. */
+  async #hash(
+    plan: SlotPlan,
+    buffer: SharedArrayBuffer,
+    dirty: number,
+    baseCells: readonly Cell[],
+  ): Promise<Hashed> {
+    const whole = dirty === fullMask(plan.length);
+    const hash = await this.#parts.pool.run({ type: 'hash', buffer, dirty, length: plan.length, whole });
+    const cells = whole ? Array.from({ length: CELLS }, (): Cell => null) : [...baseCells];
+    for (const { cell } of gaplessCells(dirty)) cells[cell] = null;
+    for (const run of hash.runs) layOver(cells, run, plan.length);
+    return { dirty, hash, cells };
+  }
+
+  /** Compares with the base where that pays, and leaves out what did not change although it was reported. */
+  async #withoutUnchanged(
+    plan: SlotPlan,
+    buffer: SharedArrayBuffer,
+    base: SlotEntry,
+    read: Hashed,
+  ): Promise<Hashed> {
+    const baseCells = cellsOf(base);
+    const same = read.cells.every((cell, index) => sameCell(cell, baseCells[index]!));
+    if (base === null || same || bitCount(read.dirty) < COMPARE_CELLS_MIN) return read;
+    const slot = new Uint8Array(buffer, 0, plan.length);
+    const changed = await this.#content.changedCells(base, slot, read.dirty, {
+      signal: this.#request.signal,
+    });
+    if (changed === read.dirty || isMostOf(changed, plan.length)) return read;
+    return this.#hash(plan, buffer, changed, baseCells);
+  }
+
+  /** Seals what the repository does not have. */
+  async #encode(
+    plan: SlotPlan,
+    buffer: SharedArrayBuffer,
+    runs: HashReply['runs'],
+  ): Promise<SlotResult['fresh']> {
+    const { session, pool } = this.#parts;
+    const claimed: (typeof runs)[number][] = [];
+    for (const run of runs) if (await session.claim(run.id, this)) claimed.push(run);
+    if (claimed.length === 0) return [];
+    const job = { type: 'encode', buffer, length: plan.length, salt: session.salt, runs: claimed } as const;
+    const { lengths } = await pool.run(job);
+    let at = SLOT_BYTES;
+    return claimed.map((run, index) => {
+      const length = lengths[index]!;
+      at += length;
+      return { id: run.id, rawLength: runBytes(run, plan.length), at: at - length, length };
+    });
+  }
+
+  async #store(result: SlotResult): Promise<void> {
+    for (const { id, rawLength, at, length } of result.fresh) {
+      const bytes = new Uint8Array(result.buffer, at, length);
+      await this.#parts.session.append({ kind: 'data', id, rawLength, bytes });
+      this.#stats.newRawBytes += rawLength;
+      this.#stats.newStoredBytes += length;
+    }
+    const { length } = result.plan;
+    const stored = result.fresh.reduce((sum, { rawLength }) => sum + rawLength, 0);
+    const asked = result.runs.reduce((sum, run) => sum + runBytes(run, length), 0);
+    this.#stats.readBytes += maskBytes(result.readMask, length);
+    this.#stats.zeroBytes += maskBytes(result.zeros, length);
+    this.#stats.changedBytes += maskBytes(result.changed & fullMask(length), length);
+    this.#stats.dedupBytes += asked - stored;
+    this.#stats.newChunks += result.fresh.length;
+    this.#stats.dedupChunks += result.runs.length - result.fresh.length;
+  }
+
+  async #storePage(kind: 'leaf' | 'node', raw: Uint8Array): Promise<string> {
+    const { id, storedBytes } = await this.#parts.session.store(kind, raw);
+    this.#stats.metadataBytes += storedBytes;
+    return id;
+  }
+}
+
+function layOver(cells: Cell[], run: Run & { readonly id: Uint8Array }, length: number): void {
+  const id = hexOf(run.id);
+  // A chunk of a whole short slot stands for all 16 cells: behind its end it reads as zeros, and the entry stays a CHUNK.
+  const count = run.cell === 0 && run.count * CELL_BYTES >= length ? CELLS : run.count;
+  for (let i = 0; i < count; i += 1) cells[run.cell + i] = { id, cell: i };
+}
+
+function gaplessCells(mask: number): Run[] {
+  return gaplessRuns(mask).flatMap((run) =>
+    Array.from({ length: run.count }, (_, i) => ({ cell: run.cell + i, count: 1 })),
+  );
+}
+
+/** Cells that come from elsewhere than in the base and are not zeros in both. */
+function changedMask({ cells, hash }: Hashed, baseCells: readonly Cell[]): number {
+  let mask = 0;
+  for (let index = 0; index < CELLS; index += 1) {
+    const bothZero = baseCells[index] === null && (hash.zeros >>> index) & 1;
+    if (!bothZero && !sameCell(cells[index]!, baseCells[index]!)) mask |= 1 << index;
+  }
+  return mask;
+}
+
+function runBytes(run: Run, length: number): number {
+  return Math.min(run.count * CELL_BYTES, length - run.cell * CELL_BYTES);
+}

@@ -1,0 +1,154 @@
+/**
+ * Key slots: each wraps the one master key under another secret, so that a passphrase can be changed, and a recovery key can
+ * exist, without touching a byte of data.
+ *
+ *   passphrase ──scrypt──► wrapping key        recovery key ──HKDF──► wrapping key        clear: no wrapping
+ *
+ * Wrapping is AES-256-GCM with the SHA-256 of `hvlift.json` as associated data: a store that rewrites the header, to turn
+ * encryption off for instance, makes every slot fail.
+ */
+import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes, scrypt } from 'node:crypto';
+import type { CallOptions } from '../disk/index.ts';
+import type { ObjectStore } from '../objectstore/index.ts';
+import { repositoryFaults } from './faults.ts';
+import { NONCE_BYTES, TAG_BYTES } from './format.ts';
+import { encodeChecked, readChecked, type HeaderFile } from './header.ts';
+import { MASTER_KEY_BYTES } from './keys.ts';
+import { parseRecoveryKey } from './recovery-key.ts';
+
+export type KeySecret =
+  | { readonly kind: 'passphrase'; readonly passphrase: string }
+  | { readonly kind: 'recovery'; readonly key: Uint8Array }
+  | { readonly kind: 'clear' };
+
+/** 128 MiB and about 0.4 s a try. */
+const SCRYPT = { N: 2 ** 17, r: 8, p: 1 } as const;
+/** What a slot may ask for: a file that asks for more wants to exhaust memory or time. */
+const SCRYPT_MAX = { N: 2 ** 20, r: 16, p: 4 } as const;
+const SCRYPT_MEMORY_MAX = 4 * 1024 ** 3;
+
+interface KeySlot {
+  readonly slot: string;
+  readonly repositoryId: string;
+  readonly kind: KeySecret['kind'];
+  readonly scrypt?: { readonly N: number; readonly r: number; readonly p: number };
+  readonly salt?: string;
+  readonly nonce?: string;
+  /** Wrapped key and tag; in a clear slot the key itself. */
+  readonly key: string;
+}
+
+export async function addKeySlot(
+  store: ObjectStore,
+  file: HeaderFile,
+  master: Uint8Array,
+  secret: KeySecret,
+  options: CallOptions = {},
+): Promise<void> {
+  const slot = randomBytes(8).toString('hex');
+  const common = { slot, repositoryId: file.header.repositoryId, kind: secret.kind };
+  const content = secret.kind === 'clear' ? { key: hex(master) } : await wrap(master, file, secret);
+  await store.putNew(`keys/${slot}`, encodeChecked({ ...common, ...content }), options);
+}
+
+/** Throws `REPO_WRONG_PASSPHRASE`, `REPO_HEADER_DAMAGED` when the slots that could fit are damaged. */
+export async function unwrapMasterKey(
+  store: ObjectStore,
+  file: HeaderFile,
+  secret: KeySecret,
+  options: CallOptions = {},
+): Promise<Uint8Array> {
+  let damage: unknown;
+  for await (const { name } of store.list('keys/', options)) {
+    try {
+      const found = await readChecked(store, name, options);
+      const slot = found?.value as unknown as KeySlot | undefined;
+      // A creation that was interrupted leaves slots of a repository that never came to be.
+      if (slot?.kind !== secret.kind || slot.repositoryId !== file.header.repositoryId) continue;
+      if (!isAffordable(slot)) throw impossibleSlot(store, name);
+      const master = await unwrap(slot, file, secret);
+      if (master) return master;
+    } catch (error) {
+      damage ??= error;
+    }
+  }
+  if (damage !== undefined) throw damage;
+  const { location } = store;
+  if (secret.kind === 'clear') {
+    throw repositoryFaults.headerDamaged({ name: 'keys', location, problem: 'the key file is missing' });
+  }
+  throw repositoryFaults.wrongPassphrase({
+    location,
+    secret: secret.kind === 'passphrase' ? 'passphrase' : 'recovery key',
+  });
+}
+
+export function secretOf(given: { passphrase?: string; recoveryKey?: string }): KeySecret {
+  if (given.passphrase !== undefined) return { kind: 'passphrase', passphrase: given.passphrase };
+  if (given.recoveryKey !== undefined) return { kind: 'recovery', key: parseRecoveryKey(given.recoveryKey) };
+  return { kind: 'clear' };
+}
+
+type WrappingSecret = Exclude<KeySecret, { kind: 'clear' }>;
+
+async function wrap(master: Uint8Array, file: HeaderFile, secret: WrappingSecret): Promise<object> {
+  const salt = randomBytes(32);
+  const nonce = randomBytes(NONCE_BYTES);
+  const cipher = createCipheriv('aes-256-gcm', await wrappingKey(secret, salt, SCRYPT), nonce);
+  cipher.setAAD(bindingOf(file));
+  const key = Buffer.concat([cipher.update(master), cipher.final(), cipher.getAuthTag()]);
+  const costs = secret.kind === 'passphrase' ? { scrypt: SCRYPT } : {};
+  return { ...costs, salt: hex(salt), nonce: hex(nonce), key: hex(key) };
+}
+
+function isAffordable({ scrypt: costs = SCRYPT }: KeySlot): boolean {
+  return costs.N <= SCRYPT_MAX.N && costs.r <= SCRYPT_MAX.r && costs.p <= SCRYPT_MAX.p;
+}
+
+function impossibleSlot({ location }: ObjectStore, name: string): Error {
+  return repositoryFaults.headerDamaged({ name, location, problem: 'it holds impossible values' });
+}
+
+/** Undefined when the secret is not the slot's. */
+async function unwrap(slot: KeySlot, file: HeaderFile, secret: KeySecret): Promise<Uint8Array | undefined> {
+  const key = Buffer.from(slot.key, 'hex');
+  if (secret.kind === 'clear') return key.length === MASTER_KEY_BYTES ? key : undefined;
+  if (key.length !== MASTER_KEY_BYTES + TAG_BYTES) return undefined;
+  const wrapping = await wrappingKey(secret, Buffer.from(slot.salt ?? '', 'hex'), slot.scrypt ?? SCRYPT);
+  const nonce = Buffer.from(slot.nonce ?? '', 'hex');
+  if (nonce.length !== NONCE_BYTES) return undefined;
+  const decipher = createDecipheriv('aes-256-gcm', wrapping, nonce);
+  decipher.setAAD(bindingOf(file));
+  decipher.setAuthTag(key.subarray(MASTER_KEY_BYTES));
+  const master = decipher.update(key.subarray(0, MASTER_KEY_BYTES));
+  try {
+    decipher.final();
+    return master;
+  } catch {
+    return undefined;
+  }
+}
+
+function wrappingKey(
+  secret: WrappingSecret,
+  salt: Uint8Array,
+  costs: { readonly N: number; readonly r: number; readonly p: number },
+): Promise<Uint8Array> {
+  if (secret.kind === 'recovery') {
+    return Promise.resolve(new Uint8Array(hkdfSync('sha256', secret.key, salt, 'hvlift v1 recovery', 32)));
+  }
+  const maxmem = SCRYPT_MEMORY_MAX;
+  return new Promise((resolve, reject) => {
+    scrypt(secret.passphrase.normalize('NFC'), salt, 32, { ...costs, maxmem }, (error, key) =>
+      error ? reject(error) : resolve(key),
+    );
+  });
+}
+
+function bindingOf({ bytes }: HeaderFile): Uint8Array {
+  return createHash('sha256').update(bytes).digest();
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
+}

@@ -1,0 +1,185 @@
+/**
+ * The right to back up one VM, held by one run at a time.
+ *
+ *   locks/VM/00000007           who holds it; the highest number counts
+ *   locks/VM/00000007-000042    a heartbeat, replaced by the next
+ *
+ * No clock is compared with another: a holder on the same machine is asked whether it lives; one elsewhere has lost the lease
+ * when its heartbeat did not change for as long as the asker watched. Taking over means creating the next number, which only
+ * one can; the former holder finds the higher number before it commits (`check`), and gives up.
+ */
+import { hostname } from 'node:os';
+import { hasCode, sleep } from '../base/index.ts';
+import type { CallOptions } from '../disk/index.ts';
+import { processMark, processState, type ObjectStore } from '../objectstore/index.ts';
+import { canonicalJson, parseObject } from './canonical-json.ts';
+import { repositoryFaults } from './faults.ts';
+
+/** Four heartbeats: a run that is busy or paged out for a minute keeps its lease. */
+const OBSERVE_MS = 80_000;
+const BEAT_MS = 20_000;
+const LOCK_NAME = /\/(\d{8})(?:-(\d{6}))?$/;
+/** A holder that lets go at the very moment it is looked at makes one more look necessary, never many. */
+const LOOKS_MAX = 5;
+
+export interface LeaseOptions extends CallOptions {
+  readonly beatMs?: number;
+  /** How long a holder elsewhere is watched before it counts as dead. */
+  readonly observeMs?: number;
+}
+
+interface Holders {
+  /** Every name, in order: changes with each heartbeat. */
+  readonly names: readonly string[];
+  readonly number: number;
+}
+
+export class Lease implements AsyncDisposable {
+  readonly #store: ObjectStore;
+  readonly #folder: string;
+  readonly #number: number;
+  readonly #timer: NodeJS.Timeout;
+  #beat = 0;
+  #beating: Promise<void> = Promise.resolve();
+  #released = false;
+
+  private constructor(store: ObjectStore, folder: string, number: number, beatMs: number) {
+    this.#store = store;
+    this.#folder = folder;
+    this.#number = number;
+    this.#timer = setInterval(() => {
+      this.#beating = this.#beating.then(() => this.#sendBeat());
+    }, beatMs);
+    this.#timer.unref();
+  }
+
+  /** Throws `REPO_VM_BUSY`. May take `observeMs` when a run on another machine died. */
+  static async acquire(store: ObjectStore, folder: string, options: LeaseOptions = {}): Promise<Lease> {
+    for (let look = 0; look < LOOKS_MAX; look += 1) {
+      const holders = await holdersOf(store, folder, options);
+      if (holders.number > 0 && !(await isDead(store, folder, holders, options))) continue;
+      const number = await take(store, folder, holders, options);
+      return new Lease(store, folder, number, options.beatMs ?? BEAT_MS);
+    }
+    throw repositoryFaults.vmBusy({ holder: 'it changes hands too fast to tell whose' });
+  }
+
+  /** Throws `REPO_LEASE_LOST` when another run took over. A lease that was let go has nothing to lose. */
+  async check(options: CallOptions = {}): Promise<void> {
+    if (this.#released) return;
+    const { names, number } = await holdersOf(this.#store, this.#folder, options);
+    const ours = `${this.#folder}/${numberText(this.#number)}`;
+    if (number !== this.#number || !names.includes(ours)) throw repositoryFaults.leaseLost();
+  }
+
+  async release(): Promise<void> {
+    if (this.#released) return;
+    this.#released = true;
+    clearInterval(this.#timer);
+    await this.#beating;
+    const { names } = await holdersOf(this.#store, this.#folder, {});
+    const own = names.filter((name) => name.includes(`/${numberText(this.#number)}`));
+    for (const name of own.toReversed()) await this.#store.delete(name); // heartbeats first: the lock itself says "held"
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.release();
+  }
+
+  /** A heartbeat that fails is made up for by the next; whether the lease was lost meanwhile, `check` says. */
+  async #sendBeat(): Promise<void> {
+    if (this.#released) return;
+    const name = (beat: number): string =>
+      `${this.#folder}/${numberText(this.#number)}-${String(beat).padStart(6, '0')}`;
+    try {
+      await this.#store.putNew(name(this.#beat + 1), new Uint8Array(0));
+      this.#beat += 1;
+      await this.#store.delete(name(this.#beat - 1));
+    } catch {
+      // see above
+    }
+  }
+}
+
+async function holdersOf(store: ObjectStore, folder: string, { signal }: CallOptions): Promise<Holders> {
+  const names: string[] = [];
+  let number = 0;
+  for await (const { name } of store.list(`${folder}/`, { signal })) {
+    const match = LOCK_NAME.exec(name);
+    if (!match) continue;
+    names.push(name);
+    if (match[2] === undefined) number = Math.max(number, Number(match[1]));
+  }
+  return { names, number };
+}
+
+/** False when it was let go meanwhile. Throws `REPO_VM_BUSY` when the holder lives. */
+async function isDead(
+  store: ObjectStore,
+  folder: string,
+  holders: Holders,
+  options: LeaseOptions,
+): Promise<boolean> {
+  const holder = await readHolder(store, `${folder}/${numberText(holders.number)}`, options);
+  if (!holder) return false;
+  const state = processState(holder.mark);
+  if (state === 'alive') throw repositoryFaults.vmBusy({ holder: holder.text });
+  return state === 'dead' || (await isSilent(store, folder, holders, holder.text, options));
+}
+
+async function isSilent(
+  store: ObjectStore,
+  folder: string,
+  holders: Holders,
+  text: string,
+  options: LeaseOptions,
+): Promise<boolean> {
+  const { beatMs = BEAT_MS, observeMs = OBSERVE_MS, signal } = options;
+  for (let waited = 0; waited < observeMs; waited += beatMs) {
+    await sleep(beatMs, signal);
+    const now = await holdersOf(store, folder, options);
+    if (now.number === 0) return false;
+    if (now.names.join() !== holders.names.join()) throw repositoryFaults.vmBusy({ holder: text });
+  }
+  return true;
+}
+
+async function take(
+  store: ObjectStore,
+  folder: string,
+  seen: Holders,
+  options: LeaseOptions,
+): Promise<number> {
+  const number = seen.number + 1;
+  const name = `${folder}/${numberText(number)}`;
+  const mark = { mark: processMark(), host: hostname(), pid: process.pid, nonce: crypto.randomUUID() };
+  try {
+    await store.putNew(name, Buffer.from(canonicalJson(mark)), { signal: options.signal });
+  } catch (error) {
+    if (!hasCode(error, 'STORE_NAME_TAKEN', 'STORE_NAME_BUSY')) throw error;
+    throw repositoryFaults.vmBusy({ holder: 'it was started at the same moment' }, { cause: error });
+  }
+  const now = await holdersOf(store, folder, options);
+  if (now.names.some((other) => other !== name && !seen.names.includes(other))) {
+    await store.delete(name);
+    throw repositoryFaults.vmBusy({ holder: 'it was started at the same moment' });
+  }
+  for (const old of seen.names) await store.delete(old);
+  return number;
+}
+
+async function readHolder(
+  store: ObjectStore,
+  name: string,
+  { signal }: CallOptions,
+): Promise<{ mark: string; text: string } | undefined> {
+  const found = await store.stat(name, { signal });
+  if (!found) return undefined;
+  const bytes = await store.getRange(name, 0, Math.min(found.size, 4096), { signal });
+  const { mark, host, pid } = parseObject(Buffer.from(bytes).toString()) ?? {};
+  return { mark: String(mark), text: `process ${String(pid)} on ${String(host)}` };
+}
+
+function numberText(number: number): string {
+  return String(number).padStart(8, '0');
+}

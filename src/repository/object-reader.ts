@@ -1,0 +1,65 @@
+/** Objects by id: found in the index, read from their pack, verified. */
+import { hasCode } from '../base/index.ts';
+import type { CallOptions } from '../disk/index.ts';
+import type { ObjectStore } from '../objectstore/index.ts';
+import { repositoryFaults } from './faults.ts';
+import { packName, type ObjectKind } from './format.ts';
+import { HEADER_BYTES, ObjectProblem, type ObjectCodec } from './object.ts';
+import type { Location, ObjectIndex } from './object-index.ts';
+
+export class ObjectReader {
+  readonly store: ObjectStore;
+  readonly index: ObjectIndex;
+  readonly codec: ObjectCodec;
+
+  constructor(store: ObjectStore, index: ObjectIndex, codec: ObjectCodec) {
+    this.store = store;
+    this.index = index;
+    this.codec = codec;
+  }
+
+  /** Throws `REPO_OBJECT_MISSING`, or `REPO_INDEX_DAMAGED` when a damaged segment may be what hides it. */
+  async locate(kind: ObjectKind, id: string): Promise<Location> {
+    const bytes = Buffer.from(id, 'hex');
+    let found = await this.index.find(bytes);
+    if (!found) {
+      await this.index.refresh(); // another process may have added it since
+      found = await this.index.find(bytes);
+    }
+    if (found) return found;
+    throw this.index.damaged[0] ?? repositoryFaults.objectMissing({ kind, id });
+  }
+
+  /** The verified raw bytes. Throws `REPO_OBJECT_DAMAGED`. */
+  async read(kind: ObjectKind, id: string, options: CallOptions = {}): Promise<Buffer> {
+    const place = await this.locate(kind, id);
+    const bytes = await this.stored(kind, place, options);
+    try {
+      return this.codec.open(bytes, { kind, id: place.id });
+    } catch (error) {
+      if (error instanceof ObjectProblem) throw damagedObject(kind, place, error.message);
+      throw error;
+    }
+  }
+
+  /** Header and stored bytes, unverified. */
+  async stored(kind: ObjectKind, place: Location, options: CallOptions = {}): Promise<Uint8Array> {
+    const name = packName(place.packId);
+    try {
+      return await this.store.getRange(name, place.offset, HEADER_BYTES + place.storedLength, options);
+    } catch (error) {
+      if (hasCode(error, 'STORE_NOT_FOUND')) throw damagedObject(kind, place, 'its pack is missing', error);
+      if (hasCode(error, 'STORE_TRUNCATED')) throw damagedObject(kind, place, 'its pack is cut short', error);
+      throw error;
+    }
+  }
+}
+
+export function damagedObject(kind: ObjectKind, place: Location, problem: string, cause?: unknown): Error {
+  const details = { kind, id: hex(place.id), name: packName(place.packId), offset: place.offset, problem };
+  return repositoryFaults.objectDamaged(details, { cause });
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
+}

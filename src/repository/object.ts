@@ -1,0 +1,179 @@
+/**
+ * Objects: the smallest thing a repository stores, self-contained.
+ *
+ *   raw bytes ──HMAC-SHA-256──► id      (kind byte first, so that a page is never taken for data)
+ *       └──zstd──► └──AES-256-GCM, header as associated data──► header (96 bytes) ‖ stored bytes
+ *
+ * The cipher key is HMAC(seal key, salt); the salt stands in the header, so an object can be copied into another pack as
+ * it is. Nonces are random: a session writes far fewer than the 2^32 objects that one key allows for.
+ * Opening verifies everything: header, authentication, length, and that the content has the id it is known by.
+ */
+import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto';
+import { assert } from '../base/index.ts';
+import {
+  COMPRESSION,
+  ENCRYPTION,
+  KINDS,
+  NONCE_BYTES,
+  OBJECT_MAGIC,
+  OBJECT_RAW_MAX,
+  SALT_BYTES,
+  TAG_BYTES,
+  closeStruct,
+  isWhole,
+  objectHeader,
+  type ObjectKind,
+} from './format.ts';
+import type { ObjectKeys } from './keys.ts';
+import { compress, decompress } from './zstd.ts';
+
+export const HEADER_BYTES = objectHeader.size;
+/** What sealing adds at most. */
+export const OVERHEAD_BYTES = HEADER_BYTES + TAG_BYTES;
+
+/** Why bytes are not the object they should be: becomes the `problem` of a fault that also says where. */
+export class ObjectProblem extends Error {}
+
+export interface OpenedHeader {
+  readonly kind: number;
+  readonly compression: number;
+  readonly encryption: number;
+  readonly rawLength: number;
+  readonly storedLength: number;
+  readonly id: Uint8Array;
+  readonly salt: Uint8Array;
+  readonly nonce: Uint8Array;
+}
+
+export class ObjectCodec {
+  readonly #keys: ObjectKeys;
+  #cipherKey: { readonly salt: Uint8Array; readonly key: Uint8Array } | undefined;
+
+  constructor(keys: ObjectKeys) {
+    this.#keys = keys;
+  }
+
+  idOf(kind: ObjectKind, raw: Uint8Array): Buffer {
+    return createHmac('sha256', this.#keys.idKey).update(Uint8Array.of(KINDS[kind])).update(raw).digest();
+  }
+
+  /** Writes the object into `into` (at least `raw.length + OVERHEAD_BYTES`) and returns its length. */
+  sealInto(
+    into: Uint8Array,
+    object: { kind: ObjectKind; raw: Uint8Array; id: Uint8Array; salt: Uint8Array },
+  ): number {
+    const { kind, raw, id, salt } = object;
+    assert(raw.length <= OBJECT_RAW_MAX, `an object holds at most ${OBJECT_RAW_MAX} bytes`);
+    const frame = compress(raw);
+    const body = frame ?? raw;
+    const sealed = this.#keys.sealKey !== undefined;
+    const storedLength = body.length + (sealed ? TAG_BYTES : 0);
+    const nonce = sealed ? randomBytes(NONCE_BYTES) : new Uint8Array(NONCE_BYTES);
+    into.fill(0, 0, HEADER_BYTES);
+    objectHeader.write(into, {
+      magic: OBJECT_MAGIC,
+      kind: KINDS[kind],
+      compression: frame ? COMPRESSION.zstd : COMPRESSION.none,
+      encryption: sealed ? ENCRYPTION.aes256gcm : ENCRYPTION.none,
+      rawLength: raw.length,
+      storedLength,
+      id,
+      salt: sealed ? salt : new Uint8Array(SALT_BYTES),
+      nonce,
+    });
+    closeStruct(into, HEADER_BYTES);
+    if (sealed) this.#encrypt(body, salt, nonce, into);
+    else into.set(body, HEADER_BYTES);
+    return HEADER_BYTES + storedLength;
+  }
+
+  seal(object: { kind: ObjectKind; raw: Uint8Array; id: Uint8Array; salt: Uint8Array }): Buffer {
+    const into = Buffer.allocUnsafeSlow(object.raw.length + OVERHEAD_BYTES);
+    return into.subarray(0, this.sealInto(into, object));
+  }
+
+  /** The raw bytes of the object at the start of `bytes`. Throws {@link ObjectProblem}. */
+  open(bytes: Uint8Array, expected: { kind: ObjectKind; id?: Uint8Array | undefined }): Buffer {
+    const header = readHeader(bytes);
+    if (header.kind !== KINDS[expected.kind]) throw new ObjectProblem('it is an object of another kind');
+    if (expected.id && !sameBytes(header.id, expected.id))
+      throw new ObjectProblem('another object is in its place');
+    const raw = this.#unpack(header, this.#decrypt(header, bytes));
+    if (raw.length !== header.rawLength) throw new ObjectProblem('its length is not what its header says');
+    if (!this.idOf(expected.kind, raw).equals(header.id))
+      throw new ObjectProblem('its content does not have its id');
+    return raw;
+  }
+
+  #encrypt(body: Uint8Array, salt: Uint8Array, nonce: Uint8Array, into: Uint8Array): void {
+    const cipher = createCipheriv('aes-256-gcm', this.#cipherKeyOf(salt), nonce);
+    cipher.setAAD(into.subarray(0, HEADER_BYTES));
+    into.set(cipher.update(body), HEADER_BYTES);
+    cipher.final();
+    into.set(cipher.getAuthTag(), HEADER_BYTES + body.length);
+  }
+
+  #decrypt(header: OpenedHeader, bytes: Uint8Array): Uint8Array {
+    const stored = bytes.subarray(HEADER_BYTES, HEADER_BYTES + header.storedLength);
+    if (stored.length !== header.storedLength) throw new ObjectProblem('it is cut short');
+    if (header.encryption === ENCRYPTION.none) {
+      // A store that swaps encrypted objects for plain ones gains nothing: the id is keyed. Refused all the same.
+      if (this.#keys.sealKey) throw new ObjectProblem('it is not encrypted');
+      return stored;
+    }
+    if (!this.#keys.sealKey || stored.length < TAG_BYTES)
+      throw new ObjectProblem('it is encrypted otherwise');
+    const bodyLength = stored.length - TAG_BYTES;
+    const decipher = createDecipheriv('aes-256-gcm', this.#cipherKeyOf(header.salt), header.nonce);
+    decipher.setAAD(bytes.subarray(0, HEADER_BYTES));
+    decipher.setAuthTag(stored.subarray(bodyLength));
+    const body = decipher.update(stored.subarray(0, bodyLength));
+    try {
+      decipher.final();
+    } catch {
+      throw new ObjectProblem('its bytes are not the ones that were sealed');
+    }
+    return body;
+  }
+
+  #unpack(header: OpenedHeader, body: Uint8Array): Buffer {
+    if (header.compression === COMPRESSION.none)
+      return Buffer.from(body.buffer, body.byteOffset, body.length);
+    try {
+      return decompress(body, header.rawLength);
+    } catch {
+      throw new ObjectProblem('it cannot be decompressed');
+    }
+  }
+
+  #cipherKeyOf(salt: Uint8Array): Uint8Array {
+    if (!this.#cipherKey || !sameBytes(this.#cipherKey.salt, salt)) {
+      const key = createHmac('sha256', this.#keys.sealKey!).update(salt).digest();
+      this.#cipherKey = { salt: Uint8Array.from(salt), key };
+    }
+    return this.#cipherKey.key;
+  }
+}
+
+/** Header of the object at the start of `bytes`. Throws {@link ObjectProblem}; every length it returns is bounded. */
+export function readHeader(bytes: Uint8Array): OpenedHeader {
+  if (bytes.length < HEADER_BYTES) throw new ObjectProblem('it is cut short');
+  if (!isWhole(bytes, HEADER_BYTES)) throw new ObjectProblem('the checksum of its header is wrong');
+  const header = objectHeader.read(bytes);
+  const known =
+    header.magic === OBJECT_MAGIC &&
+    header.compression <= COMPRESSION.zstd &&
+    header.encryption <= ENCRYPTION.aes256gcm &&
+    header.rawLength <= OBJECT_RAW_MAX &&
+    header.storedLength <= OBJECT_RAW_MAX + TAG_BYTES;
+  if (!known) throw new ObjectProblem('its header holds impossible values');
+  return header;
+}
+
+export function newSalt(): Uint8Array {
+  return randomBytes(SALT_BYTES);
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0;
+}

@@ -1,0 +1,111 @@
+/** Restore points of a repository: committed by create-if-absent, listed, found by id. */
+import { randomBytes } from 'node:crypto';
+import type { CallOptions } from '../disk/index.ts';
+import type { ObjectStore } from '../objectstore/index.ts';
+import { repositoryFaults } from './faults.ts';
+import { vmFolder, type RepositoryKeys } from './keys.ts';
+import {
+  checkPoint,
+  parsePointName,
+  signPoint,
+  stampOf,
+  stampTime,
+  type PointDraft,
+  type PointName,
+  type RestorePoint,
+} from './point.ts';
+import type { SealedRecords } from './sealed-record.ts';
+
+export interface PointQuery extends CallOptions {
+  readonly vmId?: string | undefined;
+}
+
+export class Points {
+  readonly #store: ObjectStore;
+  readonly #records: SealedRecords;
+  readonly #keys: RepositoryKeys;
+  readonly #now: () => Date;
+
+  constructor(parts: { store: ObjectStore; records: SealedRecords; keys: RepositoryKeys; now: () => Date }) {
+    this.#store = parts.store;
+    this.#records = parts.records;
+    this.#keys = parts.keys;
+    this.#now = parts.now;
+  }
+
+  folderOf(vmId: string): string {
+    return vmFolder(this.#keys, vmId);
+  }
+
+  /** The commit: from here on the point exists. Returned is what was read back. */
+  async commit(draft: PointDraft, options: CallOptions): Promise<RestorePoint> {
+    const folder = this.folderOf(draft.vm.id);
+    const created = await this.#nextTime(folder, options);
+    const id = randomBytes(8).toString('hex');
+    const stamp = stampOf(created);
+    const name = `points/${folder}/${stamp}-${id}`;
+    await this.#records.write(name, 'manifest', signPoint(this.#keys, draft, { id, created }), options);
+    return this.read({ name, folder, stamp, id }, options);
+  }
+
+  /** Throws `REPO_POINT_DAMAGED`, `REPO_POINT_NOT_FOUND`. */
+  async read(point: PointName, options: CallOptions = {}): Promise<RestorePoint> {
+    const value = await this.#records.read(point.name, 'manifest', options);
+    if (!value) throw repositoryFaults.pointNotFound({ point: point.id });
+    return checkPoint(this.#keys, value, point, (vmId) => this.folderOf(vmId));
+  }
+
+  /** Newest first for each VM. A damaged point does not hide the others: it is thrown after them. */
+  async *all({ vmId, signal }: PointQuery = {}): AsyncGenerator<RestorePoint> {
+    let damage: unknown;
+    for (const name of await this.names({ vmId, signal })) {
+      try {
+        yield await this.read(name, { signal });
+      } catch (error) {
+        damage ??= error;
+      }
+    }
+    if (damage !== undefined) throw damage;
+  }
+
+  /** Names alone, newest first for each VM: reads no manifest. */
+  async names({ vmId, signal }: PointQuery = {}): Promise<PointName[]> {
+    const prefix = vmId === undefined ? 'points/' : `points/${this.folderOf(vmId)}/`;
+    const names: PointName[] = [];
+    for await (const { name } of this.#store.list(prefix, { signal })) {
+      const parsed = parsePointName(name);
+      if (parsed) names.push(parsed);
+    }
+    return names.sort((a, b) => compare(a.folder, b.folder) || compare(b.name, a.name));
+  }
+
+  /** By id, unique beginning of an id, or `latest` together with a VM. */
+  async find(point: string, query: PointQuery = {}): Promise<RestorePoint> {
+    const names = await this.names(query);
+    if (point === 'latest' && query.vmId !== undefined) {
+      if (!names[0]) throw repositoryFaults.pointNotFound({ point });
+      return this.read(names[0], query);
+    }
+    const prefix = point.toLowerCase();
+    const matches = prefix === '' ? [] : names.filter((name) => name.id.startsWith(prefix));
+    if (matches.length > 1) {
+      const list = matches.slice(0, 5).map((name) => name.id);
+      throw repositoryFaults.pointAmbiguous({ point, matches: list.join(', ') });
+    }
+    if (!matches[0]) throw repositoryFaults.pointNotFound({ point });
+    return this.read(matches[0], query);
+  }
+
+  /** Now, or just after the VM's newest point: a clock that was set back must not make a new point look old. */
+  async #nextTime(folder: string, options: CallOptions): Promise<Date> {
+    let newest = '';
+    for await (const { name } of this.#store.list(`points/${folder}/`, options))
+      newest = parsePointName(name)?.stamp ?? newest;
+    const now = this.#now();
+    return newest < stampOf(now) ? now : new Date(stampTime(newest).getTime() + 1);
+  }
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -1,0 +1,220 @@
+/** A repository that is open: everything a flow does with it. */
+import type { Progress } from '../base/index.ts';
+import type { CallOptions, Disk } from '../disk/index.ts';
+import type { ObjectStore } from '../objectstore/index.ts';
+import { Baselines, type BaselineRecord } from './baselines.ts';
+import { BlockMap } from './block-map.ts';
+import { readChecked, type RepositoryHeader } from './header.ts';
+import { Journal } from './journal.ts';
+import { vmFolder, type RepositoryKeys } from './keys.ts';
+import { Lease, type LeaseOptions } from './lease.ts';
+import type { MapRoot } from './map-root.ts';
+import { ObjectCodec } from './object.ts';
+import { ObjectIndex } from './object-index.ts';
+import { ObjectReader } from './object-reader.ts';
+import { PackReader } from './pack-reader.ts';
+import type { RestorePoint } from './point.ts';
+import { Points, type PointQuery } from './points.ts';
+import { RandomAccessDisk } from './random-access-disk.ts';
+import { rebuildIndex, type RebuildReport } from './rebuild-index.ts';
+import { DiskRestore, type RestoreRequest, type RestoreStats } from './restore.ts';
+import { SealedRecords } from './sealed-record.ts';
+import { WriteSession, type SessionOptions } from './session.ts';
+import { SessionObjects } from './session-objects.ts';
+import { Verification, type VerifyReport } from './verify.ts';
+import { WorkerPool } from './worker-pool.ts';
+
+export interface RepositoryStatus {
+  readonly id: string;
+  readonly location: string;
+  readonly created: string;
+  readonly formatVersion: number;
+  readonly encrypted: boolean;
+}
+
+export interface VerifyRequest extends CallOptions {
+  /** The points to verify; none: all of them, and every other file of the repository. */
+  readonly point?: RestorePoint;
+  readonly progress?: Progress;
+  readonly workers?: number;
+}
+
+export interface RepositoryParts {
+  readonly store: ObjectStore;
+  readonly header: RepositoryHeader;
+  readonly keys: RepositoryKeys;
+  readonly now: () => Date;
+}
+
+export class Repository {
+  /** What runs wrote on hosts before they did it. */
+  readonly journal: Journal;
+  readonly #parts: RepositoryParts;
+  readonly #repositoryId: Uint8Array;
+  readonly #codec: ObjectCodec;
+  readonly #index: ObjectIndex;
+  readonly #objects: ObjectReader;
+  readonly #map: BlockMap;
+  readonly #points: Points;
+  readonly #baselines: Baselines;
+  readonly #leases = new Map<string, Lease>();
+
+  private constructor(parts: RepositoryParts) {
+    const { store, keys, header } = parts;
+    this.#parts = parts;
+    this.#repositoryId = Buffer.from(header.repositoryId, 'hex');
+    this.#codec = new ObjectCodec(keys);
+    this.#index = new ObjectIndex(store, this.#repositoryId);
+    this.#objects = new ObjectReader(store, this.#index, this.#codec);
+    this.#map = new BlockMap(this.#objects);
+    const records = new SealedRecords(store, this.#codec);
+    this.#points = new Points({ store, records, keys, now: parts.now });
+    this.#baselines = new Baselines({ store, records, points: this.#points });
+    this.journal = new Journal({ store, records, folderOf: (vmId) => vmFolder(keys, vmId) });
+  }
+
+  static async open(parts: RepositoryParts, options: CallOptions = {}): Promise<Repository> {
+    const repository = new Repository(parts);
+    await repository.#index.refresh(options);
+    return repository;
+  }
+
+  /** 32 hexadecimal digits. */
+  get id(): string {
+    return this.#parts.header.repositoryId;
+  }
+
+  status(): RepositoryStatus {
+    const { header, store } = this.#parts;
+    const { created, formatVersion, encryption } = header;
+    return {
+      id: this.id,
+      location: store.location,
+      created,
+      formatVersion,
+      encrypted: encryption !== 'none',
+    };
+  }
+
+  async startSession(options: SessionOptions = {}): Promise<WriteSession> {
+    const { signal } = options;
+    await this.#index.refresh({ signal });
+    await this.#index.compact({ signal });
+    const { store } = this.#parts;
+    const index = this.#index;
+    const codec = this.#codec;
+    const session = new SessionObjects({ store, index, codec, repositoryId: this.#repositoryId, signal });
+    return new WriteSession({
+      session,
+      signal,
+      map: this.#map,
+      objects: this.#objects,
+      points: this.#points,
+      pool: this.#pool(options.workers),
+      checkLease: async (vmId, call) => this.#leases.get(vmId.toLowerCase())?.check(call),
+    });
+  }
+
+  /** Newest first for each VM. A damaged manifest is thrown after all good ones were yielded. */
+  points(query: PointQuery = {}): AsyncIterable<RestorePoint> {
+    return this.#points.all(query);
+  }
+
+  /** By id, the beginning of one, or `latest` with `vmId`. Throws `REPO_POINT_NOT_FOUND`, `REPO_POINT_AMBIGUOUS`. */
+  point(id: string, query: PointQuery = {}): Promise<RestorePoint> {
+    return this.#points.find(id, query);
+  }
+
+  async readBlob(id: string, options: CallOptions = {}): Promise<Uint8Array> {
+    return this.#objects.read('blob', id, options);
+  }
+
+  openDisk(root: MapRoot, size: number, options: { readonly logicalSectorSize?: number } = {}): Disk {
+    const { logicalSectorSize = 512 } = options;
+    return new RandomAccessDisk({ root, size, logicalSectorSize, map: this.#map, objects: this.#objects });
+  }
+
+  /** Fills `target`; the caller finishes or aborts it. */
+  async restoreDisk(request: RestoreRequest): Promise<RestoreStats> {
+    const pool = this.#pool(request.workers);
+    try {
+      return await new DiskRestore(request, { map: this.#map, objects: this.#objects, pool }).run();
+    } finally {
+      await pool.close();
+    }
+  }
+
+  /** Reads everything back; damage is in the report, never thrown. */
+  async verify(request: VerifyRequest = {}): Promise<VerifyReport> {
+    await this.#index.refresh(request);
+    const pool = this.#pool(request.workers);
+    try {
+      // A map of its own: cached pages would hide what happened to the files since.
+      const parts = { map: new BlockMap(this.#objects), objects: this.#objects, pool };
+      const verification = new Verification(parts, request);
+      if (!request.point) await this.#verifyFiles(verification, request);
+      const points = request.point ? [request.point] : await this.#readablePoints(verification, request);
+      for (const point of points) await verification.point(point);
+      return await verification.finish(points);
+    } finally {
+      await pool.close();
+    }
+  }
+
+  /** Makes the index anew from the packs. Other sessions may go on meanwhile. */
+  rebuildIndex(options: CallOptions = {}): Promise<RebuildReport> {
+    const packs = new PackReader(this.#parts.store, this.#repositoryId);
+    return rebuildIndex(this.#parts.store, this.#index, packs, options);
+  }
+
+  /** After the commit of its restore point. Again with the same content is success. */
+  recordBaseline(baseline: BaselineRecord, options: CallOptions = {}): Promise<void> {
+    return this.#baselines.record(baseline, options);
+  }
+
+  /** Newest first; what cannot be read is left out. */
+  baselines(vmId: string, options: CallOptions = {}): Promise<BaselineRecord[]> {
+    return this.#baselines.of(vmId, options);
+  }
+
+  forgetBaseline(baseline: BaselineRecord, options: CallOptions = {}): Promise<void> {
+    return this.#baselines.forget(baseline, options);
+  }
+
+  /** One run a VM. Commits of this process for the VM check that the lease still stands. Throws `REPO_VM_BUSY`. */
+  async lockVm(vmId: string, options: LeaseOptions = {}): Promise<Lease> {
+    const folder = `locks/${vmFolder(this.#parts.keys, vmId)}`;
+    const lease = await Lease.acquire(this.#parts.store, folder, options);
+    this.#leases.set(vmId.toLowerCase(), lease);
+    return lease;
+  }
+
+  #pool(workers: number | undefined): WorkerPool {
+    const { idKey, sealKey } = this.#parts.keys;
+    return new WorkerPool({ idKey, sealKey }, workers);
+  }
+
+  async #readablePoints(verification: Verification, options: CallOptions): Promise<RestorePoint[]> {
+    const points: RestorePoint[] = [];
+    for (const name of await this.#points.names(options)) {
+      const point = await verification.file(() => this.#points.read(name, options));
+      if (point) points.push(point);
+    }
+    return points;
+  }
+
+  async #verifyFiles(verification: Verification, options: CallOptions): Promise<void> {
+    const { store } = this.#parts;
+    for (const error of this.#index.damaged) await verification.file(() => Promise.reject(error));
+    for (const segment of this.#index.segments) await verification.file(() => segment.check());
+    const packs = new PackReader(store, this.#repositoryId);
+    for await (const file of store.list('packs/', options))
+      await verification.file(() => packs.list(file, options));
+    for await (const { name } of store.list('keys/', options)) {
+      await verification.file(() => readChecked(store, name, options));
+    }
+    for await (const { name } of store.list('baselines/', options)) {
+      await verification.file(() => this.#baselines.check(name, options));
+    }
+  }
+}

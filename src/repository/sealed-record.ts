@@ -1,0 +1,56 @@
+/** Small files that are one object each, holding canonical JSON: manifests, baselines, journal entries. */
+import { hasCode } from '../base/index.ts';
+import type { CallOptions } from '../disk/index.ts';
+import type { ObjectStore } from '../objectstore/index.ts';
+import { canonicalJson, parseObject } from './canonical-json.ts';
+import { repositoryFaults } from './faults.ts';
+import { OBJECT_RAW_MAX, type ObjectKind } from './format.ts';
+import { ObjectProblem, OVERHEAD_BYTES, newSalt, type ObjectCodec } from './object.ts';
+
+export type RecordKind = Extract<ObjectKind, 'manifest' | 'baseline' | 'journal'>;
+
+export class SealedRecords {
+  readonly #store: ObjectStore;
+  readonly #codec: ObjectCodec;
+
+  constructor(store: ObjectStore, codec: ObjectCodec) {
+    this.#store = store;
+    this.#codec = codec;
+  }
+
+  /** Throws `STORE_NAME_TAKEN` when the name exists. */
+  async write(name: string, kind: RecordKind, value: object, options: CallOptions = {}): Promise<void> {
+    const raw = Buffer.from(canonicalJson(value));
+    const id = this.#codec.idOf(kind, raw);
+    await this.#store.putNew(name, this.#codec.seal({ kind, raw, id, salt: newSalt() }), options);
+  }
+
+  /** Undefined when there is no such file. Throws `REPO_POINT_DAMAGED`. */
+  async read(
+    name: string,
+    kind: RecordKind,
+    options: CallOptions = {},
+  ): Promise<Record<string, unknown> | undefined> {
+    const found = await this.#store.stat(name, options);
+    if (!found) return undefined;
+    if (found.size > OBJECT_RAW_MAX + OVERHEAD_BYTES) throw damagedRecord(name, 'its size is impossible');
+    const value = parseObject((await this.#open(name, kind, found.size, options)).toString());
+    if (!value) throw damagedRecord(name, 'it holds no JSON object');
+    return value;
+  }
+
+  async #open(name: string, kind: RecordKind, size: number, options: CallOptions): Promise<Buffer> {
+    try {
+      return this.#codec.open(await this.#store.getRange(name, 0, size, options), { kind });
+    } catch (error) {
+      if (error instanceof ObjectProblem) throw damagedRecord(name, error.message);
+      if (hasCode(error, 'STORE_NOT_FOUND', 'STORE_TRUNCATED'))
+        throw damagedRecord(name, 'it changed while it was read');
+      throw error;
+    }
+  }
+}
+
+export function damagedRecord(name: string, problem: string): Error {
+  return repositoryFaults.pointDamaged({ name, problem });
+}

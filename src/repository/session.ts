@@ -1,0 +1,78 @@
+/**
+ * A write session: one run's disks and its commit.
+ *
+ *   ingestDisk, putBlob ─► packs (durable) ─► index segment ─► manifest, by create-if-absent, read back
+ *
+ * Until the manifest exists nothing of the session exists for a reader, and after a crash anywhere before it what was
+ * stored only waits to be used by the next run.
+ */
+import type { CallOptions } from '../disk/index.ts';
+import { repositoryFaults } from './faults.ts';
+import { DiskIngest, type IngestParts, type IngestRequest, type IngestResult } from './ingest.ts';
+import type { PointDraft, RestorePoint } from './point.ts';
+import type { Points } from './points.ts';
+
+export interface SessionOptions extends CallOptions {
+  /** Threads at most; default: one a processor; 0: none. */
+  readonly workers?: number;
+}
+
+export interface SessionLinks extends IngestParts {
+  readonly points: Points;
+  readonly signal: AbortSignal | undefined;
+  /** Throws when the lease that this process holds for the VM was lost. */
+  readonly checkLease: (vmId: string, options: CallOptions) => Promise<void>;
+}
+
+export class WriteSession implements AsyncDisposable {
+  readonly #links: SessionLinks;
+  #state: 'open' | 'closed' = 'open';
+
+  constructor(links: SessionLinks) {
+    this.#links = links;
+  }
+
+  /** Several disks may be ingested at once. One that fails leaves the session usable. */
+  async ingestDisk(request: IngestRequest): Promise<IngestResult> {
+    this.#checkOpen();
+    const signal = request.signal ?? this.#links.signal;
+    return new DiskIngest({ ...request, signal }, this.#links).run();
+  }
+
+  /** Stores up to 16 MiB and returns the id to put into the draft. */
+  async putBlob(bytes: Uint8Array): Promise<string> {
+    this.#checkOpen();
+    return (await this.#links.session.store('blob', bytes)).id;
+  }
+
+  /** The point as read back from the store. Throws `REPO_LEASE_LOST` when another run took the VM over. */
+  async commit(draft: PointDraft): Promise<RestorePoint> {
+    this.#checkOpen();
+    const { session, points, signal, checkLease } = this.#links;
+    await session.flush();
+    await checkLease(draft.vm.id, { signal });
+    const point = await points.commit(draft, { signal });
+    await this.#close();
+    return point;
+  }
+
+  /** Nothing becomes visible. Idempotent, and harmless after `commit`. */
+  async abort(): Promise<void> {
+    if (this.#state === 'closed') return;
+    await this.#close();
+    await this.#links.session.abort();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.abort();
+  }
+
+  async #close(): Promise<void> {
+    this.#state = 'closed';
+    await this.#links.pool.close();
+  }
+
+  #checkOpen(): void {
+    if (this.#state !== 'open') throw repositoryFaults.sessionClosed();
+  }
+}
