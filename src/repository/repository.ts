@@ -46,7 +46,7 @@ export interface RepositoryParts {
   readonly now: () => Date;
 }
 
-export class Repository {
+export class Repository implements AsyncDisposable {
   /** What runs wrote on hosts before they did it. */
   readonly journal: Journal;
   readonly #parts: RepositoryParts;
@@ -187,6 +187,17 @@ export class Repository {
     const lease = await Lease.acquire(this.#parts.store, folder, options);
     this.#leases.set(vmId.toLowerCase(), lease);
     return lease;
+  }
+
+  /** Lets go of what is still locked. */
+  async close(): Promise<void> {
+    const leases = [...this.#leases.values()];
+    this.#leases.clear();
+    for (const lease of leases) await lease.release();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
   }
 
   #pool(workers: number | undefined): WorkerPool {
