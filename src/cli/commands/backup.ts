@@ -87,9 +87,9 @@ async function show(record: BackupRun, session: Session): Promise<void> {
 function headline({ vm, pointId, consistency, seconds, error }: BackupRun): string {
   if (pointId === undefined) return `${vm.name}: failed, no restore point was made`;
   const { asked, reached, reason } = consistency;
-  const why = reason === undefined ? '' : ` (${reason})`;
+  const why = reason === undefined ? '' : `; ${reason}`;
   const state = error === undefined ? '' : ', then an error';
-  return `${vm.name}: restore point ${pointId} in ${formatDuration(seconds)}, consistency ${reached ?? 'unknown'} of ${asked}${why}${state}`;
+  return `${vm.name}: restore point ${pointId} in ${formatDuration(seconds)}, consistency ${reached ?? 'unknown'} (asked: ${asked}${why})${state}`;
 }
 
 interface Row {

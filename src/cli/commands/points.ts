@@ -44,7 +44,7 @@ export function registerPoints(program: Command, run: Runner): void {
 async function show(session: Session, points: readonly PointSummary[], disks: boolean): Promise<void> {
   if (points.length === 0 && !session.output.json) session.output.say('there are no restore points');
   if (points.length === 0) return;
-  const shown = shortIds(points.map((point) => point.id));
+  const shown: Shown = { ids: shortIds(points.map((point) => point.id)), namesakes: namesakesIn(points) };
   const rows = disks
     ? points.flatMap((point) =>
         point.disks.map((disk) => ({ ...rowOf(point, shown), disk, sizes: disk.sizes })),
@@ -53,20 +53,37 @@ async function show(session: Session, points: readonly PointSummary[], disks: bo
   await session.output.lines(tableLines(COLUMNS, rows));
 }
 
+/** What depends on the whole list. */
+interface Shown {
+  readonly ids: ReadonlyMap<string, string>;
+  /** Names that several VMs have; only those are shown with their ids. */
+  readonly namesakes: ReadonlySet<string>;
+}
+
 interface Row {
   readonly id: string;
+  readonly vmId: string;
   readonly point: PointSummary;
   readonly disk?: PointDisk;
   readonly sizes: PointSummary['sizes'];
 }
 
-function rowOf(point: PointSummary, shown: ReadonlyMap<string, string>): Row {
-  return { id: shown.get(point.id)!, point, sizes: point.sizes };
+function rowOf(point: PointSummary, { ids, namesakes }: Shown): Row {
+  const { vm, sizes } = point;
+  return { id: ids.get(point.id)!, vmId: namesakes.has(vm.name) ? vm.id : '', point, sizes };
+}
+
+function namesakesIn(points: readonly PointSummary[]): Set<string> {
+  const ids = Map.groupBy(points, ({ vm }) => vm.name);
+  return new Set(
+    [...ids].filter(([, same]) => new Set(same.map(({ vm }) => vm.id)).size > 1).map(([name]) => name),
+  );
 }
 
 const COLUMNS: readonly Column<Row>[] = [
   { title: 'POINT', cell: (row) => row.id },
   { title: 'VM', cell: (row) => row.point.vm.name },
+  { title: 'VM ID', cell: (row) => row.vmId },
   { title: 'CREATED', cell: (row) => timeCell(row.point.createdAt) },
   { title: 'CONSISTENCY', cell: (row) => row.point.consistency.reached },
   { title: 'DISK', align: 'right', cell: (row) => (row.disk ? String(row.disk.number) : '') },

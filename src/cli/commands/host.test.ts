@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Fault } from '../../base/index.ts';
+import { CommandLine, CONFIG } from '../command-line.fixture.ts';
+import type { HostCheck } from '../engine.ts';
+
+const DENIED = new Fault(
+  'WINRM_ACCESS_DENIED',
+  { kind: 'refused', text: 'access denied', remedy: 'add the user' },
+  {},
+);
+
+function reporting(...checks: HostCheck[]) {
+  return { testHost: async () => ({ computerName: 'HV1', checks }) };
+}
+
+test('a test of a host lists every check and how to mend what failed', async () => {
+  await using line = await CommandLine.open();
+  const warning = { code: 'HYPERV_OLD', message: 'version 8.0', remedy: 'upgrade' };
+  const engine = reporting(
+    { name: 'sign in', detail: 'as backup' },
+    { name: 'version', detail: '8.0', warning },
+    { name: 'list VMs', detail: 'no answer', error: DENIED },
+  );
+  const { code, stdout, stderr } = await line.run(['host', 'test', 'hv1'], { engine });
+  assert.equal(code, 2);
+  assert.deepEqual(stdout.split('\n'), [
+    'hv1: HV1',
+    '  CHECK     RESULT   DETAIL',
+    '  sign in   ok       as backup',
+    '  version   warning  8.0',
+    '  list VMs  failed   no answer',
+    '',
+  ]);
+  assert.match(stderr, /warning HYPERV_OLD[^]*error WINRM_ACCESS_DENIED: access denied[^]*do: add the user/);
+  const outcome = await line.run(['host', 'test', 'hv1', '--json'], { engine });
+  assert.equal(outcome.json().checks[2].error.code, 'WINRM_ACCESS_DENIED');
+});
+
+test('a host that only warns ends with 4, a good one with 0', async () => {
+  await using line = await CommandLine.open();
+  const check = { name: 'a', detail: 'b' };
+  const warned = reporting(check, { ...check, warning: { code: 'W', message: 'm' } });
+  assert.equal((await line.run(['host', 'test'], { engine: warned })).code, 4);
+  assert.equal((await line.run(['host', 'test'], { engine: reporting(check) })).code, 0);
+});
+
+test('the list says where each password comes from, and holds none', async () => {
+  await using line = await CommandLine.open();
+  const config = CONFIG.replace(
+    'hosts:',
+    'hosts:\n  hv0: {url: http://hv0, user: ann}\n  hv2: {url: http://hv2, user: b, passwordFile: hv2.pw}',
+  );
+  const { stdout } = await line.run(['host', 'list'], { config });
+  assert.deepEqual(stdout.split('\n'), [
+    'NAME  URL                                USER            PASSWORD FROM',
+    'hv0   http://hv0                         ann             asked for',
+    'hv2   http://hv2                         b               hv2.pw',
+    'hv1   http://hv1.example.com:5985/wsman  EXAMPLE\\backup  $HV1_PASSWORD',
+    '',
+  ]);
+});
+
+test('what VMs cannot be protected is said in their list', async () => {
+  await using line = await CommandLine.open();
+  const vm = {
+    id: '1',
+    name: 'sql01',
+    state: 'running',
+    disks: 2,
+    obstacles: ['disk 2 is shared', 'pass-through'],
+  };
+  const { stdout } = await line.run(['vms'], { engine: { vms: async () => [vm] } });
+  assert.match(stdout, /NOT PROTECTED\nsql01 .* disk 2 is shared; pass-through\n/);
+});
+
+test('an address or a mapping that cannot be is refused before anything is written', async () => {
+  await using line = await CommandLine.open();
+  const add = (name: string, url: string, ...more: string[]): string[] => [
+    'host',
+    'add',
+    name,
+    '--url',
+    url,
+    '--user',
+    'u',
+    ...more,
+  ];
+  for (const [argv, expected] of [
+    [add('a b', 'http://h'), /the name letters/],
+    [add('a', 'hv1'), /--url must be a URL/],
+    [add('a', 'ftp://h'), /--url must begin with http/],
+    [add('a', 'http://h', '--map', 'C:\\VMs'), /--map takes FROM=TO/],
+    [add('a', 'http://h', '--password-file', 'x', '--password-env', 'Y'), /cannot be used with/],
+  ] as const) {
+    const { code, stderr } = await line.run(argv);
+    assert.equal(code, 64);
+    assert.match(stderr, expected);
+  }
+  const relative = await line.run(add('a', 'http://h', '--map', 'VMs=/mnt'));
+  assert.equal(relative.code, 2);
+  assert.match(relative.stderr, /mappings\[0\]\.from must be a Windows path/);
+});
