@@ -3,7 +3,7 @@
  * Runs one of the project's commands after bringing what it needs: the dependencies, Node 24 when this Node is older, and
  * for tests the Debian packages they talk to. Plain JavaScript for Node >= 20, because it runs before anything is there.
  *
- *   node scripts/run.js test|test-long|check|build|format [arguments]
+ *   node scripts/run.js demo|bench|test|test-long|check|build|format [arguments]
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -24,11 +24,13 @@ const TEST_PACKAGES = readFileSync(join(root, 'scripts', 'debian-packages.txt'),
   .filter(Boolean);
 
 const COMMANDS = {
+  demo: (node, args) => exec(node, ['-C', 'source', 'lab/demo.ts', ...args]),
+  bench: (node, args) => exec(node, ['-C', 'source', 'bench/main.ts', ...args]),
   test: (node, args) => test(node, ['{src,lab,test}/**/*.test.ts'], args),
   'test-long': (node, args) => test(node, ['{src,lab,test}/**/*.long.ts'], args),
   check: (node) => check(node),
   build: (node) => exec(node, [bin('typescript', 'bin/tsc'), '-p', 'tsconfig.build.json']),
-  format: (node) => exec(node, [bin('oxfmt', 'bin/oxfmt'), 'src', 'lab', 'test']),
+  format: (node) => exec(node, [bin('oxfmt', 'bin/oxfmt'), 'src', 'lab', 'test', 'bench']),
 };
 
 main(process.argv[2], process.argv.slice(3));
@@ -89,7 +91,7 @@ function check(node) {
   const steps = [
     [bin('typescript', 'bin/tsc'), '-p', 'tsconfig.json'],
     [bin('oxlint', 'bin/oxlint'), '--type-aware', '--deny-warnings'],
-    [bin('oxfmt', 'bin/oxfmt'), '--check', 'src', 'lab', 'test'],
+    [bin('oxfmt', 'bin/oxfmt'), '--check', 'src', 'lab', 'test', 'bench'],
     [bin('knip', 'bin/knip.js'), '--no-config-hints'],
   ];
   const failed = steps.filter((step) => exec(node, step) !== 0);

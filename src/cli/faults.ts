@@ -7,6 +7,16 @@ export const cliFaults = faults('CLI', {
     text: '{reason}',
     remedy: 'see `{command} --help`',
   },
+  vmAmbiguous: {
+    kind: 'refused',
+    text: 'the repository knows several VMs called "{vm}"',
+    remedy: 'name it by its GUID; `hvlift points` shows it',
+  },
+  vmWithoutPoints: {
+    kind: 'refused',
+    text: 'the repository holds no restore point of a VM "{vm}"',
+    remedy: 'see `hvlift points` for the VMs it knows',
+  },
   noHost: {
     kind: 'refused',
     text: 'no host was named, and {path} does not say which one to use',

@@ -1,20 +1,10 @@
-/** The engine of the real program. */
-import { faults } from '../base/index.ts';
+/** The engine of the real program: what works on a host alone, and what works on a repository. */
 import type { Engine } from './engine.ts';
+import { createHostEngine } from './host-engine.ts';
+import type { CliIo } from './io.ts';
+import { repositoryEngine } from './repository-engine.ts';
+import { stateFolder } from './state-path.ts';
 
-const engineFaults = faults('CLI_ENGINE', {
-  missing: {
-    kind: 'bug',
-    text: 'this version of hvlift cannot do {call} yet',
-    remedy: 'use a released version',
-  },
-});
-
-/** Every call is refused: the flows are not part of this version. */
-export function openEngine(): Engine {
-  return new Proxy({} as Engine, {
-    get: (_, call) => () => {
-      throw engineFaults.missing({ call: String(call) });
-    },
-  });
+export function openEngine(io: Pick<CliIo, 'env' | 'platform' | 'homeFolder'>): Engine {
+  return { ...createHostEngine(stateFolder(io)), ...repositoryEngine };
 }

@@ -24,7 +24,7 @@ export async function start(argv: readonly string[]): Promise<never> {
     workingFolder: process.cwd(),
     now: () => performance.now(),
   };
-  const code = await main(argv, io, openEngine());
+  const code = await main(argv, io, openEngine(io));
   await Promise.all([flushed(stdout), flushed(stderr)]);
   // Not left to the event loop: a socket someone forgot must not keep a finished backup from reporting.
   process.exit(code);

@@ -1,0 +1,130 @@
+/**
+ * One measured piece of our own work, in a process of its own so that its memory is its own:
+ *
+ *   node -C source bench/task.ts NAME '{ ...request }'     prints { seconds, ... } as its last line
+ *
+ * `seconds` leave out the start of the program and the derivation of the key from the passphrase, which a user pays once
+ * a run; the process' own time includes them.
+ */
+import { newGuid, silentProgress } from '../src/base/index.ts';
+import { FileReader } from '../src/disk/index.ts';
+import type { Extent } from '../src/extents/index.ts';
+import { createImage, type ImageFormat } from '../src/images/index.ts';
+import { openDirectoryStore } from '../src/objectstore/index.ts';
+import { createRepository, openRepository, type Repository } from '../src/repository/index.ts';
+import { openVhdxChain, type VhdxDisk } from '../src/vhdx/index.ts';
+import { measureLimit, type LimitRequest } from './limits.ts';
+
+export interface BackupRequest {
+  readonly repository: string;
+  readonly disk: string;
+  /** What changed since the last point; the whole disk when left out. */
+  readonly changes?: readonly Extent[];
+}
+
+export interface RestoreRequest {
+  readonly repository: string;
+  readonly format: ImageFormat;
+  readonly path: string;
+}
+
+export interface TaskResult {
+  readonly seconds: number;
+  readonly stats?: object;
+}
+
+const PASSPHRASE = 'a passphrase for the benchmark';
+/** One VM is measured, always the same. */
+const VM_ID = '6f1c5a0e-0000-4000-8000-68766c696674';
+
+const TASKS: Record<string, (request: never) => Promise<TaskResult>> = {
+  create: createTask,
+  backup: backupTask,
+  restore: restoreTask,
+  limit: async (request: LimitRequest) => ({ seconds: measureLimit(request) }),
+};
+
+async function createTask({ repository: folder }: { repository: string }): Promise<TaskResult> {
+  const store = await openDirectoryStore(folder, { create: true });
+  return timed(async () => {
+    await createRepository(store, { encryption: { passphrase: PASSPHRASE } });
+  });
+}
+
+async function backupTask(request: BackupRequest): Promise<TaskResult> {
+  const repository = await open(request.repository);
+  const disk = await openVhdxChain(request.disk, { open: (path) => FileReader.open(path) });
+  const last = request.changes ? await lastPoint(repository) : undefined;
+  return timed(async () => {
+    const session = await repository.startSession({});
+    const base = last?.disks[0]?.root;
+    const { root, stats } = await session.ingestDisk({
+      reader: disk,
+      extents: request.changes ?? disk.allocated(),
+      size: disk.size,
+      ...(base ? { base } : {}),
+      progress: silentProgress,
+    });
+    await session.commit(await draftOf(session, disk, root, request));
+    return stats;
+  });
+}
+
+async function restoreTask({ repository: folder, format, path }: RestoreRequest): Promise<TaskResult> {
+  const repository = await open(folder);
+  const point = await lastPoint(repository);
+  const disk = point.disks[0]!;
+  return timed(async () => {
+    const target = await createImage(format, path, { size: disk.size });
+    const stats = await repository.restoreDisk({ root: disk.root, size: disk.size, target });
+    await target.finish();
+    return stats;
+  });
+}
+
+async function open(folder: string): Promise<Repository> {
+  return await openRepository(await openDirectoryStore(folder), { passphrase: PASSPHRASE });
+}
+
+async function lastPoint(repository: Repository) {
+  return await repository.point('latest', { vmId: VM_ID });
+}
+
+type Session = Awaited<ReturnType<Repository['startSession']>>;
+
+async function draftOf(
+  session: Session,
+  disk: VhdxDisk,
+  root: Awaited<ReturnType<Session['ingestDisk']>>['root'],
+  request: BackupRequest,
+): Promise<Parameters<Session['commit']>[0]> {
+  return {
+    runId: newGuid(),
+    vm: { id: VM_ID, name: 'bench', host: 'bench', configuration: await session.putBlob(Buffer.from('{}')) },
+    consistency: { asked: 'crash', reached: 'crash' },
+    disks: [
+      {
+        diskId: disk.virtualDiskId,
+        attachment: { controller: 'scsi', controllerNumber: 0, slot: 0 },
+        path: request.disk,
+        size: disk.size,
+        logicalSectorSize: disk.logicalSectorSize,
+        physicalSectorSize: disk.physicalSectorSize,
+        root,
+        kind: request.changes ? 'delta' : 'full',
+        reason: request.changes ? 'changes-since-reference-point' : 'first-backup',
+      },
+    ],
+  };
+}
+
+async function timed(work: () => Promise<object | void>): Promise<TaskResult> {
+  const started = performance.now();
+  const stats = await work();
+  return { seconds: (performance.now() - started) / 1000, ...(stats ? { stats } : {}) };
+}
+
+const [name, request] = process.argv.slice(2);
+const task = TASKS[name ?? ''];
+if (!task) throw new Error(`no task ${name}; there are ${Object.keys(TASKS).join(', ')}`);
+console.log(JSON.stringify(await task(JSON.parse(request ?? '{}') as never)));

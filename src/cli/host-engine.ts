@@ -1,0 +1,182 @@
+/** The part of the engine that works on a host alone: reach it, list its VMs, track changes by hand. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { changesSince, enableRct, ReferencePointLedger, resetRct } from '../flows/index.ts';
+import { createFsHostFiles, type HostFiles } from '../hostfile/index.ts';
+import {
+  createHyperV,
+  type AttachedDisk,
+  type HyperV,
+  type ReferencePoint,
+  type Vm,
+} from '../hyperv/index.ts';
+import { openDirectoryStore } from '../objectstore/index.ts';
+import { openWinrm, type WinrmSession } from '../winrm/index.ts';
+import type {
+  DiskChanges,
+  Engine,
+  HostAccess,
+  HostCheck,
+  HostReport,
+  ReferencePointSummary,
+  Task,
+  VmSummary,
+} from './engine.ts';
+
+/** A host while one command uses it. */
+export interface OpenHost extends AsyncDisposable {
+  readonly session: WinrmSession;
+  readonly hyperv: HyperV;
+  readonly files: HostFiles;
+}
+
+export async function openHost(access: HostAccess, { signal }: Task): Promise<OpenHost> {
+  const files = createFsHostFiles({ mappings: access.files.mappings });
+  const session = await openWinrm({
+    url: access.url,
+    credentials: { user: access.user, password: async () => (await access.password()).reveal() },
+    ...(access.caFile === undefined ? {} : { ca: await readFile(access.caFile, 'utf8') }),
+    ...(access.fingerprint256 === undefined ? {} : { fingerprint256: access.fingerprint256 }),
+    signal,
+  });
+  return {
+    session,
+    hyperv: createHyperV(session),
+    files,
+    async [Symbol.asyncDispose]() {
+      await files.close();
+      await session.close();
+    },
+  };
+}
+
+type HostEngine = Pick<Engine, 'testHost' | 'vms' | 'enableRct' | 'changedBlocks' | 'resetRct'>;
+
+/** `stateFolder`: where the ledger of reference points made by hand is kept on this machine. */
+export function createHostEngine(stateFolder: string): HostEngine {
+  const ledger = async (): Promise<ReferencePointLedger> =>
+    new ReferencePointLedger(await openDirectoryStore(join(stateFolder, 'rct'), { create: true }));
+  return {
+    testHost,
+    vms: listVms,
+    async enableRct({ host, vm }, task) {
+      await using opened = await openHost(host, task);
+      const made = await enableRct(opened.hyperv, await ledger(), vm, task);
+      return referencePointSummary(opened.hyperv, made.vm, made.point, task);
+    },
+    changedBlocks,
+    async resetRct({ host, vm }, task) {
+      await using opened = await openHost(host, task);
+      const { vm: found, removed } = await resetRct(opened.hyperv, await ledger(), vm, task);
+      return { vm: { id: found.id, name: found.name }, removed };
+    },
+  };
+}
+
+async function listVms(access: HostAccess, task: Task): Promise<VmSummary[]> {
+  await using opened = await openHost(access, task);
+  const summaries: VmSummary[] = [];
+  for (const vm of await opened.hyperv.vms(task)) {
+    const disks = await opened.hyperv.disks(vm.id, task);
+    summaries.push({ ...vm, disks: disks.length, obstacles: disks.flatMap(obstaclesOf) });
+  }
+  return summaries;
+}
+
+function obstaclesOf(disk: AttachedDisk): string[] {
+  const place = `${disk.controller.kind} ${disk.controller.number}:${disk.slot}`;
+  if (disk.kind === 'passthrough') return [`disk ${place} is a physical disk of the host`];
+  return disk.shared ? [`disk ${place} is shared with other VMs`] : [];
+}
+
+async function testHost(access: HostAccess, task: Task): Promise<HostReport> {
+  const checks: HostCheck[] = [];
+  const opened = await check(checks, 'sign in', async () => {
+    const host = await openHost(access, task);
+    return { value: host, detail: `${access.user} at ${access.url}` };
+  });
+  if (!opened) return { checks };
+  try {
+    const vms = await check(checks, 'list virtual machines', async () => {
+      const value = await opened.hyperv.vms(task);
+      return { value, detail: `${value.length} visible` };
+    });
+    await check(checks, 'read a disk file', () => readOneFile(opened, vms ?? [], task));
+    const { identity } = opened.session;
+    return { ...(identity ? { system: `${identity.vendor} ${identity.version}` } : {}), checks };
+  } finally {
+    await opened[Symbol.asyncDispose]();
+  }
+}
+
+/** Runs one check; what it throws is its result. A cancelled run stops the whole report. */
+async function check<T>(
+  checks: HostCheck[],
+  name: string,
+  work: () => Promise<{ value: T; detail: string }>,
+): Promise<T | undefined> {
+  try {
+    const { value, detail } = await work();
+    checks.push({ name, detail });
+    return value;
+  } catch (error) {
+    checks.push({ name, detail: '', error });
+    return undefined;
+  }
+}
+
+async function readOneFile(
+  host: OpenHost,
+  vms: readonly Vm[],
+  task: Task,
+): Promise<{ value: undefined; detail: string }> {
+  for (const vm of vms) {
+    const disk = (await host.hyperv.disks(vm.id, task)).find((each) => each.kind === 'virtual');
+    if (!disk) continue;
+    const reader = await host.files.open(disk.path, task);
+    try {
+      await reader.read(0, new Uint8Array(Math.min(4096, reader.size)), task);
+      return { value: undefined, detail: `${disk.path} by ${host.files.describe()}` };
+    } finally {
+      await reader.close();
+    }
+  }
+  return { value: undefined, detail: 'no VM with a virtual disk to try it on' };
+}
+
+async function* changedBlocks(
+  request: { readonly host: HostAccess; readonly vm: string; readonly since: string },
+  task: Task,
+): AsyncGenerator<DiskChanges> {
+  await using opened = await openHost(request.host, task);
+  await using changes = await changesSince(opened.hyperv, request.vm, request.since, task);
+  let number = 0;
+  for (const disk of changes.disks) {
+    number += 1;
+    yield {
+      number,
+      id: disk.virtualDiskId ?? disk.attachmentId,
+      path: disk.path,
+      virtualBytes: disk.size,
+      extents: disk.extents,
+    };
+  }
+}
+
+async function referencePointSummary(
+  hyperv: HyperV,
+  vm: Vm,
+  point: ReferencePoint,
+  task: Task,
+): Promise<ReferencePointSummary> {
+  const attached = await hyperv.disks(vm.id, task);
+  return {
+    id: point.instanceId,
+    vm: { id: vm.id, name: vm.name },
+    consistency: point.consistency,
+    disks: point.disks.map(({ attachmentId, rctId }) => {
+      const disk = attached.find((each) => each.attachmentId.toLowerCase() === attachmentId.toLowerCase());
+      return { id: attachmentId, path: disk?.path ?? '', rctId };
+    }),
+  };
+}

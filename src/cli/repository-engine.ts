@@ -1,0 +1,306 @@
+/** The part of the engine that works on a repository: make it, back up into it, list, restore, verify. */
+import { hasCode } from '../base/index.ts';
+import { createHyperVSource } from '../capture/index.ts';
+import { backupVm, restorePoint, type BackupRecord } from '../flows/index.ts';
+import { openDirectoryStore } from '../objectstore/index.ts';
+import {
+  createRepository,
+  openRepository,
+  type PointDisk,
+  type Repository,
+  type RestorePoint,
+  type VerifyProblem,
+} from '../repository/index.ts';
+import type {
+  BackupRequest,
+  BackupRun,
+  Engine,
+  PointSelector,
+  PointSummary,
+  RepositoryAccess,
+  RepositoryStatus,
+  Sizes,
+  Task,
+  VerifyRun,
+} from './engine.ts';
+import { cliFaults } from './faults.ts';
+import { openHost, type OpenHost } from './host-engine.ts';
+import { Secret } from './secret.ts';
+
+type RepositoryEngine = Pick<
+  Engine,
+  'createRepository' | 'repositoryStatus' | 'backup' | 'points' | 'restore' | 'verify'
+>;
+
+export const repositoryEngine: RepositoryEngine = {
+  async createRepository({ path, encryption }) {
+    const store = await openDirectoryStore(path, { create: true });
+    const secret = encryption === 'none' ? encryption : { passphrase: encryption.passphrase.reveal() };
+    const { repository, recoveryKey } = await createRepository(store, { encryption: secret });
+    const { encrypted } = repository.status();
+    return {
+      repositoryId: repository.id,
+      encryption: encrypted ? 'aes-256-gcm' : 'none',
+      ...(recoveryKey === undefined ? {} : { recoveryKey: new Secret(recoveryKey) }),
+    };
+  },
+  repositoryStatus,
+  backup,
+  async *points(access, filter, task) {
+    const repository = await open(access, task);
+    for await (const point of repository.points(task)) {
+      if (filter.vm === undefined || isVm(point, filter.vm)) yield summaryOf(point);
+    }
+  },
+  async restore(request, task) {
+    const repository = await open(request.repository, task);
+    const point = await select(repository, request.point, task);
+    const started = performance.now();
+    const record = await restorePoint(repository, {
+      point,
+      folder: request.to,
+      format: request.format,
+      ...(request.disks.length > 0 ? { disks: request.disks } : {}),
+      ...task,
+    });
+    return {
+      pointId: record.pointId,
+      vm: record.vm,
+      disks: record.disks.map((disk) => ({
+        number: numberOf(point, disk.diskId),
+        id: disk.diskId,
+        path: disk.path,
+        virtualBytes: disk.virtualBytes,
+        writtenBytes: disk.writtenBytes,
+        seconds: disk.seconds,
+      })),
+      seconds: (performance.now() - started) / 1000,
+      warnings: [],
+    };
+  },
+  verify,
+};
+
+/** The key is asked for only when the repository turns out to be encrypted. */
+async function open(access: RepositoryAccess, task: Task): Promise<Repository> {
+  const store = await openDirectoryStore(access.path);
+  return openRepository(store, { signal: task.signal }).catch(async (error: unknown) => {
+    if (!hasCode(error, 'REPO_PASSPHRASE_NEEDED')) throw error;
+    const { kind, secret } = await access.unlock();
+    const text = secret.reveal();
+    const key = kind === 'passphrase' ? { passphrase: text } : { recoveryKey: text };
+    return openRepository(store, { ...key, signal: task.signal });
+  });
+}
+
+async function* backup(request: BackupRequest, task: Task): AsyncGenerator<BackupRun> {
+  const repository = await open(request.repository, task);
+  await using host = await openHost(request.host, task);
+  for (const vm of request.vms) yield await backupOne(repository, host, vm, request, task);
+}
+
+/** What goes wrong with one VM is its own; a cancelled run ends them all. */
+async function backupOne(
+  repository: Repository,
+  host: OpenHost,
+  vm: string,
+  request: BackupRequest,
+  task: Task,
+): Promise<BackupRun> {
+  const startedAt = new Date();
+  try {
+    const record = await backupVm(
+      {
+        repository,
+        source: createHyperVSource({ ...host, hostName: request.host.name }),
+        resolveVm: (name, options) => host.hyperv.vm(name, options),
+      },
+      { vm, full: request.full, consistency: request.consistency, ...task },
+    );
+    return runOf(record);
+  } catch (error) {
+    task.signal.throwIfAborted();
+    const finishedAt = new Date();
+    return {
+      runId: '',
+      vm: { id: '', name: vm },
+      host: request.host.name,
+      startedAt: startedAt.toISOString(),
+      finishedAt: finishedAt.toISOString(),
+      seconds: (finishedAt.getTime() - startedAt.getTime()) / 1000,
+      consistency: { asked: request.consistency },
+      disks: [],
+      sizes: NO_SIZES,
+      warnings: [],
+      error,
+    };
+  }
+}
+
+async function select(repository: Repository, selector: PointSelector, task: Task): Promise<RestorePoint> {
+  if (selector.kind === 'id') return repository.point(selector.id, task);
+  let vmId: string | undefined;
+  for await (const point of repository.points(task)) {
+    if (!isVm(point, selector.vm)) continue;
+    if (vmId !== undefined && vmId !== point.vm.id) throw cliFaults.vmAmbiguous({ vm: selector.vm });
+    vmId = point.vm.id;
+  }
+  if (vmId === undefined) throw cliFaults.vmWithoutPoints({ vm: selector.vm });
+  return repository.point('latest', { vmId, signal: task.signal });
+}
+
+async function repositoryStatus(access: RepositoryAccess, task: Task): Promise<RepositoryStatus> {
+  const repository = await open(access, task);
+  const vms = new Map<string, RestorePoint[]>();
+  for await (const point of repository.points(task)) {
+    vms.set(point.vm.id, [...(vms.get(point.vm.id) ?? []), point]);
+  }
+  let storedBytes = 0;
+  const store = await openDirectoryStore(access.path);
+  for await (const { size } of store.list('', task)) storedBytes += size;
+  const { id, formatVersion, encrypted } = repository.status();
+  return {
+    repositoryId: id,
+    formatVersion,
+    encryption: encrypted ? 'aes-256-gcm' : 'none',
+    storedBytes,
+    vms: await Promise.all([...vms.values()].map((points) => vmStatus(repository, points, task))),
+    warnings: [],
+  };
+}
+
+async function vmStatus(
+  repository: Repository,
+  points: readonly RestorePoint[],
+  task: Task,
+): Promise<RepositoryStatus['vms'][number]> {
+  const newest = points[0]!;
+  const [baseline] = await repository.baselines(newest.vm.id, task);
+  return {
+    id: newest.vm.id,
+    name: newest.vm.name,
+    points: points.length,
+    latest: { pointId: newest.id, createdAt: newest.created, consistency: newest.consistency.reached },
+    ...(baseline ? { baseline: baseline.referencePointId } : {}),
+  };
+}
+
+async function verify(
+  request: { readonly repository: RepositoryAccess; readonly point?: PointSelector },
+  task: Task,
+): Promise<VerifyRun> {
+  const repository = await open(request.repository, task);
+  const point = request.point && (await select(repository, request.point, task));
+  const started = performance.now();
+  const report = await repository.verify({ ...(point ? { point } : {}), ...task });
+  return {
+    points: report.points,
+    objects: report.objects,
+    readBytes: report.storedBytes,
+    seconds: (performance.now() - started) / 1000,
+    damaged: await Promise.all(report.problems.map((problem) => damageOf(repository, problem, task))),
+    warnings: [],
+  };
+}
+
+async function damageOf(
+  repository: Repository,
+  problem: VerifyProblem,
+  task: Task,
+): Promise<VerifyRun['damaged'][number]> {
+  const affects = problem.affected.map(async (each) => ({
+    pointId: each.pointId,
+    vm: each.vmName,
+    disk: numberOf(await repository.point(each.pointId, task), each.diskId),
+    extents: each.ranges,
+  }));
+  return {
+    object: problem.objectId ?? problem.fault.code,
+    problem: problem.fault.message,
+    affects: await Promise.all(affects),
+  };
+}
+
+const NO_SIZES: Sizes = { virtual: 0, allocated: 0, read: 0, changed: 0, new: 0, stored: 0 };
+
+function runOf(record: BackupRecord): BackupRun {
+  const disks = record.disks.map((disk, index) => ({
+    number: index + 1,
+    id: disk.diskId,
+    path: disk.path,
+    kind: disk.kind,
+    reason: disk.reason,
+    sizes: {
+      virtual: disk.virtualBytes,
+      allocated: disk.allocatedBytes,
+      read: disk.readBytes,
+      changed: disk.changedBytes,
+      new: disk.newBytes,
+      stored: disk.storedBytes,
+    },
+    seconds: disk.seconds,
+  }));
+  return {
+    runId: record.runId,
+    vm: { id: record.vm.id, name: record.vm.name },
+    host: record.vm.host,
+    startedAt: record.startedAt,
+    finishedAt: record.finishedAt,
+    seconds: (Date.parse(record.finishedAt) - Date.parse(record.startedAt)) / 1000,
+    pointId: record.pointId,
+    consistency: record.consistency,
+    disks,
+    sizes: sumOf(disks.map((disk) => disk.sizes)),
+    warnings: record.warnings.map((message) => ({ code: 'BACKUP_WARNING', message })),
+  };
+}
+
+function sumOf(all: readonly Sizes[]): Sizes {
+  const add = (a: Sizes, b: Sizes): Sizes => ({
+    virtual: a.virtual + b.virtual,
+    allocated: a.allocated + b.allocated,
+    read: a.read + b.read,
+    changed: a.changed + b.changed,
+    new: a.new + b.new,
+    stored: a.stored + b.stored,
+  });
+  return all.reduce(add, NO_SIZES);
+}
+
+function summaryOf(point: RestorePoint): PointSummary {
+  const disks = point.disks.map((disk, index) => ({
+    number: index + 1,
+    id: disk.diskId,
+    path: disk.path,
+    kind: disk.kind,
+    reason: disk.reason,
+    sizes: sizesOf(disk),
+  }));
+  return {
+    id: point.id,
+    vm: { id: point.vm.id, name: point.vm.name },
+    createdAt: point.created,
+    consistency: point.consistency,
+    disks,
+    sizes: sumOf(disks.map((disk) => disk.sizes)),
+  };
+}
+
+function sizesOf(disk: PointDisk): Sizes {
+  return {
+    virtual: disk.size,
+    allocated: disk.hostFileBytes ?? 0,
+    read: disk.stats?.readBytes ?? 0,
+    changed: disk.stats?.changedBytes ?? 0,
+    new: disk.stats?.newRawBytes ?? 0,
+    stored: disk.stats?.newStoredBytes ?? 0,
+  };
+}
+
+function isVm(point: RestorePoint, nameOrId: string): boolean {
+  return point.vm.id === nameOrId.toLowerCase() || point.vm.name.toLowerCase() === nameOrId.toLowerCase();
+}
+
+function numberOf(point: RestorePoint, diskId: string): number {
+  return point.disks.findIndex((disk) => disk.diskId === diskId) + 1;
+}

@@ -1,0 +1,58 @@
+/**
+ * The run record: the one truth for exit code, JSON, table and, later, API and mail. Every number has its own name;
+ * all are bytes unless the name says otherwise.
+ */
+import type { Consistency, ConsistencyPolicy, DeltaReason, FullReason } from '../capture/index.ts';
+
+export interface BackupRecord {
+  readonly type: 'backup';
+  readonly runId: string;
+  readonly vm: { readonly id: string; readonly name: string; readonly host: string };
+  readonly startedAt: string;
+  readonly finishedAt: string;
+  /** `warnings`: the restore point is good, something else needs attention. */
+  readonly outcome: 'ok' | 'warnings';
+  readonly pointId: string;
+  readonly consistency: { readonly asked: ConsistencyPolicy; readonly reached: Consistency };
+  readonly disks: readonly DiskBackupRecord[];
+  readonly warnings: readonly string[];
+}
+
+export interface DiskBackupRecord {
+  readonly diskId: string;
+  readonly path: string;
+  readonly kind: 'full' | 'delta';
+  readonly reason: FullReason | DeltaReason;
+  /** Size of the virtual disk. */
+  readonly virtualBytes: number;
+  /** Size of the host files that hold it. */
+  readonly allocatedBytes: number;
+  /** Read from the host. */
+  readonly readBytes: number;
+  /** Content that differs from the previous restore point. */
+  readonly changedBytes: number;
+  /** Content the repository did not have yet, before compression. */
+  readonly newBytes: number;
+  /** Written to the repository for this disk, compressed and sealed. */
+  readonly storedBytes: number;
+  readonly seconds: number;
+}
+
+export interface RestoreRecord {
+  readonly type: 'restore';
+  readonly pointId: string;
+  readonly vm: { readonly id: string; readonly name: string };
+  readonly startedAt: string;
+  readonly finishedAt: string;
+  readonly disks: readonly DiskRestoreRecord[];
+}
+
+export interface DiskRestoreRecord {
+  readonly diskId: string;
+  readonly path: string;
+  readonly format: string;
+  readonly virtualBytes: number;
+  /** Written to the image; the rest of the disk is zeros and stays sparse. */
+  readonly writtenBytes: number;
+  readonly seconds: number;
+}
