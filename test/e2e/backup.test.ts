@@ -18,7 +18,9 @@ after(() => rm(folder, { recursive: true }));
 
 async function newRepository(name: string): Promise<Repository> {
   const store = await openDirectoryStore(join(folder, name), { create: true });
-  const { repository } = await createRepository(store, { encryption: { passphrase: 'a passphrase for this test' } });
+  const { repository } = await createRepository(store, {
+    encryption: { passphrase: 'a passphrase for this test' },
+  });
   return repository;
 }
 
@@ -38,7 +40,11 @@ async function assertRestoresExactly(
   const point = await repository.point(pointId);
   const record = await restorePoint(repository, { point, folder: to, format: 'raw' });
   for (const disk of record.disks) {
-    assert.equal(await stack.lab.compareImage(seal.id, disk.diskId, disk.path), null, `${disk.path} is exact`);
+    assert.equal(
+      await stack.lab.compareImage(seal.id, disk.diskId, disk.path),
+      null,
+      `${disk.path} is exact`,
+    );
   }
   await rm(to, { recursive: true });
 }
@@ -51,7 +57,11 @@ test('a full and three increments restore exactly, each of them, and reading fol
   const records = [await backup(stack, repository, 'sql01')];
   for (const seed of [2, 3, 4]) {
     for (let n = 0; n < 10; n += 1) {
-      await stack.lab.guestWrite(id, { offset: ((seed * 131 + n * 977) % 1500) * 64 * KiB, length: 64 * KiB, seed: seed * 100 + n });
+      await stack.lab.guestWrite(id, {
+        offset: ((seed * 131 + n * 977) % 1500) * 64 * KiB,
+        length: 64 * KiB,
+        seed: seed * 100 + n,
+      });
     }
     records.push(await backup(stack, repository, 'sql01'));
   }
@@ -64,7 +74,10 @@ test('a full and three increments restore exactly, each of them, and reading fol
   for (const { disks } of records.slice(1)) {
     const [system] = disks;
     assert.equal(system!.kind, 'delta');
-    assert.ok(system!.readBytes <= 1.05 * 10 * 64 * KiB, `${system!.readBytes} bytes read for 10 changed cells`);
+    assert.ok(
+      system!.readBytes <= 1.05 * 10 * 64 * KiB,
+      `${system!.readBytes} bytes read for 10 changed cells`,
+    );
     assert.ok(system!.newBytes <= 1.05 * 10 * 64 * KiB, `${system!.newBytes} new bytes for 10 changed cells`);
   }
   assert.equal((await stack.hyperv.referencePoints(id.toLowerCase())).length, 1);
@@ -77,7 +90,8 @@ test('a reference point lost on the host means a full of content that is known a
   const { id } = await stack.lab.createVm({ name: 'web01', disks: [{ size: 64 * MiB }] });
   await stack.lab.guestRun(id, { seed: 5, writes: 30 });
   await backup(stack, repository, 'web01');
-  for (const point of await stack.hyperv.referencePoints(id.toLowerCase())) await stack.hyperv.destroyReferencePoint(point);
+  for (const point of await stack.hyperv.referencePoints(id.toLowerCase()))
+    await stack.hyperv.destroyReferencePoint(point);
   const again = await backup(stack, repository, 'web01');
   assert.equal(again.disks[0]!.reason, 'reference-point-lost');
   assert.equal(again.disks[0]!.newBytes, 0);
