@@ -4,7 +4,7 @@
  */
 import type { CallOptions } from '../disk/index.ts';
 import type { CimReference } from '../winrm/index.ts';
-import { changeHost, refusalFault, type Refusal } from './changes-on-host.ts';
+import { changeHost, refusalFault } from './changes-on-host.ts';
 import type { Checkpoint } from './checkpoints.ts';
 import { Msvm_VirtualSystemReferencePoint } from './classes/reference-point.ts';
 import { Msvm_VirtualSystemSnapshotService } from './classes/snapshot-service.ts';
@@ -46,23 +46,14 @@ export async function convertCheckpoint(
     options,
   );
   if (outcome.kind === 'refused') {
-    await removeCreated(host, vmId, outcome.refusal, options);
+    const { job } = outcome.refusal;
+    // A job may fail after it has made its point, which nobody would know to be ours.
+    const made = job && (await findMade(host, vmId, before, job, options));
+    if (made) await removeReferencePoint(host, { vmId, instanceId: made.InstanceID }, options);
     throw refusalFault(WHAT, outcome.refusal);
   }
   assertUndamaged(outcome.value);
   return referencePointOf(outcome.value, vmId);
-}
-
-/** A job may fail after it has made its point, which nobody would know to be ours. */
-async function removeCreated(
-  host: Host,
-  vmId: string,
-  refusal: Refusal,
-  options: CallOptions,
-): Promise<void> {
-  if (!refusal.job) return;
-  const created = await createdBy(host, refusal.job, Msvm_VirtualSystemReferencePoint.name, options);
-  for (const instanceId of created) await removeReferencePoint(host, { vmId, instanceId }, options);
 }
 
 /** The new point: the only one that is new, or among several the one the job names as its work. */

@@ -92,7 +92,7 @@ async function create(attempt: Attempt, options: RecoveryCheckpointOptions): Pro
   if (outcome.kind === 'done') return outcome.value;
   await removeCreated(attempt, outcome.refusal, options);
   attempt.reached = false;
-  throw creationFault(attempt, options, outcome.refusal);
+  throw creationFault(vmId, await recoveryNames(attempt, options), options, outcome.refusal);
 }
 
 type CreateInput = MethodInput<typeof Msvm_VirtualSystemSnapshotService, 'CreateSnapshot'>;
@@ -146,11 +146,23 @@ async function removeCreated(attempt: Attempt, refusal: Refusal, options: CallOp
   for (const instanceId of created) await removeCheckpoint(host, { vmId, instanceId }, options);
 }
 
-/** Which refusals are about consistency, the numbers do not tell: the caller knows what it asked for. */
-function creationFault(attempt: Attempt, options: RecoveryCheckpointOptions, refusal: Refusal): Error {
-  const { vmId, before } = attempt;
+async function recoveryNames({ host, vmId }: Attempt, options: CallOptions): Promise<string[]> {
+  const checkpoints = await listCheckpoints(host, vmId, options);
+  return checkpoints.filter((one) => one.kind === 'recovery').map((one) => one.name);
+}
+
+/**
+ * `others` are the recovery checkpoints that stand now: the likely reason, and perhaps what our own failed job left without
+ * naming it. Which it is cannot be told, so they are named and not touched. Which refusals are about consistency, the
+ * numbers do not tell either: the caller knows what it asked for.
+ */
+function creationFault(
+  vmId: string,
+  others: readonly string[],
+  options: RecoveryCheckpointOptions,
+  refusal: Refusal,
+): Error {
   const { code, text: reason, job } = refusal;
-  const others = before.filter((one) => one.kind === 'recovery').map((one) => one.name);
   if (isAccessDenied(code)) return refusalFault(WHAT, refusal);
   if (others.length > 0) {
     return hypervFaults.checkpointBlocked({ vm: vmId, code, others: others.join(', ') });
