@@ -12,7 +12,8 @@ export interface InterruptTexts {
   readonly leftBehind: string;
 }
 
-const NOTHING: InterruptTexts = {
+/** For work that only reads. */
+export const NOTHING_TO_CLEAN: InterruptTexts = {
   cleaning: 'nothing needs cleaning up',
   leftBehind: 'nothing is left behind',
 };
@@ -20,7 +21,7 @@ const NOTHING: InterruptTexts = {
 export class Interrupts {
   readonly #controller = new AbortController();
   readonly #exit: () => void;
-  #texts = NOTHING;
+  #texts = NOTHING_TO_CLEAN;
   #say: (text: string) => void = () => {};
 
   /** `exit` ends the process at once with exit code 130. */
@@ -44,7 +45,9 @@ export class Interrupts {
   press(): void {
     if (this.signal.aborted) return this.#stopAtOnce();
     this.#say(`stopping: ${this.#texts.cleaning}`);
-    this.#say(`press Ctrl-C again to stop at once; then ${this.#texts.leftBehind}`);
+    if (this.#texts !== NOTHING_TO_CLEAN) {
+      this.#say(`press Ctrl-C again to stop at once; then ${this.#texts.leftBehind}`);
+    }
     this.#controller.abort(cancelFaults.cancelled());
   }
 

@@ -23,17 +23,21 @@ export function canPrompt(stdin: InputStream): boolean {
   return stdin.isTTY === true && stdin.setRawMode !== undefined;
 }
 
-/** One line typed without echo. Throws `RUN_CANCELLED` on Ctrl-C, Ctrl-D and abort. */
-export async function promptHidden(question: string, port: PromptPort): Promise<string> {
+/** One line per question, typed without echo; an empty answer ends the asking. Throws `RUN_CANCELLED` on Ctrl-C, Ctrl-D and abort. */
+export async function promptHidden(questions: readonly string[], port: PromptPort): Promise<string[]> {
   const { stdin } = port;
-  port.ask(`${question}: `);
+  // Before the first question and until after the last answer: who types ahead must not see it echoed either.
   stdin.setRawMode!(true);
   try {
-    return await typedLine(port);
+    const answers: string[] = [];
+    for (const question of questions) {
+      port.ask(`${question}: `);
+      answers.push(await typedLine(port).finally(() => port.ask('\n')));
+      if (answers.at(-1) === '') break;
+    }
+    return answers;
   } finally {
     stdin.setRawMode!(false);
-    stdin.pause();
-    port.ask('\n');
   }
 }
 
@@ -44,6 +48,7 @@ function typedLine({ stdin, onInterrupt, signal }: PromptPort): Promise<string> 
       stdin.removeListener('data', onData);
       stdin.removeListener('end', onEnd);
       signal.removeEventListener('abort', onEnd);
+      stdin.pause();
       outcome();
     };
     const onEnd = (): void => settle(() => reject(cancelFaults.cancelled()));

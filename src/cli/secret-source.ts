@@ -35,18 +35,22 @@ export class SecretReader {
 
   /** The secret, from the first of file, variable and terminal that the source names. */
   async read(source: SecretSource): Promise<Secret> {
-    if (source.file !== undefined) return this.#keep(await this.#fromFile(source.what, source.file));
-    if (source.variable !== undefined) return this.#keep(this.#fromVariable(source.what, source.variable));
-    return this.#keep(await this.#fromTerminal(source));
+    return this.#keep((await this.#stored(source)) ?? (await this.#typed(source, [source.what]))[0]!);
   }
 
   /** For a new secret: on a terminal it is asked for twice. */
   async choose(source: SecretSource): Promise<Secret> {
-    const first = await this.read(source);
-    if (source.file !== undefined || source.variable !== undefined) return first;
-    const second = await this.#fromTerminal({ ...source, what: `${source.what}, again` });
-    if (first.reveal() !== second) throw secretFaults.mismatch({ what: source.what });
-    return first;
+    const { what } = source;
+    const stored = await this.#stored(source);
+    if (stored !== undefined) return this.#keep(stored);
+    const [first, second] = await this.#typed(source, [what, `${what}, again`]);
+    if (first !== second) throw secretFaults.mismatch({ what });
+    return this.#keep(first!);
+  }
+
+  async #stored({ what, file, variable }: SecretSource): Promise<string | undefined> {
+    if (file !== undefined) return this.#fromFile(what, file);
+    return variable === undefined ? undefined : this.#fromVariable(what, variable);
   }
 
   #keep(text: string): Secret {
@@ -70,17 +74,19 @@ export class SecretReader {
     return value;
   }
 
-  async #fromTerminal({ what, instead }: SecretSource): Promise<string> {
+  /** The answers to one question for each of `whats`; none is empty. */
+  async #typed({ what, instead }: SecretSource, whats: readonly string[]): Promise<string[]> {
     const { stdin, interrupts } = this.#io;
     if (!canPrompt(stdin)) throw secretFaults.noTerminal({ what, instead });
-    const answer = await promptHidden(what[0]!.toUpperCase() + what.slice(1), {
+    const questions = whats.map((text) => text[0]!.toUpperCase() + text.slice(1));
+    const answers = await promptHidden(questions, {
       stdin,
       ask: (text) => this.#output.ask(text),
       onInterrupt: () => interrupts.press(),
       signal: interrupts.signal,
     });
-    if (answer === '') throw secretFaults.empty({ what });
-    return answer;
+    if (answers.includes('')) throw secretFaults.empty({ what });
+    return answers;
   }
 
   /** Windows keeps rights elsewhere than in the mode. */

@@ -6,10 +6,9 @@ import type { HostCheck, HostReport } from '../engine.ts';
 import { EXIT, exitCodeOf, worstOf, type ExitCode } from '../exit-code.ts';
 import { cliFaults } from '../faults.ts';
 import { collect } from '../options.ts';
+import { NOTHING_TO_CLEAN } from '../interrupts.ts';
 import type { Runner, Session } from '../session.ts';
 import { tableLines, type Column } from '../table.ts';
-
-const TEXTS = { cleaning: 'nothing needs cleaning up', leftBehind: 'nothing is left behind' };
 
 export function registerHost(program: Command, run: Runner): void {
   const host = program
@@ -180,7 +179,7 @@ function registerTest(host: Command, run: Runner): void {
     .action((name) =>
       run(async (session) => {
         const host = await session.host(name);
-        const report = await session.perform(TEXTS, (task) => session.engine.testHost(host, task));
+        const report = await session.perform(NOTHING_TO_CLEAN, (task) => session.engine.testHost(host, task));
         const code = worstOf(report.checks.map(codeOf));
         await session.output.result(document(report, host.name, session), () => lines(report, host.name));
         for (const { warning, error } of report.checks) {

@@ -3,11 +3,10 @@ import { Option, type Command } from '@commander-js/extra-typings';
 import type { PointDisk, PointSummary } from '../engine.ts';
 import { timeCell } from '../numbers.ts';
 import { passphraseFileOption, recoveryKeyFileOption, repoOption } from '../options.ts';
+import { NOTHING_TO_CLEAN } from '../interrupts.ts';
 import type { Runner, Session } from '../session.ts';
 import { sizeColumns } from '../size-columns.ts';
 import { tableLines, type Column } from '../table.ts';
-
-const TEXTS = { cleaning: 'nothing needs cleaning up', leftBehind: 'nothing is left behind' };
 
 /** Shorter ids are shown only as long as they stay unique in the list. */
 const ID_LENGTH_MIN = 8;
@@ -27,7 +26,7 @@ export function registerPoints(program: Command, run: Runner): void {
         const repository = await session.repository(options);
         const filter = options.vm === undefined ? {} : { vm: options.vm };
         return session.inParts('points', async (document) => {
-          const points = await session.perform(TEXTS, async (task) => {
+          const points = await session.perform(NOTHING_TO_CLEAN, async (task) => {
             const found: PointSummary[] = [];
             for await (const point of session.engine.points(repository, filter, task)) {
               await document.item(point);

@@ -5,11 +5,10 @@ import type { RepositoryAccess, RepositoryStatus, Task } from '../engine.ts';
 import { exitCodeOf, exitCodeOfOutcome, type ExitCode } from '../exit-code.ts';
 import { count, timeCell } from '../numbers.ts';
 import { passphraseFileOption, recoveryKeyFileOption, repoOption } from '../options.ts';
+import { NOTHING_TO_CLEAN } from '../interrupts.ts';
 import type { Runner, Session } from '../session.ts';
 import { tableLines, type Column } from '../table.ts';
 import type { JsonDocument } from '../json-document.ts';
-
-const TEXTS = { cleaning: 'nothing needs cleaning up', leftBehind: 'nothing is left behind' };
 
 export function registerStatus(program: Command, run: Runner): void {
   program
@@ -28,7 +27,7 @@ export function registerStatus(program: Command, run: Runner): void {
         const named = options.repo ?? session.io.env['HVLIFT_REPO'];
         const repositories = named === undefined && all.length > 0 ? all : [access.repository(options)];
         return session.inParts('repositories', (document, codes) =>
-          session.perform(TEXTS, async (task) => {
+          session.perform(NOTHING_TO_CLEAN, async (task) => {
             for (const repository of repositories) {
               codes.push(await showRepository(session, repository, document, task));
             }

@@ -6,12 +6,8 @@ import { EXIT, exitCodeOfOutcome, worstOf } from '../exit-code.ts';
 import { cliFaults } from '../faults.ts';
 import { count, formatRate } from '../numbers.ts';
 import { passphraseFileOption, pointSelector, recoveryKeyFileOption, repoOption } from '../options.ts';
+import { NOTHING_TO_CLEAN } from '../interrupts.ts';
 import type { Runner } from '../session.ts';
-
-const TEXTS = {
-  cleaning: 'nothing needs cleaning up; verifying only reads',
-  leftBehind: 'nothing is left behind; verifying only reads',
-};
 
 export function registerVerify(program: Command, run: Runner): void {
   program
@@ -34,7 +30,9 @@ export function registerVerify(program: Command, run: Runner): void {
         const selected = selection(point, options);
         const repository = await session.repository(options);
         const request = selected === undefined ? { repository } : { repository, point: selected };
-        const verified = await session.perform(TEXTS, (task) => session.engine.verify(request, task));
+        const verified = await session.perform(NOTHING_TO_CLEAN, (task) =>
+          session.engine.verify(request, task),
+        );
         await session.output.result(verified, () => lines(verified));
         for (const warning of verified.warnings) session.output.warn(warning);
         const damage = verified.damaged.length > 0 ? EXIT.corrupt : EXIT.ok;

@@ -4,10 +4,9 @@ import type { VmSummary } from '../engine.ts';
 import { EXIT } from '../exit-code.ts';
 import { bytesCell } from '../numbers.ts';
 import { hostOption } from '../options.ts';
+import { NOTHING_TO_CLEAN } from '../interrupts.ts';
 import type { Runner } from '../session.ts';
 import { tableLines, type Column } from '../table.ts';
-
-const TEXTS = { cleaning: 'nothing needs cleaning up', leftBehind: 'nothing is left behind' };
 
 export function registerVms(program: Command, run: Runner): void {
   program
@@ -18,7 +17,7 @@ export function registerVms(program: Command, run: Runner): void {
     .action((options) =>
       run(async (session) => {
         const host = await session.host(options.host);
-        const vms = await session.perform(TEXTS, (task) => session.engine.vms(host, task));
+        const vms = await session.perform(NOTHING_TO_CLEAN, (task) => session.engine.vms(host, task));
         await session.output.result({ host: host.name, vms }, () => tableLines(COLUMNS, vms));
         return EXIT.ok;
       }),
