@@ -54,6 +54,7 @@ export class HostCore {
     for (const disk of core.state.disks) await core.openDisk(disk);
     for (const vm of core.state.vms) core.addMachine(vm);
     await core.#removeOrphans();
+    await core.retainSeals(core.disks.values());
     for (const machine of core.machines.values()) core.merging.kick(machine);
     return core;
   }
