@@ -12,21 +12,19 @@ import { awaitEffect, changeHost, isAnswerLost, refusalFault, type Refusal } fro
 import { listCheckpoints, readCheckpoint, removeCheckpoint, type Checkpoint } from './checkpoints.ts';
 import { Msvm_VirtualSystemSettingData } from './classes/settings.ts';
 import {
-  Msvm_VirtualSystemManagementService,
   Msvm_VirtualSystemSnapshotService,
   Msvm_VirtualSystemSnapshotSettingData,
 } from './classes/snapshot-service.ts';
 import { createdBy, sameId } from './created-elements.ts';
 import { hypervFaults } from './faults.ts';
-import { growingPauses, serviceKeys, type Host } from './host.ts';
+import { serviceKeys, type Host } from './host.ts';
+import { giveOwnerMark, type OwnerMarkOptions } from './owner-mark.ts';
 import { isAccessDenied, isWrongState } from './return-codes.ts';
 import { readVm, vmReference } from './vms.ts';
 
-export interface RecoveryCheckpointOptions extends CallOptions {
+export interface RecoveryCheckpointOptions extends OwnerMarkOptions {
   /** `application` asks the guest (VSS, or file system freeze on Linux); `crash` does not. */
   readonly consistency: 'application' | 'crash';
-  /** The owner mark. Plain characters: `&` and `<` in it are refused by hosts. */
-  readonly name: string;
 }
 
 const WHAT = 'make a recovery checkpoint';
@@ -36,7 +34,6 @@ const CONSISTENCY_LEVELS = { application: 1, crash: 2 } as const;
 const COPY = 2;
 /** Clean-up must work after the run was cancelled, so it has a limit of its own. */
 const CLEAN_UP_MS_MAX = 120_000;
-const NAMING_ATTEMPTS = 4;
 
 /** What is known about the request when it ends badly. */
 interface Attempt {
@@ -57,7 +54,7 @@ export async function makeRecoveryCheckpoint(
   const attempt: Attempt = { host, vmId, before: await listCheckpoints(host, vmId, options), reached: false };
   try {
     const made = await create(attempt, options);
-    await mark(host, made, options);
+    await giveOwnerMark(host, made, options);
     return { ...made, name: options.name };
   } catch (error) {
     if (attempt.reached) await removeUnmarked(attempt, error);
@@ -169,59 +166,6 @@ function creationFault(
   }
   if (!job && isWrongState(code)) return refusalFault(WHAT, refusal);
   return hypervFaults.checkpointFailed({ vm: vmId, consistency: options.consistency, code, reason });
-}
-
-/**
- * Gives the checkpoint its owner mark and reads it back: hosts were seen to report success and change nothing, and to
- * refuse while the creation still settles.
- */
-async function mark(host: Host, made: Checkpoint, options: RecoveryCheckpointOptions): Promise<void> {
-  const pauses = growingPauses(host.pollMs * 5);
-  for (let attempts = 1; ; attempts += 1) {
-    const cause = await tryToMark(host, made, options);
-    if (cause === 'marked') return;
-    if (attempts === NAMING_ATTEMPTS) {
-      throw hypervFaults.markRefused({ vm: made.vmId, name: options.name }, { cause });
-    }
-    await host.clock.sleep(pauses.next().value, options.signal);
-  }
-}
-
-async function tryToMark(
-  host: Host,
-  made: Checkpoint,
-  options: RecoveryCheckpointOptions,
-): Promise<'marked' | Error> {
-  const service = Msvm_VirtualSystemManagementService;
-  const SystemSettings = embedded(Msvm_VirtualSystemSettingData, {
-    InstanceID: made.instanceId,
-    ElementName: options.name,
-  });
-  const what = 'name a recovery checkpoint';
-  try {
-    const outcome = await changeHost<true>(
-      host,
-      {
-        what,
-        call: (call) =>
-          host.session.invoke(
-            service,
-            serviceKeys(service),
-            'ModifySystemSettings',
-            { SystemSettings },
-            call,
-          ),
-        look: async (_job, call) =>
-          (await readCheckpoint(host, made.vmId, made.instanceId, call))?.name === options.name || undefined,
-        isBusy: async () => false,
-      },
-      { signal: options.signal },
-    );
-    return outcome.kind === 'done' ? 'marked' : refusalFault(what, outcome.refusal);
-  } catch (error) {
-    if (hasCode(error, 'HYPERV_EFFECT_MISSING')) return error;
-    throw error;
-  }
 }
 
 /** Looks for a checkpoint of a request that ended badly, for as long as it may still appear, and destroys it. */
