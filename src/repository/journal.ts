@@ -4,12 +4,18 @@
  */
 import type { CallOptions } from '../disk/index.ts';
 import type { ObjectStore } from '../objectstore/index.ts';
-import type { SealedRecords } from './sealed-record.ts';
+import { FORMAT_VERSION } from './format.ts';
+import { damagedRecord, type SealedRecords } from './sealed-record.ts';
 
 export interface JournalNote {
   /** Unique for its VM: `RUN-STEP`. */
   readonly key: string;
   readonly value: Readonly<Record<string, unknown>>;
+}
+
+interface JournalFile extends JournalNote {
+  readonly formatVersion: number;
+  readonly vmId: string;
 }
 
 export class Journal {
@@ -25,18 +31,28 @@ export class Journal {
 
   /** Durable once it resolves. `key`: lower-case letters, digits and hyphens. */
   async record(vmId: string, note: JournalNote, options: CallOptions = {}): Promise<void> {
-    await this.#records.write(this.#prefix(vmId) + note.key, 'journal', note.value, options);
+    const value = { formatVersion: FORMAT_VERSION, vmId, ...note };
+    await this.#records.write(this.#prefix(vmId) + note.key, 'journal', value, options);
   }
 
-  /** In ascending order of keys. */
+  /** In ascending order of keys. Throws `REPO_POINT_DAMAGED`. */
   async notes(vmId: string, options: CallOptions = {}): Promise<JournalNote[]> {
-    const prefix = this.#prefix(vmId);
     const notes: JournalNote[] = [];
-    for await (const { name } of this.#store.list(prefix, options)) {
-      const value = await this.#records.read(name, 'journal', options);
-      if (value) notes.push({ key: name.slice(prefix.length), value });
+    for await (const { name } of this.#store.list(this.#prefix(vmId), options)) {
+      const note = await this.check(name, options);
+      if (note) notes.push(note);
     }
     return notes;
+  }
+
+  /** Throws `REPO_POINT_DAMAGED` unless the file is whole and belongs under its name. */
+  async check(name: string, options: CallOptions = {}): Promise<JournalNote | undefined> {
+    const file = await this.#records.read(name, 'journal', options);
+    if (!file) return undefined;
+    const { formatVersion, vmId, key, value } = file as unknown as JournalFile;
+    if (formatVersion !== FORMAT_VERSION || name !== this.#prefix(String(vmId)) + key)
+      throw damagedRecord(name, 'it is another record under this name');
+    return { key, value };
   }
 
   /** Removes every note whose key begins with `keyPrefix`. */

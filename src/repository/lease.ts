@@ -8,6 +8,7 @@
  * when its heartbeat did not change for as long as the asker watched. Taking over means creating the next number, which only
  * one can; the former holder finds the higher number before it commits (`check`), and gives up.
  */
+import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { hasCode, sleep } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
@@ -28,25 +29,38 @@ export interface LeaseOptions extends CallOptions {
   readonly observeMs?: number;
 }
 
+/**
+ * What this process holds or is about to: a lock of ours that is not in here was not let go properly, and is nobody's. A
+ * nonce is entered before its lock is stored, or a second run of this process could take the lock for such a remainder.
+ */
+const heldHere = new Set<string>();
+
 interface Holders {
   /** Every name, in order: changes with each heartbeat. */
   readonly names: readonly string[];
   readonly number: number;
 }
 
+interface Taken {
+  readonly number: number;
+  readonly nonce: string;
+}
+
 export class Lease implements AsyncDisposable {
   readonly #store: ObjectStore;
   readonly #folder: string;
   readonly #number: number;
+  readonly #nonce: string;
   readonly #timer: NodeJS.Timeout;
   #beat = 0;
   #beating: Promise<void> = Promise.resolve();
   #released = false;
 
-  private constructor(store: ObjectStore, folder: string, number: number, beatMs: number) {
+  private constructor(store: ObjectStore, folder: string, taken: Taken, beatMs: number) {
     this.#store = store;
     this.#folder = folder;
-    this.#number = number;
+    this.#number = taken.number;
+    this.#nonce = taken.nonce;
     this.#timer = setInterval(() => {
       this.#beating = this.#beating.then(() => this.#sendBeat());
     }, beatMs);
@@ -58,8 +72,8 @@ export class Lease implements AsyncDisposable {
     for (let look = 0; look < LOOKS_MAX; look += 1) {
       const holders = await holdersOf(store, folder, options);
       if (holders.number > 0 && !(await isDead(store, folder, holders, options))) continue;
-      const number = await take(store, folder, holders, options);
-      return new Lease(store, folder, number, options.beatMs ?? BEAT_MS);
+      const taken = await take(store, folder, holders, options);
+      return new Lease(store, folder, taken, options.beatMs ?? BEAT_MS);
     }
     throw repositoryFaults.vmBusy({ holder: 'it changes hands too fast to tell whose' });
   }
@@ -76,14 +90,16 @@ export class Lease implements AsyncDisposable {
     if (this.#released) return;
     this.#released = true;
     clearInterval(this.#timer);
+    heldHere.delete(this.#nonce);
     await this.#beating;
     const { names } = await holdersOf(this.#store, this.#folder, {});
     const own = names.filter((name) => name.includes(`/${numberText(this.#number)}`));
     for (const name of own.toReversed()) await this.#store.delete(name); // heartbeats first: the lock itself says "held"
   }
 
+  /** Never throws: a lock that stays is taken over by the next run, and must not hide why this one failed. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.release();
+    await this.release().catch(() => {});
   }
 
   /** A heartbeat that fails is made up for by the next; whether the lease was lost meanwhile, `check` says. */
@@ -122,7 +138,8 @@ async function isDead(
 ): Promise<boolean> {
   const holder = await readHolder(store, `${folder}/${numberText(holders.number)}`, options);
   if (!holder) return false;
-  const state = processState(holder.mark);
+  const state =
+    holder.mark === processMark() && !heldHere.has(holder.nonce) ? 'dead' : processState(holder.mark);
   if (state === 'alive') throw repositoryFaults.vmBusy({ holder: holder.text });
   return state === 'dead' || (await isSilent(store, folder, holders, holder.text, options));
 }
@@ -149,35 +166,61 @@ async function take(
   folder: string,
   seen: Holders,
   options: LeaseOptions,
-): Promise<number> {
-  const number = seen.number + 1;
-  const name = `${folder}/${numberText(number)}`;
-  const mark = { mark: processMark(), host: hostname(), pid: process.pid, nonce: crypto.randomUUID() };
+): Promise<Taken> {
+  const taken = { number: seen.number + 1, nonce: randomUUID() };
+  heldHere.add(taken.nonce);
   try {
-    await store.putNew(name, Buffer.from(canonicalJson(mark)), { signal: options.signal });
+    await putLock(store, folder, taken, options);
+    await settle(store, folder, seen, taken, options);
+    return taken;
+  } catch (error) {
+    heldHere.delete(taken.nonce);
+    throw error;
+  }
+}
+
+async function putLock(
+  store: ObjectStore,
+  folder: string,
+  { number, nonce }: Taken,
+  { signal }: CallOptions,
+): Promise<void> {
+  const mark = { mark: processMark(), host: hostname(), pid: process.pid, nonce };
+  try {
+    await store.putNew(`${folder}/${numberText(number)}`, Buffer.from(canonicalJson(mark)), { signal });
   } catch (error) {
     if (!hasCode(error, 'STORE_NAME_TAKEN', 'STORE_NAME_BUSY')) throw error;
     throw repositoryFaults.vmBusy({ holder: 'it was started at the same moment' }, { cause: error });
   }
+}
+
+/** Gives way to whoever came at the same moment; else removes what the dead holder left. */
+async function settle(
+  store: ObjectStore,
+  folder: string,
+  seen: Holders,
+  taken: Taken,
+  options: CallOptions,
+): Promise<void> {
+  const name = `${folder}/${numberText(taken.number)}`;
   const now = await holdersOf(store, folder, options);
   if (now.names.some((other) => other !== name && !seen.names.includes(other))) {
     await store.delete(name);
     throw repositoryFaults.vmBusy({ holder: 'it was started at the same moment' });
   }
   for (const old of seen.names) await store.delete(old);
-  return number;
 }
 
 async function readHolder(
   store: ObjectStore,
   name: string,
   { signal }: CallOptions,
-): Promise<{ mark: string; text: string } | undefined> {
+): Promise<{ mark: string; nonce: string; text: string } | undefined> {
   const found = await store.stat(name, { signal });
   if (!found) return undefined;
   const bytes = await store.getRange(name, 0, Math.min(found.size, 4096), { signal });
-  const { mark, host, pid } = parseObject(Buffer.from(bytes).toString()) ?? {};
-  return { mark: String(mark), text: `process ${String(pid)} on ${String(host)}` };
+  const { mark, nonce, host, pid } = parseObject(Buffer.from(bytes).toString()) ?? {};
+  return { mark: String(mark), nonce: String(nonce), text: `process ${String(pid)} on ${String(host)}` };
 }
 
 function numberText(number: number): string {

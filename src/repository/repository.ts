@@ -189,11 +189,11 @@ export class Repository implements AsyncDisposable {
     return lease;
   }
 
-  /** Lets go of what is still locked. */
+  /** Lets go of what is still locked. Never throws, as {@link Lease} does not. */
   async close(): Promise<void> {
     const leases = [...this.#leases.values()];
     this.#leases.clear();
-    for (const lease of leases) await lease.release();
+    for (const lease of leases) await lease[Symbol.asyncDispose]();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -226,6 +226,9 @@ export class Repository implements AsyncDisposable {
     }
     for await (const { name } of store.list('baselines/', options)) {
       await verification.file(() => this.#baselines.check(name, options));
+    }
+    for await (const { name } of store.list('journal/', options)) {
+      await verification.file(() => this.journal.check(name, options));
     }
   }
 }

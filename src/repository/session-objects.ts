@@ -19,8 +19,6 @@ import type { ObjectPlace, PackInfo } from './segment-writer.ts';
  */
 const KNOWN_MAX = 131_072;
 
-const STORED = Symbol('stored');
-
 export interface SessionParts {
   readonly store: ObjectStore;
   readonly repositoryId: Uint8Array;
@@ -35,8 +33,10 @@ export class SessionObjects {
   readonly #data: PackWriter;
   readonly #meta: PackWriter;
   readonly #flushing = new Mutex();
-  /** Objects of this session that the index does not have yet: stored, or claimed by an owner. */
-  readonly #known = new Map<string, object | typeof STORED>();
+  /** Objects of this session that the index does not have yet. */
+  readonly #stored = new Set<string>();
+  /** Objects that are about to be stored, and by whom. */
+  readonly #claimed = new Map<string, Set<object>>();
   #sealed: { packs: PackInfo[]; places: ObjectPlace[] } = { packs: [], places: [] };
 
   constructor(parts: SessionParts) {
@@ -51,19 +51,25 @@ export class SessionObjects {
     if (this.#isKnown(key, owner)) return false;
     if (await this.#parts.index.find(id)) return false;
     if (this.#isKnown(key, owner)) return false; // claimed while the index was asked
-    if (!this.#known.has(key)) this.#known.set(key, owner);
+    const owners = this.#claimed.get(key);
+    if (owners) owners.add(owner);
+    else this.#claimed.set(key, new Set([owner]));
     return true;
   }
 
   /** Withdraws the claims that `owner` did not keep. */
   disown(owner: object): void {
-    for (const [key, holder] of this.#known) if (holder === owner) this.#known.delete(key);
+    for (const [key, owners] of this.#claimed) {
+      if (owners.delete(owner) && owners.size === 0) this.#claimed.delete(key);
+    }
   }
 
   async append(object: PackedObject): Promise<void> {
     await (object.kind === 'data' ? this.#data : this.#meta).append(object);
-    this.#known.set(keyOf(object.id), STORED);
-    if (this.#known.size >= KNOWN_MAX) await this.flush(KNOWN_MAX);
+    const key = keyOf(object.id);
+    this.#stored.add(key);
+    this.#claimed.delete(key);
+    if (this.#stored.size >= KNOWN_MAX) await this.flush(KNOWN_MAX);
   }
 
   /** Claims, seals and appends in one go: for pages and blobs. `storedBytes` is 0 when it was there already. */
@@ -83,7 +89,7 @@ export class SessionObjects {
   /** Makes everything stored so far durable and known to the index; with `above` only when that much is waiting. */
   flush(above = 0): Promise<void> {
     return this.#flushing.run(async () => {
-      if (this.#known.size < above) return;
+      if (this.#stored.size < above) return;
       await this.#data.seal();
       await this.#meta.seal();
       await this.#writeIndex();
@@ -109,12 +115,11 @@ export class SessionObjects {
       };
       throw error;
     }
-    for (const place of taken.places) this.#known.delete(keyOf(place.id));
+    for (const place of taken.places) this.#stored.delete(keyOf(place.id));
   }
 
   #isKnown(key: string, owner: object): boolean {
-    const holder = this.#known.get(key);
-    return holder === STORED || holder === owner;
+    return this.#stored.has(key) || (this.#claimed.get(key)?.has(owner) ?? false);
   }
 
   #writer(type: 'data' | 'meta'): PackWriter {

@@ -1,5 +1,5 @@
 /**
- * Reading everything back: manifests, pages, chunks, and for a whole repository also packs, index, keys and baselines.
+ * Reading everything back: manifests, pages, chunks, and for a whole repository also packs, index, keys, baselines and journal.
  *
  *   1  every page and chunk once, however many points share it ─► what is damaged
  *   2  only if something is: every map again ─► which ranges of which disks of which points
