@@ -12,6 +12,7 @@ import {
   type ObjectStore,
 } from '../objectstore/index.ts';
 import { CELL_BYTES } from './format.ts';
+import { ObjectIndex } from './object-index.ts';
 import type { RestorePoint } from './point.ts';
 import { Repository, type RepositoryParts } from './repository.ts';
 import { backUp, contentOf, diskWith, partsFor, sampleBytes, VM_ID } from './repository.fixture.ts';
@@ -137,6 +138,56 @@ test('the manifest comes last: packs, index, then the point', async () => {
     .map(({ name }) => name.split('/')[0]!);
   assert.deepEqual(written, ['locks', 'packs', 'packs', 'index', 'points', 'baselines']);
 });
+
+test('a rebuild of the index that dies at any call makes nothing worse, and works when it is run again', async () => {
+  for (const when of ['before', 'after'] as const) {
+    let done = false;
+    for (let step = 1; !done; step += 1) {
+      const { store, parts, disk, old } = await startingPoint();
+      const repository = await Repository.open({
+        ...parts,
+        store: faultyStore(store, stopAt(step, when)),
+      }).catch(isStopped);
+      done = (await repository?.rebuildIndex().catch(isStopped)) !== undefined;
+      await checkAfter(parts, store, disk, old);
+      await (await Repository.open({ ...parts, store })).rebuildIndex();
+      await checkAfter(parts, store, disk, old);
+      assert.ok(step < 50, 'a rebuild of two packs is a few calls');
+    }
+  }
+});
+
+test('three writers at once store, index and commit side by side: each point is whole', async () => {
+  const store = createMemoryStore();
+  const parts = partsFor(store);
+  const disks = await Promise.all(
+    [1, 2, 3].map((seed) => diskWith(3 * MiB, [[0, sampleBytes(2 * MiB, seed % 2)]])),
+  );
+  for (let round = 0; round < 10; round += 1) {
+    const runs = disks.map(async (disk, index) => {
+      const repository = await Repository.open({ ...parts, store });
+      await using _lease = await repository.lockVm(`vm-${index}`);
+      await disk.write(round * CELL_BYTES, sampleBytes(CELL_BYTES, round)); // the same for all: both may store it
+      return backUp(repository, { reader: disk, extents: disk.allocated() }, `vm-${index}`);
+    });
+    const reader = await Repository.open({ ...parts, store });
+    for (const [index, { root }] of (await Promise.all(runs)).entries()) {
+      const read = await contentOf(reader.openDisk(root, disks[index]!.size));
+      assert.ok(read.equals(await contentOf(disks[index]!)));
+    }
+  }
+  const repository = await Repository.open({ ...parts, store });
+  assert.equal((await Array.fromAsync(repository.points())).length, 30);
+  assert.deepEqual((await repository.verify({ workers: 0 })).problems, []);
+  const index = new ObjectIndex(store, Buffer.from(parts.header.repositoryId, 'hex'));
+  await index.refresh();
+  const files = await Array.fromAsync(store.list('index/'));
+  assert.ok(index.segments.length < files.length, 'the index was merged meanwhile');
+});
+
+function isStopped(error: unknown): undefined {
+  assert.ok(error instanceof StoppedError, String(error));
+}
 
 async function oldDisk(): Promise<MemoryDisk> {
   return diskWith(3 * MiB, [[0, sampleBytes(2.5 * MiB, 1)]]);

@@ -50,7 +50,7 @@ export class Journal {
     const file = await this.#records.read(name, 'journal', options);
     if (!file) return undefined;
     const { formatVersion, vmId, key, value } = file as unknown as JournalFile;
-    if (formatVersion !== FORMAT_VERSION || name !== this.#prefix(String(vmId)) + key)
+    if (formatVersion !== FORMAT_VERSION || name !== this.#prefix(vmId) + key)
       throw damagedRecord(name, 'it is another record under this name');
     return { key, value };
   }

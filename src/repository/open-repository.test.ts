@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { hasCode } from '../base/index.ts';
-import { createMemoryStore, faultyStore, type MemoryStore } from '../objectstore/index.ts';
+import {
+  StoppedError,
+  createMemoryStore,
+  faultyStore,
+  stopAt,
+  type MemoryStore,
+} from '../objectstore/index.ts';
 import { encodeChecked } from './header.ts';
 import { createRepository, openRepository, probeRepository } from './open-repository.ts';
 import { formatRecoveryKey, newRecoveryKey } from './recovery-key.ts';
@@ -86,18 +92,32 @@ test('an empty place is no repository, and a repository is never made twice', as
   assert.ok(await openRepository(store));
 });
 
-test('a creation that was interrupted leaves a place where one can be made', async () => {
-  const store = createMemoryStore();
-  const failing = faultyStore(store, {
-    before: ({ name }) => {
-      if (name === 'hvlift.json') throw new Error('power cut');
-    },
-  });
-  await assert.rejects(createRepository(failing, { encryption: 'none' }), /power cut/);
-  await assert.rejects(openRepository(store), withCode('REPO_NOT_INITIALISED'));
-  const { repository } = await createRepository(store, { encryption: 'none' });
-  assert.equal((await openRepository(store)).id, repository.id);
+test('a creation that dies at any call leaves no repository or a whole one, and never blocks the place', async () => {
+  for (const when of ['before', 'after'] as const) {
+    for (let step = 1, made = false; !made; step += 1) {
+      const store = createMemoryStore();
+      const creation = createRepository(faultyStore(store, stopAt(step, when)), { encryption: 'none' });
+      made = (await creation.catch(isStopped)) !== undefined;
+      if (await isRepository(store)) await openRepository(store);
+      else await createRepository(store, { encryption: 'none' });
+      assert.ok(await isRepository(store), `call ${step}`);
+      assert.ok(step < 20, 'a creation is a few calls');
+    }
+  }
 });
+
+function isStopped(error: unknown): undefined {
+  assert.ok(error instanceof StoppedError, String(error));
+}
+
+async function isRepository(store: MemoryStore): Promise<boolean> {
+  try {
+    return Boolean(await probeRepository(store));
+  } catch (error) {
+    assert.ok(hasCode(error, 'REPO_NOT_INITIALISED'), String(error));
+    return false;
+  }
+}
 
 test('damage of header and key files is told from a wrong passphrase, byte by byte', async () => {
   const store = createMemoryStore();

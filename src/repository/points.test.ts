@@ -139,3 +139,13 @@ test('the journal keeps notes of a VM until they are cleared', async () => {
   ]);
   assert.deepEqual(await journal.notes('another-vm'), []);
 });
+
+test('a note under the name of another is refused: what one VM was told is not done to another', async () => {
+  const parts = partsFor();
+  const { journal } = await Repository.open(parts);
+  await journal.record(VM_ID, { key: 'run1-freezing', value: { step: 'freezing' } });
+  const [note] = await Array.fromAsync(parts.store.list('journal/'));
+  const bytes = await parts.store.getRange(note!.name, 0, note!.size);
+  await parts.store.putNew(note!.name.replace('run1', 'run2'), bytes);
+  await assert.rejects(journal.notes(VM_ID), (error) => hasCode(error, 'REPO_POINT_DAMAGED'));
+});
