@@ -52,15 +52,15 @@ export class ObjectExtractor {
     const stats = { writtenBytes: 0, rawBytes: 0, storedBytes: 0 };
     const problems: { index: number; problem: string }[] = [];
     for (const [index, object] of objects.entries()) {
-      const raw = this.#open(object, (problem) => problems.push({ index, problem }));
-      if (!raw) continue;
-      stats.rawBytes += raw.length;
-      stats.storedBytes += lengthOf(object);
       try {
-        if (target !== undefined) stats.writtenBytes += this.#place(target, raw, object.placements);
+        this.#codec.withContent(this.#stored(object), object, (raw) => {
+          stats.rawBytes += raw.length;
+          stats.storedBytes += object.source.length;
+          if (target !== undefined) stats.writtenBytes += this.#place(target, raw, object.placements);
+        });
       } catch (error) {
-        const { code = 'UNKNOWN', message } = error as NodeJS.ErrnoException;
-        return { ...stats, problems, failure: { code, message } };
+        if (error instanceof WriteProblem) return { ...stats, problems, failure: error.failure };
+        problems.push({ index, problem: problemOf(error) });
       }
     }
     return { ...stats, problems };
@@ -71,19 +71,6 @@ export class ObjectExtractor {
     this.#files.clear();
     if (this.#target) closeSync(this.#target.fd);
     this.#target = undefined;
-  }
-
-  #open(object: ReadObject, report: (problem: string) => void): Buffer | undefined {
-    try {
-      return this.#codec.open(this.#stored(object), object);
-    } catch (error) {
-      if (error instanceof ObjectProblem) report(error.message);
-      else
-        report(
-          `its pack cannot be read (${(error as NodeJS.ErrnoException).code ?? (error as Error).message})`,
-        );
-      return undefined;
-    }
   }
 
   #stored({ source }: ReadObject): Uint8Array {
@@ -114,15 +101,24 @@ export class ObjectExtractor {
   }
 
   #place(target: string, raw: Uint8Array, placements: readonly Placement[]): number {
-    if (this.#target?.path !== target) {
+    try {
+      const fd = this.#targetOf(target);
+      let written = 0;
+      for (const { from, length, fileOffset } of placements) {
+        written += writeSparse(fd, raw.subarray(from, from + length), fileOffset);
+      }
+      return written;
+    } catch (error) {
+      throw new WriteProblem(error as NodeJS.ErrnoException);
+    }
+  }
+
+  #targetOf(path: string): number {
+    if (this.#target?.path !== path) {
       if (this.#target) closeSync(this.#target.fd);
-      this.#target = { path: target, fd: openSync(target, 'r+') };
+      this.#target = { path, fd: openSync(path, 'r+') };
     }
-    let written = 0;
-    for (const { from, length, fileOffset } of placements) {
-      written += writeSparse(this.#target.fd, raw.subarray(from, from + length), fileOffset);
-    }
-    return written;
+    return this.#target.fd;
   }
 }
 
@@ -141,6 +137,17 @@ function writeSparse(fd: number, bytes: Uint8Array, fileOffset: number): number 
   return written;
 }
 
-function lengthOf({ source }: ReadObject): number {
-  return source.length;
+class WriteProblem extends Error {
+  readonly failure: { readonly code: string; readonly message: string };
+
+  constructor({ code = 'UNKNOWN', message }: NodeJS.ErrnoException) {
+    super(message);
+    this.failure = { code, message };
+  }
+}
+
+function problemOf(error: unknown): string {
+  if (error instanceof ObjectProblem) return error.message;
+  const { code, message } = error as NodeJS.ErrnoException;
+  return `its pack cannot be read (${code ?? message})`;
 }

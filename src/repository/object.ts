@@ -24,6 +24,7 @@ import {
   objectHeader,
   type ObjectKind,
 } from './format.ts';
+import { free } from './free.ts';
 import type { ObjectKeys } from './keys.ts';
 import { compress, decompress } from './zstd.ts';
 
@@ -84,6 +85,7 @@ export class ObjectCodec {
     closeStruct(into, HEADER_BYTES);
     if (sealed) this.#encrypt(body, salt, nonce, into);
     else into.set(body, HEADER_BYTES);
+    if (frame) free(frame);
     return HEADER_BYTES + storedLength;
   }
 
@@ -98,17 +100,35 @@ export class ObjectCodec {
     if (header.kind !== KINDS[expected.kind]) throw new ObjectProblem('it is an object of another kind');
     if (expected.id && !sameBytes(header.id, expected.id))
       throw new ObjectProblem('another object is in its place');
-    const raw = this.#unpack(header, this.#decrypt(header, bytes));
+    const body = this.#decrypt(header, bytes);
+    const raw = this.#unpack(header, body);
+    if (body.buffer !== bytes.buffer && body.buffer !== raw.buffer) free(body);
     if (raw.length !== header.rawLength) throw new ObjectProblem('its length is not what its header says');
     if (!this.idOf(expected.kind, raw).equals(header.id))
       throw new ObjectProblem('its content does not have its id');
     return raw;
   }
 
+  /** As {@link open}, for the time of `use` only: the content is freed afterwards. */
+  withContent<T>(
+    bytes: Uint8Array,
+    expected: { kind: ObjectKind; id?: Uint8Array | undefined },
+    use: (raw: Buffer) => T,
+  ): T {
+    const raw = this.open(bytes, expected);
+    try {
+      return use(raw);
+    } finally {
+      if (raw.buffer !== bytes.buffer) free(raw);
+    }
+  }
+
   #encrypt(body: Uint8Array, salt: Uint8Array, nonce: Uint8Array, into: Uint8Array): void {
     const cipher = createCipheriv('aes-256-gcm', this.#cipherKeyOf(salt), nonce);
     cipher.setAAD(into.subarray(0, HEADER_BYTES));
-    into.set(cipher.update(body), HEADER_BYTES);
+    const encrypted = cipher.update(body);
+    into.set(encrypted, HEADER_BYTES);
+    free(encrypted);
     cipher.final();
     into.set(cipher.getAuthTag(), HEADER_BYTES + body.length);
   }

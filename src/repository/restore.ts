@@ -10,6 +10,7 @@ import { MiB, forEachBounded, silentProgress, type Progress } from '../base/inde
 import { diskFaults, type CallOptions, type PlacedWriter } from '../disk/index.ts';
 import type { BlockMap } from './block-map.ts';
 import type { Placement, ReadObject } from './extract.ts';
+import { EarlyWriteback } from './early-writeback.ts';
 import { repositoryFaults } from './faults.ts';
 import { SLOT_BYTES, packName } from './format.ts';
 import { slotCount, type MapRoot } from './map-root.ts';
@@ -69,8 +70,9 @@ export class DiskRestore {
   /** Throws `REPO_OBJECT_DAMAGED`, `REPO_OBJECT_MISSING` at the first object that cannot be had. */
   async run(): Promise<RestoreStats> {
     const progress = this.#request.progress ?? silentProgress;
+    await using writeback = new EarlyWriteback(this.#request.target.path);
     await forEachBounded(this.#batches(), BATCHES_AT_ONCE, async (batch) => {
-      await this.#write(batch);
+      writeback.wrote(await this.#write(batch));
       progress.advance(batch.virtualBytes);
     });
     return this.#stats;
@@ -112,7 +114,8 @@ export class DiskRestore {
     });
   }
 
-  async #write(batch: ReadBatch): Promise<void> {
+  /** Bytes written. */
+  async #write(batch: ReadBatch): Promise<number> {
     this.#request.signal?.throwIfAborted();
     const { path } = this.#request.target;
     const objects = await Promise.all(
@@ -128,6 +131,7 @@ export class DiskRestore {
     this.#stats.rawBytes += reply.rawBytes;
     this.#stats.storedBytes += reply.storedBytes;
     this.#stats.chunks += objects.length;
+    return reply.writtenBytes;
   }
 }
 
