@@ -7,8 +7,8 @@
  *         Connection    log-on and sealing
  */
 import type { CallOptions } from '../disk/index.ts';
+import { Credentials } from '../ntlm/index.ts';
 import { parseAddress, type Address } from './address.ts';
-import { Credentials } from './auth/credentials.ts';
 import { SoapCaller, type Call } from './caller.ts';
 import { decodeInstance, decodeOutput } from './cim/instance.ts';
 import { encodeParameters } from './cim/parameters.ts';

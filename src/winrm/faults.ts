@@ -41,11 +41,6 @@ export const winrmFaults = faults('WINRM', {
     remedy:
       'allow 128-bit NTLMv2 session security on the host, or use https; hvlift sends nothing unprotected',
   },
-  cryptoMissing: {
-    kind: 'refused',
-    text: 'this computer does not allow {algorithm}, without which NTLM is impossible',
-    remedy: 'run hvlift without the FIPS mode of OpenSSL',
-  },
   tampered: {
     kind: 'corrupt',
     text: 'a message from {host} was changed, repeated or lost on its way',

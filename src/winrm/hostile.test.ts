@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { openWinrm } from './client.ts';
-import { NTLM_FLAGS } from './auth/format.ts';
+import { NTLM_FLAGS } from '../ntlm/format.ts';
 import { change, Thing, thingXml } from './testing/classes.fixture.ts';
 import {
   soapAnswer,
@@ -59,7 +59,7 @@ const BEFORE_LOG_ON: Readonly<Record<string, readonly [talk: (socket: Socket) =>
   ],
   'sends a challenge of four bytes': [
     answering('HTTP/1.1 401 No\r\nWWW-Authenticate: Negotiate AAAA\r\nContent-Length: 0\r\n\r\n'),
-    'WINRM_PROTOCOL_BROKEN',
+    'NTLM_BAD_CHALLENGE',
   ],
   'sends headers without end': [
     endless('HTTP/1.1 401 No\r\n', `X: ${'y'.repeat(1000)}\r\n`),
@@ -109,7 +109,7 @@ test('nobody listening gives WINRM_UNREACHABLE, and so does a name nobody has', 
 for (const flag of ['seal', 'extendedSessionSecurity', 'keyExchange'] as const) {
   test(`a host that would not protect messages (no ${flag}) is refused`, async () => {
     await using server = await startSealedServer({ answer: () => '', withoutFlags: NTLM_FLAGS[flag] });
-    await assert.rejects(openWinrm(server.options), { code: 'WINRM_SEALING_REFUSED' });
+    await assert.rejects(openWinrm(server.options), { code: 'NTLM_SECURITY_REFUSED' });
     assert.deepEqual(server.logOns, []);
   });
 }

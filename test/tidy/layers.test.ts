@@ -16,6 +16,7 @@ const LAYERS = [
   'vhd',
   'images',
   'nbd',
+  'ntlm',
   'smb',
   'winrm',
   'hostfile',

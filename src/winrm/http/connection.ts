@@ -8,11 +8,8 @@
  * proved itself. One request at a time. Any failure closes the connection, because the sealing streams are then out of step.
  */
 import type { TLSSocket } from 'node:tls';
+import { channelBinding, NtlmHandshake, type Credentials, type NtlmSeal } from '../../ntlm/index.ts';
 import type { Address } from '../address.ts';
-import { channelBinding } from '../auth/channel-binding.ts';
-import type { Credentials } from '../auth/credentials.ts';
-import { NtlmHandshake } from '../auth/handshake.ts';
-import type { NtlmSeal } from '../auth/seal.ts';
 import { winrmFaults } from '../faults.ts';
 import { IDENTIFY, readIdentity, type HostIdentity } from '../soap/identify.ts';
 import {
@@ -55,7 +52,7 @@ export class Connection {
     this.#http = http;
   }
 
-  /** Throws what `openSocket` throws, `WINRM_AUTHENTICATION_FAILED`, `WINRM_NOT_WINRM`, `WINRM_SEALING_REFUSED` and kin. */
+  /** Throws what `openSocket` throws, `WINRM_AUTHENTICATION_FAILED`, `WINRM_NOT_WINRM`, `WINRM_SEALING_REFUSED`, `NTLM_…`. */
   static async open(target: ConnectionTarget, signal?: AbortSignal): Promise<Connection> {
     const socket = await openSocket(target.address, target.trust, signal);
     const connection = new Connection(target, new HttpExchange(socket, target.address));
@@ -98,6 +95,7 @@ export class Connection {
     const { address, credentials } = this.#target;
     const handshake = new NtlmHandshake(credentials, {
       host: address.host,
+      service: 'HTTP',
       channelBinding: certificate && channelBinding(certificate),
     });
     const call: ExchangeCall = { signal, delivery: { mayHaveRun: false }, resource: 'log-on' };

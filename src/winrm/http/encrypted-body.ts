@@ -11,7 +11,7 @@
  * Read by its lengths: ciphertext may well contain the boundary. The HT is optional on reading, as is a blank after `--`.
  */
 import { winrmFaults } from '../faults.ts';
-import { SIGNATURE_BYTES, type SealedMessage } from '../auth/seal.ts';
+import { SIGNATURE_BYTES, type SealedMessage } from '../../ntlm/index.ts';
 
 export const ENCRYPTED_CONTENT_TYPE =
   'multipart/encrypted;protocol="application/HTTP-SPNEGO-session-encrypted";boundary="Encrypted Boundary"';

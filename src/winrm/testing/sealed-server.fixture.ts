@@ -17,10 +17,10 @@ import {
   writeAvPairs,
   type AvPair,
   type PayloadSpan,
-} from '../auth/format.ts';
-import { hmacMd5, passwordKey } from '../auth/keys.ts';
-import { Rc4 } from '../auth/rc4.ts';
-import { NtlmSeal } from '../auth/seal.ts';
+} from '../../ntlm/format.ts';
+import { hmacMd5, passwordKey } from '../../ntlm/keys.ts';
+import { Rc4 } from '../../ntlm/rc4.ts';
+import { NtlmSeal } from '../../ntlm/seal.ts';
 import { ENCRYPTED_CONTENT_TYPE, readEncryptedBody, writeEncryptedBody } from '../http/encrypted-body.ts';
 import { NS } from '../soap/names.ts';
 

@@ -52,6 +52,17 @@ export class NtlmSeal {
     return { ciphertext, signature: this.#outgoing.signature(plaintext) };
   }
 
+  /** The signature over a message that travels in the clear; it takes part in the same count as sealed ones. */
+  sign(message: Uint8Array): Uint8Array {
+    return this.#outgoing.signature(message);
+  }
+
+  /** Whether `signature` is what the peer signs `message` with, as the next message of its count. */
+  verify(message: Uint8Array, signature: Uint8Array): boolean {
+    const expected = this.#incoming.signature(message);
+    return signature.length === SIGNATURE_BYTES && timingSafeEqual(expected, signature);
+  }
+
   /** The plaintext, or `undefined` when the message is not the next one the peer sealed: then drop the connection. */
   unseal(message: SealedMessage): Uint8Array | undefined {
     const plaintext = this.#incoming.crypt(message.ciphertext);

@@ -1,5 +1,5 @@
 /** The three NTLM messages and what they carry. MS-NLMP 2.2. */
-import { ascii, raw, struct, u32, viewOf, type Field } from '../../base/index.ts';
+import { ascii, raw, struct, u32, viewOf, type Field } from '../base/index.ts';
 
 /** MS-NLMP 2.2.2.5. */
 export const NTLM_FLAGS = {

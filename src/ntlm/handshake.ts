@@ -7,8 +7,8 @@
  */
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import { winrmFaults } from '../faults.ts';
 import type { Credentials } from './credentials.ts';
+import { ntlmFaults } from './faults.ts';
 import {
   AV,
   AV_FLAG_MIC,
@@ -42,8 +42,17 @@ const FILETIME_EPOCH = 116_444_736_000_000_000n;
 
 export interface HandshakeTarget {
   readonly host: string;
+  /** The class of the service principal name the log-on is meant for: `HTTP` for WinRM, `cifs` for SMB. */
+  readonly service: string;
   /** MD5 of the channel-binding structure of the TLS connection below; left out without TLS (zeros are not ignored). */
   readonly channelBinding?: Uint8Array | undefined;
+}
+
+export interface NtlmAgreement {
+  readonly token: Uint8Array;
+  /** 16 bytes: what the protocol above derives keys of its own from (MS-NLMP 3.1.5.1.2, ExportedSessionKey). */
+  readonly sessionKey: Uint8Array;
+  readonly seal: NtlmSeal;
 }
 
 interface Challenge {
@@ -67,8 +76,11 @@ export class NtlmHandshake {
     return this.#negotiate;
   }
 
-  /** The second token, and the session security that holds once the server accepts it. */
-  async authenticate(challengeBytes: Uint8Array): Promise<{ token: Uint8Array; seal: NtlmSeal }> {
+  /**
+   * The second token, and the session security that holds once the server accepts it.
+   * Throws `NTLM_BAD_CHALLENGE`, `NTLM_SECURITY_REFUSED`, `NTLM_CRYPTO_MISSING`.
+   */
+  async authenticate(challengeBytes: Uint8Array): Promise<NtlmAgreement> {
     const challenge = this.#readChallenge(challengeBytes);
     const { user, domain } = this.#credentials;
     const key = passwordKey(user, domain, await this.#credentials.password());
@@ -95,29 +107,31 @@ export class NtlmHandshake {
       const mic = hmacMd5(exportedKey, this.#negotiate, challengeBytes, token);
       authenticateMessage.write(token, { mic });
     }
-    return { token, seal: new NtlmSeal(exportedKey, 'client') };
+    return { token, sessionKey: exportedKey, seal: new NtlmSeal(exportedKey, 'client') };
   }
 
   #readChallenge(bytes: Uint8Array): Challenge {
     const { host } = this.#target;
-    const broken = (reason: string): Error => winrmFaults.protocolBroken({ reason });
-    if (bytes.length < challengeMessage.size) throw broken('the NTLM challenge is cut short');
+    const broken = (reason: string): Error => ntlmFaults.badChallenge({ host, reason });
+    if (bytes.length < challengeMessage.size) throw broken('it is cut short');
     const message = challengeMessage.read(bytes);
-    if (message.signature !== NTLM_SIGNATURE || message.type !== 2) throw broken('no NTLM challenge');
+    if (message.signature !== NTLM_SIGNATURE || message.type !== 2) throw broken('it is no challenge');
     const missing = DEMANDED.filter((name) => (message.flags & NTLM_FLAGS[name]) === 0);
     if (missing.length > 0) {
-      throw winrmFaults.sealingRefused({ host, reason: `NTLM without ${missing.join(', ')}` });
+      throw ntlmFaults.securityRefused({ host, missing: missing.join(', ') });
     }
     const { offset, length } = message.targetInfo;
-    if (offset + length > bytes.length) throw broken('the NTLM target information leaves the message');
+    if (offset + length > bytes.length) throw broken('its target information leaves the message');
     const pairs = readAvPairs(bytes.subarray(offset, offset + length));
-    if (pairs === undefined) throw broken('the NTLM target information is damaged');
+    if (pairs === undefined) throw broken('its target information is damaged');
     return { flags: message.flags, serverChallenge: message.serverChallenge, pairs };
   }
 
   /** The server's pairs, with ours: the MIC flag, the service name, the channel binding. */
   #answerPairs(pairs: readonly AvPair[], withMic: boolean): AvPair[] {
-    const ours: AvPair[] = [{ id: AV.targetName, value: utf16(`HTTP/${this.#target.host}`) }];
+    const ours: AvPair[] = [
+      { id: AV.targetName, value: utf16(`${this.#target.service}/${this.#target.host}`) },
+    ];
     const binding = this.#target.channelBinding;
     if (binding) ours.push({ id: AV.channelBindings, value: binding });
     const theirFlags = pairs.find((pair) => pair.id === AV.flags)?.value[0] ?? 0;

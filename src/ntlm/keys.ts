@@ -1,6 +1,6 @@
 /** The derivations of NTLMv2. MS-NLMP 3.3.2 (response), 3.4.5 (session keys). */
 import { createHash, createHmac } from 'node:crypto';
-import { winrmFaults } from '../faults.ts';
+import { ntlmFaults } from './faults.ts';
 import { utf16 } from './format.ts';
 import { md4 } from './md4.ts';
 
@@ -78,7 +78,7 @@ function guarded<T>(algorithm: string, make: () => T): T {
   try {
     return make();
   } catch (cause) {
-    throw winrmFaults.cryptoMissing({ algorithm }, { cause });
+    throw ntlmFaults.cryptoMissing({ algorithm }, { cause });
   }
 }
 
