@@ -2,6 +2,7 @@
 import { open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from '@commander-js/extra-typings';
+import { Option } from '@commander-js/extra-typings';
 import { MiB, isZero } from '../../src/base/index.ts';
 import { LabFailure, RETURN } from '../model/index.ts';
 import { connected, folderOption, print } from './session.ts';
@@ -24,13 +25,19 @@ export function registerTruth(program: Command): void {
     .action(async (vm, options) => print(await (await connected(options)).mark(vm)));
   truth
     .command('compare')
-    .summary('compare a raw image with a disk at a seal; exit code 3 when they differ')
+    .summary('compare an image with a disk at a seal; exit code 3 when they differ')
     .argument('<seal>', 'id of a seal, or now')
     .argument('<disk-id>')
     .argument('<image>')
+    .addOption(
+      new Option('--format <name>', 'of the image')
+        .choices(['raw', 'vhdx', 'qcow2'] as const)
+        .default('raw' as const),
+    )
     .addOption(folderOption)
     .action(async (seal, diskId, image, options) => {
-      const difference = await (await connected(options)).compareImage(seal, diskId, resolve(image));
+      const client = await connected(options);
+      const difference = await client.compareImage(seal, diskId, resolve(image), options.format);
       print(difference === null ? 'the same' : `different from byte ${difference} on`);
       if (difference !== null) process.exitCode = 3;
     });

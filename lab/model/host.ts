@@ -8,7 +8,6 @@
  *
  * VMs are named by GUID, or by name when only one has it. Refusals are {@link LabFailure}s.
  */
-import { FileReader } from '../../src/disk/index.ts';
 import { newGuid } from '../../src/base/index.ts';
 import type { LabCimProvider } from '../cim.ts';
 import { realClock, type LabClock } from './clock.ts';
@@ -29,6 +28,7 @@ import type { GuestScript } from './guest.ts';
 import type { Power, SealState, ShutdownMode, VmState, VssMode } from './host-state.ts';
 import { diskInfo, vmInfo, type DiskInfo, type VmInfo } from './inventory.ts';
 import { JOB_TYPE } from './jobs.ts';
+import { openJudgedImage, type JudgedFormat } from './judged-image.ts';
 import type { Machine } from './machine.ts';
 import { settingsPath, systemPath } from './object-paths.ts';
 import { DEFAULT_OPTIONS, withSettings, type LabOptions, type LabSettings } from './options.ts';
@@ -278,11 +278,16 @@ export class LabHost {
     return reader.size;
   }
 
-  /** The first byte at which a raw image differs from the disk at the seal, or null. */
-  async compareImage(sealId: string, diskId: string, rawPath: string): Promise<number | null> {
+  /** The first byte at which an image differs from the disk at the seal, or null. */
+  async compareImage(
+    sealId: string,
+    diskId: string,
+    path: string,
+    format: JudgedFormat = 'raw',
+  ): Promise<number | null> {
     const reader = await this.truthReader(sealId, diskId);
     try {
-      const image = await FileReader.open(rawPath);
+      const image = await openJudgedImage(path, format);
       try {
         return (await reader.firstDifference(image)) ?? null;
       } finally {

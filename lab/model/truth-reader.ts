@@ -1,6 +1,8 @@
 /** The exact content of a disk at one seal (or now), assembled from its truth log. */
 import { FileReader, checkRange, type CallOptions, type RangeReader } from '../../src/disk/index.ts';
-import { MiB, forEachBounded, isZero } from '../../src/base/index.ts';
+import { forEachBounded } from '../../src/base/index.ts';
+import { Comparison, type Truth } from './comparison.ts';
+import type { JudgedImage } from './judged-image.ts';
 import { EVENT, type TruthEvent, type TruthLog } from './truth-log.ts';
 
 /** Where the bytes of a range come from. */
@@ -8,7 +10,6 @@ const FROM_BASE = -2;
 const FROM_ZEROS = -1;
 
 const READ_DEPTH = 8;
-const COMPARE_SIZE = 4 * MiB;
 
 interface Piece {
   readonly offset: number;
@@ -34,7 +35,7 @@ export async function openTruth(log: TruthLog, sealId?: string): Promise<TruthRe
   return sealId === undefined ? TruthReader.open(log, pieces, size) : undefined;
 }
 
-export class TruthReader implements RangeReader {
+export class TruthReader implements Truth {
   readonly size: number;
   readonly #pieces: PieceMap;
   readonly #data: FileReader;
@@ -76,21 +77,9 @@ export class TruthReader implements RangeReader {
     return true;
   }
 
-  /** The first offset at which `other` differs, or `undefined`. A missing or surplus tail differs at its first byte. */
-  async firstDifference(other: RangeReader, options: CallOptions = {}): Promise<number | undefined> {
-    const common = Math.min(this.size, other.size);
-    const ours = Buffer.alloc(COMPARE_SIZE);
-    const theirs = Buffer.alloc(COMPARE_SIZE);
-    for (let at = 0; at < common; at += COMPARE_SIZE) {
-      const length = Math.min(COMPARE_SIZE, common - at);
-      const right = theirs.subarray(0, length);
-      await other.read(at, right, options);
-      if (this.isHole(at, length) && isZero(right)) continue;
-      const left = ours.subarray(0, length);
-      await this.read(at, left, options);
-      if (!left.equals(right)) return at + left.findIndex((byte, index) => byte !== right[index]);
-    }
-    return this.size === other.size ? undefined : common;
+  /** The first offset at which `image` differs, or `undefined`. */
+  firstDifference(image: RangeReader & Partial<JudgedImage>): Promise<number | undefined> {
+    return new Comparison(this, image).firstDifference();
   }
 
   async close(): Promise<void> {
