@@ -69,6 +69,17 @@ export function hasCode(error: unknown, ...codes: string[]): error is Fault {
   return isFault(error) && codes.includes(error.code);
 }
 
+/** What the user should know though the work was done: a fault that stopped nothing. Plain data, as records keep it. */
+export interface Warning {
+  readonly code: string;
+  readonly message: string;
+  readonly remedy: string;
+}
+
+export function warningOf({ code, message, remedy }: Fault): Warning {
+  return { code, message, remedy };
+}
+
 export type FaultFactory = (details?: FaultDetails, options?: { cause?: unknown }) => Fault;
 
 /** Every declared fault by code: read by the test that keeps docs/reference/errors.md complete. */

@@ -39,6 +39,28 @@ export const captureFaults = faults('CAPTURE', {
     text: 'the frozen file of disk {disk} of "{vm}" is not the disk the host named: {reason}',
     remedy: 'the disks of the VM were changed while the backup began; start it again',
   },
+  diskLeftOut: {
+    kind: 'refused',
+    text: 'left out of the restore point: {why}',
+    remedy: 'detach or convert the disk, or back up what it holds by other means',
+  },
+  onlyCrashConsistent: {
+    kind: 'retry',
+    text: '"{vm}" is only crash-consistent in this restore point: {reason}',
+    remedy:
+      'look at the backup (volume checkpoint) integration service and the VSS writers in the guest; --consistency application-required makes this an error',
+  },
+  trackingUnsupported: {
+    kind: 'refused',
+    text: 'configuration version {version} of "{vm}" has no change tracking (8.0 or later is needed): every backup of it is a full',
+    remedy: 'upgrade the configuration version of the VM (Update-VMVersion), which cannot be taken back',
+  },
+  orphanUnknown: {
+    kind: 'refused',
+    text: 'one of {count} reference points of "{vm}" was left by an interrupted run, and it cannot be told which; none was touched',
+    remedy:
+      'remove the one that no backup product uses, or leave it: it makes the host track changes and takes no disk space worth naming',
+  },
   sealedAlready: {
     kind: 'bug',
     text: 'the capture of "{vm}" was used after it was sealed or aborted',

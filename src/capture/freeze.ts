@@ -1,5 +1,5 @@
 /** One recovery checkpoint, as consistent as the policy asks and the guest allows. */
-import { hasCode, isFault } from '../base/index.ts';
+import { hasCode, isFault, warningOf, type Warning } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
 import type { Checkpoint, HyperV, Vm } from '../hyperv/index.ts';
 import { captureFaults } from './faults.ts';
@@ -8,7 +8,7 @@ import type { Consistency, ConsistencyPolicy } from './source.ts';
 export interface Frozen {
   readonly checkpoint: Checkpoint;
   readonly reached: Consistency;
-  readonly warnings: readonly string[];
+  readonly warnings: readonly Warning[];
 }
 
 export async function freeze(
@@ -33,7 +33,7 @@ export async function freeze(
     throw captureFaults.notApplicationConsistent({ vm: vm.name, reason: refusal });
   }
   return crash(hyperv, vm, name, options, [
-    `"${vm.name}" is only crash-consistent in this restore point: ${refusal}`,
+    warningOf(captureFaults.onlyCrashConsistent({ vm: vm.name, reason: refusal })),
   ]);
 }
 
@@ -64,7 +64,7 @@ async function crash(
   vm: Vm,
   name: string,
   options: CallOptions,
-  warnings: readonly string[],
+  warnings: readonly Warning[],
 ): Promise<Frozen> {
   const checkpoint = await hyperv.createRecoveryCheckpoint(vm.id, { consistency: 'crash', name, ...options });
   return { checkpoint, reached: 'crash', warnings };

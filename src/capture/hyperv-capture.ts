@@ -1,4 +1,5 @@
 /** A checkpoint of ours while it lives: it ends in `seal` or `abort`, and only once. */
+import type { Warning } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
 import type { Checkpoint, ReferencePoint, Vm } from '../hyperv/index.ts';
 import { captureFaults } from './faults.ts';
@@ -20,7 +21,7 @@ interface Held {
   readonly vm: Vm;
   readonly checkpoint: Checkpoint;
   readonly consistency: { readonly asked: ConsistencyPolicy; readonly reached: Consistency };
-  readonly warnings: readonly string[];
+  readonly warnings: readonly Warning[];
   readonly frozenDisks: readonly FrozenDisk[];
   readonly disks: readonly CapturedDisk[];
   readonly configuration: unknown;
@@ -32,7 +33,7 @@ export class HyperVCapture implements Capture {
   readonly vm: CapturedVm;
   readonly consistency: Capture['consistency'];
   readonly disks: readonly CapturedDisk[];
-  readonly warnings: readonly string[];
+  readonly warnings: readonly Warning[];
   readonly configuration: unknown;
   readonly #held: Held;
   #state: 'open' | 'ended' = 'open';

@@ -10,6 +10,7 @@
  * more: another tool worked in between, nothing is touched and the user is told. Such an orphan is destroyed, never
  * adopted as a baseline: a wrong guess then costs another tool a full backup, and never anyone's data.
  */
+import { warningOf, type Warning } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
 import type { Checkpoint, HyperV } from '../hyperv/index.ts';
 import { runOf } from './checkpoint-name.ts';
@@ -22,7 +23,7 @@ const NAMING_WINDOW_MS = 30 * 60_000;
 export interface LeftoverReport {
   readonly removedCheckpoints: readonly string[];
   readonly removedReferencePoints: readonly string[];
-  readonly warnings: readonly string[];
+  readonly warnings: readonly Warning[];
 }
 
 export async function removeLeftovers(
@@ -87,9 +88,9 @@ async function removeReferencePoints(
   entries: readonly JournalEntry[],
   baselines: readonly Baseline[],
   options: CallOptions,
-): Promise<{ removed: string[]; warnings: string[] }> {
+): Promise<{ removed: string[]; warnings: Warning[] }> {
   const removed: string[] = [];
-  const warnings: string[] = [];
+  const warnings: Warning[] = [];
   const recorded = new Set(baselines.map((each) => each.referencePointId));
   for (const entry of entries) {
     if (entry.step !== 'converting') continue;
@@ -101,10 +102,7 @@ async function removeReferencePoints(
       await hyperv.destroyReferencePoint(orphans[0]!, options);
       removed.push(orphans[0]!.instanceId);
     } else if (orphans.length > 1) {
-      warnings.push(
-        `one of ${orphans.length} reference points of "${vm.name}" was left by an interrupted run, and it cannot be told which; ` +
-          'none was touched. `hvlift rct reset` lists them',
-      );
+      warnings.push(warningOf(captureFaults.orphanUnknown({ count: orphans.length, vm: vm.name })));
     }
   }
   return { removed, warnings };

@@ -1,4 +1,5 @@
 /** What can be protected is decided before the checkpoint is made, and what cannot is said then, not afterwards. */
+import { warningOf, type Warning } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
 import type { AttachedDisk, HyperV, Vm } from '../hyperv/index.ts';
 import { captureFaults } from './faults.ts';
@@ -11,7 +12,7 @@ export interface Preflight {
   readonly trackable: boolean;
   /** Slots that will be in the restore point. */
   readonly slots: ReadonlySet<string>;
-  readonly warnings: readonly string[];
+  readonly warnings: readonly Warning[];
 }
 
 export async function preflight(
@@ -22,11 +23,11 @@ export async function preflight(
 ): Promise<Preflight> {
   if (vm.busy !== undefined) throw captureFaults.vmBusy({ vm: vm.name, activity: vm.busy });
   const slots = new Set<string>();
-  const warnings: string[] = [];
+  const warnings: Warning[] = [];
   for (const disk of await hyperv.disks(vm.id, options)) {
     const fault = await unprotectable(hyperv, vm.name, disk, options);
     if (!fault) slots.add(slotOf(disk));
-    else if (skipUnprotectable) warnings.push(`left out: ${fault.message}`);
+    else if (skipUnprotectable) warnings.push(warningOf(captureFaults.diskLeftOut({ why: fault.message })));
     else throw fault;
   }
   if (slots.size === 0) throw captureFaults.noDisks({ vm: vm.name });
@@ -60,9 +61,7 @@ async function unprotectable(
   return captureFaults.unreadableFormat({ vm, disk: slotOf(disk), format: info.format.toUpperCase() });
 }
 
-function tooOld(vm: Vm): string {
-  return (
-    `configuration version ${vm.configurationVersion ?? 'unknown'} of "${vm.name}" has no change tracking (8.0 or later is needed): ` +
-    'every backup of it is a full'
-  );
+function tooOld(vm: Vm): Warning {
+  const version = vm.configurationVersion ?? 'unknown';
+  return warningOf(captureFaults.trackingUnsupported({ version, vm: vm.name }));
 }

@@ -15,7 +15,7 @@
  *
  * A *consumer* is who keeps baselines: a repository, later a replica. Its id is in the name of every checkpoint it makes.
  */
-import type { Progress } from '../base/index.ts';
+import type { Progress, Warning } from '../base/index.ts';
 import type { CallOptions, Disk } from '../disk/index.ts';
 import type { ExtentStream } from '../extents/index.ts';
 
@@ -116,7 +116,7 @@ export interface Capture {
   readonly consistency: { readonly asked: ConsistencyPolicy; readonly reached: Consistency };
   readonly disks: readonly CapturedDisk[];
   /** What was left out although the VM has it, and other things an administrator should know. */
-  readonly warnings: readonly string[];
+  readonly warnings: readonly Warning[];
   /** The VM's settings as data. */
   readonly configuration: unknown;
   /**

@@ -138,6 +138,8 @@ export interface BackupRequest {
   readonly vms: readonly string[];
   readonly full: boolean;
   readonly consistency: ConsistencyAsked;
+  /** Leave out disks that no checkpoint can hold, and say so, instead of refusing the VM. */
+  readonly skipUnprotectable: boolean;
 }
 
 export interface BackupDisk {
@@ -156,6 +158,7 @@ export interface BackupDisk {
 /** The one record of a run; exit code, table and JSON derive from it. */
 export interface BackupRun {
   readonly runId: string;
+  /** The id is empty when the host could not say which VM that is. */
   readonly vm: VmName;
   readonly host: string;
   readonly startedAt: string;
@@ -196,11 +199,13 @@ export interface PointSummary {
 export interface RestoreRequest {
   readonly repository: RepositoryAccess;
   readonly point: PointSelector;
-  /** Numbers or VirtualDiskIds; empty: every disk. */
+  /** Numbers (from 1), VirtualDiskIds or file names; empty: every disk. */
   readonly disks: readonly string[];
   /** The folder for the image files, absolute; made when missing. */
   readonly to: string;
   readonly format: ImageFormat;
+  /** Replace existing images, finished or not. */
+  readonly overwrite: boolean;
 }
 
 export interface RestoreRun {

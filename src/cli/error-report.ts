@@ -55,7 +55,8 @@ export function errorLines(report: ErrorReport): string[] {
   return [
     `error ${report.code}: ${first}`,
     ...rest.map((line) => `  ${line}`),
-    ...report.causes.map((cause) => `because: ${cause}`),
+    // Many faults quote the operating system already; twice would only look like two errors.
+    ...report.causes.filter((cause) => !report.message.includes(cause)).map((cause) => `because: ${cause}`),
     // A mistyped command has begun nothing; there the line would only be in the way.
     ...(report.code === 'CLI_USAGE' ? [] : [`lost: ${report.lost}`]),
     `do: ${report.remedy}`,

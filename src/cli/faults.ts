@@ -47,6 +47,11 @@ export const cliFaults = faults('CLI', {
     text: 'there is already a repository "{name}" in {path}',
     remedy: 'choose another name',
   },
+  folderNotEmpty: {
+    kind: 'refused',
+    text: '{path} is not empty: it holds {found}',
+    remedy: 'make the repository in a new folder, such as {path}/hvlift',
+  },
   recoveryKeyNotSaved: {
     kind: 'refused',
     text: 'the recovery key could not be written to {path}: {reason}',

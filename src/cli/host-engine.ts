@@ -1,5 +1,5 @@
 /** The part of the engine that works on a host alone: reach it, list its VMs, track changes by hand. */
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { changesSince, enableRct, ReferencePointLedger, resetRct } from '../flows/index.ts';
 import { createFsHostFiles, type HostFiles } from '../hostfile/index.ts';
@@ -54,8 +54,11 @@ type HostEngine = Pick<Engine, 'testHost' | 'vms' | 'enableRct' | 'changedBlocks
 
 /** `stateFolder`: where the ledger of reference points made by hand is kept on this machine. */
 export function createHostEngine(stateFolder: string): HostEngine {
-  const ledger = async (): Promise<ReferencePointLedger> =>
-    new ReferencePointLedger(await openDirectoryStore(join(stateFolder, 'rct'), { create: true }));
+  const ledger = async (): Promise<ReferencePointLedger> => {
+    // A store makes one folder only; on a new machine the folders above are missing too.
+    await mkdir(stateFolder, { recursive: true, mode: 0o700 });
+    return new ReferencePointLedger(await openDirectoryStore(join(stateFolder, 'rct'), { create: true }));
+  };
   return {
     testHost,
     vms: listVms,
@@ -136,7 +139,7 @@ async function readOneFile(
     const reader = await host.files.open(disk.path, task);
     try {
       await reader.read(0, new Uint8Array(Math.min(4096, reader.size)), task);
-      return { value: undefined, detail: `${disk.path} by ${host.files.describe()}` };
+      return { value: undefined, detail: `${disk.path}; ${host.files.describe()}` };
     } finally {
       await reader.close();
     }

@@ -7,9 +7,9 @@ export function formatRate(bytesPerSecond: number): string {
   return `${megabytes.toFixed(megabytes >= 10 ? 0 : megabytes >= 1 ? 1 : 2)} MB/s`;
 }
 
-/** The figure of a column titled MB/s; empty when there was no time to measure. */
+/** The figure of a column titled MB/s; empty when there was nothing to measure. */
 export function ratePerSecond(bytes: number, seconds: number): string {
-  return seconds > 0 ? formatRate(bytes / seconds).replace(' MB/s', '') : '';
+  return bytes > 0 && seconds > 0 ? formatRate(bytes / seconds).replace(' MB/s', '') : '';
 }
 
 export function bytesCell(bytes: number | undefined): string {

@@ -46,6 +46,11 @@ export class Output {
     return this.#closed;
   }
 
+  /** Cells of a line of stdout; nothing limits a pipe. */
+  get width(): number {
+    return this.#options.stdout.columns ?? Infinity;
+  }
+
   /** True when stderr is a terminal that can redraw a line. */
   get animated(): boolean {
     return this.#options.stderr.isTTY === true && this.#options.env['TERM'] !== 'dumb';

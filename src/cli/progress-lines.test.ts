@@ -63,7 +63,7 @@ test('with --progress json every line on stderr is JSON: notes, warnings and err
     .trimEnd()
     .split('\n')
     .map((text) => (JSON.parse(text) as { event: string }).event);
-  assert.deepEqual(events, ['phase', 'note', 'warning', 'error', 'phase-end']);
+  assert.deepEqual(events, ['phase', 'note', 'phase-end', 'warning', 'error']);
 });
 
 test('where progress goes by default: a bar on a terminal, lines elsewhere, nothing with --json', async () => {

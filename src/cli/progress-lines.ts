@@ -54,6 +54,8 @@ export class ProgressLines implements ProgressView {
 }
 
 function progressText(state: PhaseState): string {
+  // Most of a checkpoint is waiting for the guest: there are no bytes to count, but it should not look stuck.
+  if (state.doneBytes === 0) return `${state.name}: ${formatDuration(state.seconds)} so far`;
   const done = state.totalBytes
     ? `${formatBytes(state.doneBytes)} of ${formatBytes(state.totalBytes)}`
     : formatBytes(state.doneBytes);

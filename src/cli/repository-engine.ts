@@ -1,5 +1,6 @@
 /** The part of the engine that works on a repository: make it, back up into it, list, restore, verify. */
-import { hasCode } from '../base/index.ts';
+import { readdir } from 'node:fs/promises';
+import { hasCode, newGuid } from '../base/index.ts';
 import { createHyperVSource } from '../capture/index.ts';
 import { backupVm, restorePoint, type BackupRecord } from '../flows/index.ts';
 import { openDirectoryStore } from '../objectstore/index.ts';
@@ -34,6 +35,7 @@ type RepositoryEngine = Pick<
 
 export const repositoryEngine: RepositoryEngine = {
   async createRepository({ path, encryption }) {
+    await refuseForeignFolder(path);
     const store = await openDirectoryStore(path, { create: true });
     const secret = encryption === 'none' ? encryption : { passphrase: encryption.passphrase.reveal() };
     const { repository, recoveryKey } = await createRepository(store, { encryption: secret });
@@ -60,6 +62,7 @@ export const repositoryEngine: RepositoryEngine = {
       point,
       folder: request.to,
       format: request.format,
+      overwrite: request.overwrite,
       ...(request.disks.length > 0 ? { disks: request.disks } : {}),
       ...task,
     });
@@ -80,6 +83,17 @@ export const repositoryEngine: RepositoryEngine = {
   },
   verify,
 };
+
+/** What a new file system holds, and what an `init` that was cut off leaves behind. */
+const HARMLESS = new Set(['lost+found', '.incoming', 'keys']);
+
+/** A repository among other files would be damaged by whoever tidies them up. One that exists is told of by its own fault. */
+async function refuseForeignFolder(path: string): Promise<void> {
+  const names = await readdir(path).catch((): string[] => []);
+  if (names.includes('hvlift.json')) return;
+  const found = names.find((name) => !HARMLESS.has(name));
+  if (found !== undefined) throw cliFaults.folderNotEmpty({ path, found });
+}
 
 /** The key is asked for only when the repository turns out to be encrypted. */
 async function open(access: RepositoryAccess, task: Task): Promise<Repository> {
@@ -108,22 +122,31 @@ async function backupOne(
   task: Task,
 ): Promise<BackupRun> {
   const startedAt = new Date();
+  const runId = newGuid();
+  let known: { readonly id: string; readonly name: string } = { id: '', name: vm };
   try {
     const record = await backupVm(
       {
         repository,
         source: createHyperVSource({ ...host, hostName: request.host.name }),
-        resolveVm: (name, options) => host.hyperv.vm(name, options),
+        resolveVm: async (name, options) => (known = await host.hyperv.vm(name, options)),
       },
-      { vm, full: request.full, consistency: request.consistency, ...task },
+      {
+        vm,
+        runId,
+        full: request.full,
+        consistency: request.consistency,
+        skipUnprotectable: request.skipUnprotectable,
+        ...task,
+      },
     );
     return runOf(record);
   } catch (error) {
     task.signal.throwIfAborted();
     const finishedAt = new Date();
     return {
-      runId: '',
-      vm: { id: '', name: vm },
+      runId,
+      vm: { id: known.id, name: known.name },
       host: request.host.name,
       startedAt: startedAt.toISOString(),
       finishedAt: finishedAt.toISOString(),
@@ -251,7 +274,7 @@ function runOf(record: BackupRecord): BackupRun {
     consistency: record.consistency,
     disks,
     sizes: sumOf(disks.map((disk) => disk.sizes)),
-    warnings: record.warnings.map((message) => ({ code: 'BACKUP_WARNING', message })),
+    warnings: record.warnings,
   };
 }
 

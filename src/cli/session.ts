@@ -72,15 +72,18 @@ export class Session {
     return reportOf(error, this.#parts.secretLog, this.io.env['HVLIFT_DEBUG'] === '1');
   }
 
-  /** Runs `work` with progress on show and Ctrl-C explained by `texts`. */
-  async perform<T>(texts: InterruptTexts, work: (task: Task) => Promise<T>): Promise<T> {
+  /** Runs `work` with progress on show and Ctrl-C explained by `texts`. `endPhase` goes before a result is shown. */
+  async perform<T>(
+    texts: InterruptTexts,
+    work: (task: Task, endPhase: () => void) => Promise<T>,
+  ): Promise<T> {
     const { interrupts } = this.io;
     interrupts.describe(texts);
     interrupts.signal.throwIfAborted();
     const view = this.#progressView();
     const timer = setInterval(() => view.tick(), 1000).unref();
     try {
-      return await work({ signal: interrupts.signal, progress: view });
+      return await work({ signal: interrupts.signal, progress: view }, () => view.end());
     } finally {
       clearInterval(timer);
       view.end();

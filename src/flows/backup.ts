@@ -7,7 +7,17 @@
  * Until the commit nothing of the run is visible in the repository; after it, whatever fails is a warning about the next
  * run, because the restore point stands (I5, I11).
  */
-import { hasCode, isFault, newGuid, silentProgress, type Progress } from '../base/index.ts';
+import {
+  hasCode,
+  isFault,
+  newGuid,
+  silentProgress,
+  warningOf,
+  type Fault,
+  type FaultFactory,
+  type Progress,
+  type Warning,
+} from '../base/index.ts';
 import type { Capture, CapturedDisk, ConsistencyPolicy, SealedReference, Source } from '../capture/index.ts';
 import { CountingDisk } from '../disk/index.ts';
 import type { BaselineRecord, Repository, RestorePoint, WriteSession } from '../repository/index.ts';
@@ -17,6 +27,8 @@ import type { BackupRecord, DiskBackupRecord } from './run-record.ts';
 
 export interface BackupRequest {
   readonly vm: string;
+  /** Default: a new one. A caller that keeps records of failed runs too names the run itself. */
+  readonly runId?: string;
   readonly full?: boolean;
   readonly consistency?: ConsistencyPolicy;
   readonly skipUnprotectable?: boolean;
@@ -50,7 +62,7 @@ async function runBackup(deps: BackupDeps, request: BackupRequest): Promise<Back
   const { repository, source } = deps;
   const { signal } = request;
   const progress = request.progress ?? silentProgress;
-  const runId = newGuid();
+  const runId = request.runId ?? newGuid();
   const startedAt = new Date().toISOString();
   const baselines = await readableBaselines(repository, request.vm, signal);
   const capture = await source.open({
@@ -226,7 +238,7 @@ async function finish(
   request: BackupRequest,
   capture: Capture,
   point: RestorePoint,
-): Promise<string[]> {
+): Promise<Warning[]> {
   // Not by the run's own signal: a conversion cut short leaves a reference point that nobody knows to be ours.
   const options = { signal: AbortSignal.timeout(CLEAN_UP_TIMEOUT_MS) };
   let sealed: SealedReference | undefined;
@@ -234,24 +246,28 @@ async function finish(
     sealed = await capture.seal(options);
   } catch (error) {
     await abortQuietly(capture);
-    return [flowFaults.baselineNotSealed({ point: point.id, reason: messageOf(error) }).message];
+    return [warningOf(flowFaults.baselineNotSealed({ point: point.id, reason: messageOf(error) }))];
   }
   const adopted = sealed
-    ? await asWarning('the reference point could not be made the new baseline', () =>
+    ? await asWarning(flowFaults.baselineNotAdopted, point, () =>
         adopt(deps.repository, capture, point, sealed, options),
       )
     : [];
-  const confirmed = await asWarning('the host could not be asked whether the checkpoint is gone', () =>
+  const confirmed = await asWarning(flowFaults.checkpointNotConfirmed, point, () =>
     confirmGone(capture, request),
   );
   return [...adopted, ...confirmed];
 }
 
-async function asWarning(what: string, step: () => Promise<string[]>): Promise<string[]> {
+async function asWarning(
+  fault: FaultFactory,
+  point: RestorePoint,
+  step: () => Promise<Fault[]>,
+): Promise<Warning[]> {
   try {
-    return await step();
+    return (await step()).map(warningOf);
   } catch (error) {
-    return [`${what}: ${messageOf(error)}; the restore point is good, the next run mends this`];
+    return [warningOf(fault({ point: point.id, reason: messageOf(error) }))];
   }
 }
 
@@ -266,7 +282,7 @@ async function adopt(
   point: RestorePoint,
   sealed: SealedReference,
   options: { signal: AbortSignal | undefined },
-): Promise<string[]> {
+): Promise<Fault[]> {
   const older = await repository.baselines(capture.vm.id, options);
   await repository.recordBaseline({
     pointId: point.id,
@@ -282,19 +298,14 @@ async function adopt(
   );
   for (const each of older) await repository.forgetBaseline(each, options);
   if (sealed.consistency === capture.consistency.reached) return [];
-  return [
-    `the host reports the reference point as ${sealed.consistency}-consistent only; the restore point counts as that`,
-  ];
+  return [flowFaults.consistencyLowered({ consistency: sealed.consistency })];
 }
 
-async function confirmGone(capture: Capture, request: BackupRequest): Promise<string[]> {
+async function confirmGone(capture: Capture, request: BackupRequest): Promise<Fault[]> {
   const timeoutMs = request.mergeTimeoutMs ?? MERGE_TIMEOUT_MS;
   const state = await capture.confirm({ timeoutMs, signal: request.signal });
   if (state === 'merged') return [];
-  return [
-    `the host is still merging the checkpoint of "${capture.vm.name}" after ${Math.round(timeoutMs / 1000)} s; ` +
-      'watch its free space, the next run checks again',
-  ];
+  return [flowFaults.mergeRunning({ vm: capture.vm.name, seconds: Math.round(timeoutMs / 1000) })];
 }
 
 /** Cleaning up must work although the run was cancelled, and its own failure must not hide the first error. */

@@ -6,6 +6,36 @@ export const flowFaults = faults('FLOW', {
     text: 'the restore point has no disk "{disk}"; it has {disks}',
     remedy: 'name a disk by its number or file name as `hvlift points` shows it',
   },
+  noFolder: {
+    kind: 'refused',
+    text: 'the folder {path} cannot be made: {reason}',
+    remedy: 'choose a folder that you may write to; missing parts of its path are made',
+  },
+  settingsExist: {
+    kind: 'refused',
+    text: '{path} exists already and holds the settings of something else',
+    remedy: 'nothing was written; choose another folder, or pass --overwrite',
+  },
+  baselineNotAdopted: {
+    kind: 'retry',
+    text: 'restore point {point} is complete, but its reference point could not be made the new baseline: {reason}',
+    remedy: 'nothing to do now: the next run mends this',
+  },
+  consistencyLowered: {
+    kind: 'refused',
+    text: 'the host reports the reference point as {consistency}-consistent only; the restore point counts as that',
+    remedy: 'look at the VSS writers in the guest if this happens again',
+  },
+  checkpointNotConfirmed: {
+    kind: 'retry',
+    text: 'restore point {point} is complete, but the host could not be asked whether its checkpoint is gone: {reason}',
+    remedy: 'nothing to do now: the next run looks again, and removes it if need be',
+  },
+  mergeRunning: {
+    kind: 'retry',
+    text: 'the host is still merging the checkpoint of "{vm}" after {seconds} s',
+    remedy: 'watch the free space of the host; the next run checks again',
+  },
   baselineNotSealed: {
     kind: 'retry',
     text: 'restore point {point} is complete, but its reference point could not be made: {reason}',

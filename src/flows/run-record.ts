@@ -2,6 +2,7 @@
  * The run record: the one truth for exit code, JSON, table and, later, API and mail. Every number has its own name;
  * all are bytes unless the name says otherwise.
  */
+import type { Warning } from '../base/index.ts';
 import type { Consistency, ConsistencyPolicy, DeltaReason, FullReason } from '../capture/index.ts';
 
 export interface BackupRecord {
@@ -15,7 +16,7 @@ export interface BackupRecord {
   readonly pointId: string;
   readonly consistency: { readonly asked: ConsistencyPolicy; readonly reached: Consistency };
   readonly disks: readonly DiskBackupRecord[];
-  readonly warnings: readonly string[];
+  readonly warnings: readonly Warning[];
 }
 
 export interface DiskBackupRecord {

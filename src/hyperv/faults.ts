@@ -89,7 +89,7 @@ export const hypervFaults = faults('HYPERV', {
   referencePointNotFound: {
     kind: 'refused',
     text: 'the VM has no reference point {referencePoint}',
-    remedy: 'list the reference points with `hvlift rct status`, or run a full backup to make a new one',
+    remedy: 'give the id that `hvlift rct enable` printed, or run it again to make a new one',
   },
   referencePointDamaged: {
     kind: 'retry',

@@ -5,12 +5,12 @@ export const imageFaults = faults('IMAGE', {
   exists: {
     kind: 'refused',
     text: '{path} exists already',
-    remedy: 'nothing was written; choose another name or folder, or ask for it to be overwritten',
+    remedy: 'nothing was written; choose another name or folder, or overwrite it (--overwrite)',
   },
   unfinished: {
     kind: 'refused',
     text: '{path} is there: an earlier run was cut off while it wrote this image, or another run is writing it now',
-    remedy: 'make sure that no other run writes it, then delete it, or ask for it to be overwritten',
+    remedy: 'make sure that no other run writes it, then delete it, or overwrite it (--overwrite)',
   },
   notAFile: {
     kind: 'refused',

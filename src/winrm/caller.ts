@@ -5,6 +5,9 @@
  *   once     not repeated: the caller starts again from an earlier point
  *   change   repeated only when no byte of the request had left; otherwise, without the host's own verdict, its effect is
  *            unknown and `WINRM_EFFECT_UNKNOWN` makes the caller look for it
+ *
+ * A host that has forgotten the log-on says so with a 401 instead of running the request; each of the three is then sent once
+ * more on a connection that logs on anew.
  */
 import { hasCode } from '../base/index.ts';
 import { winrmFaults } from './faults.ts';
@@ -72,6 +75,21 @@ export class SoapCaller {
   }
 
   async #attempt<T>(call: Call, read: Read<T>, delivery: Delivery, fresh: boolean): Promise<T> {
+    try {
+      return await this.#send(call, read, delivery, fresh);
+    } catch (error) {
+      if (!isExpiry(error)) throw error;
+      delivery.mayHaveRun = false;
+    }
+    try {
+      return await this.#send(call, read, delivery, true);
+    } catch (error) {
+      if (isExpiry(error)) delivery.mayHaveRun = false;
+      throw error;
+    }
+  }
+
+  async #send<T>(call: Call, read: Read<T>, delivery: Delivery, fresh: boolean): Promise<T> {
     const { resource, signal } = call;
     const { messageId, xml } = writeEnvelope(call, this.#settings);
     const { maxEnvelopeBytes, operationTimeoutSeconds } = this.#settings;
@@ -103,6 +121,10 @@ export class SoapCaller {
     if (fault.code !== 'WINRM_TIMED_OUT') delivery.mayHaveRun = false;
     throw fault;
   }
+}
+
+function isExpiry(error: unknown): boolean {
+  return hasCode(error, 'WINRM_SESSION_EXPIRED');
 }
 
 function isBreak(error: unknown): boolean {

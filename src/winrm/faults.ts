@@ -52,6 +52,11 @@ export const winrmFaults = faults('WINRM', {
     text: 'the connection to {host} broke: {reason}',
     remedy: 'look at the host and the network, then start again',
   },
+  sessionExpired: {
+    kind: 'retry',
+    text: '{host} forgot the log-on, and did so again after a new one',
+    remedy: 'look for what ends its sessions (a restarting WinRM service, a load balancer), then start again',
+  },
   effectUnknown: {
     kind: 'retry',
     text: 'the answer to {method} was lost; the host may have done it or not',

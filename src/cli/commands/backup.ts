@@ -35,6 +35,12 @@ export function registerBackup(program: Command, run: Runner): void {
         'what the guest must be asked for; default: application-preferred',
       ).choices(CONSISTENCIES),
     )
+    .addOption(
+      new Option(
+        '--skip-unprotectable',
+        'leave out disks that cannot be backed up (pass-through, shared, VHD) instead of refusing the VM',
+      ),
+    )
     .addOption(passphraseFileOption)
     .addOption(recoveryKeyFileOption)
     .action((vms, options) =>
@@ -46,6 +52,7 @@ export function registerBackup(program: Command, run: Runner): void {
           repository: access.repository(options),
           vms,
           full: options.full === true,
+          skipUnprotectable: options.skipUnprotectable === true,
           consistency: options.consistency ?? file.config.defaults?.consistency ?? 'application-preferred',
         };
         return session.inParts('runs', (document, codes) => backup(session, request, document, codes));
@@ -59,8 +66,9 @@ async function backup(
   document: JsonDocument,
   codes: ExitCode[],
 ): Promise<void> {
-  await session.perform(TEXTS, async (task) => {
+  await session.perform(TEXTS, async (task, endPhase) => {
     for await (const record of session.engine.backup(request, task)) {
+      endPhase();
       const exitCode = exitCodeOfOutcome(record);
       codes.push(exitCode);
       await document.item(jsonRecord(record, exitCode, session));
@@ -79,7 +87,7 @@ function jsonRecord(
 }
 
 async function show(record: BackupRun, session: Session): Promise<void> {
-  await session.output.lines([headline(record), ...diskLines(record)]);
+  await session.output.lines([headline(record), ...diskLines(record, session.output.width)]);
   for (const warning of record.warnings) session.output.warn(warning);
   if (record.error !== undefined) session.output.fault(session.report(record.error));
 }
@@ -104,13 +112,13 @@ const COLUMNS: readonly Column<Row>[] = [
   { title: 'DISK', cell: (row) => row.disk },
   { title: 'KIND', cell: (row) => row.kind },
   ...sizeColumns<Row>((row) => row.sizes),
-  { title: 'MB/s', align: 'right', cell: (row) => ratePerSecond(row.sizes.read, row.seconds) },
+  { title: 'MB/s', align: 'right', dropFirst: 5, cell: (row) => ratePerSecond(row.sizes.read, row.seconds) },
   { title: 'WHY', cell: (row) => row.reason },
 ];
 
-function diskLines({ disks, sizes, seconds }: BackupRun): string[] {
+function diskLines({ disks, sizes, seconds }: BackupRun, width: number): string[] {
   if (disks.length === 0) return [];
   const rows = disks.map((disk): Row => ({ ...disk, disk: String(disk.number) }));
   const all: Row = { disk: 'all', kind: '', sizes, seconds, reason: '' };
-  return tableLines(COLUMNS, disks.length > 1 ? [...rows, all] : rows).map((line) => `  ${line}`);
+  return tableLines(COLUMNS, disks.length > 1 ? [...rows, all] : rows, width - 2).map((line) => `  ${line}`);
 }

@@ -49,7 +49,7 @@ async function show(session: Session, points: readonly PointSummary[], disks: bo
         point.disks.map((disk) => ({ ...rowOf(point, shown), disk, sizes: disk.sizes })),
       )
     : points.map((point) => rowOf(point, shown));
-  await session.output.lines(tableLines(COLUMNS, rows));
+  await session.output.lines(tableLines(COLUMNS, rows, session.output.width));
 }
 
 /** What depends on the whole list. */

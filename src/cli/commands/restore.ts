@@ -27,8 +27,8 @@ export function registerRestore(program: Command, run: Runner): void {
     .command('restore')
     .summary('write the disks of a restore point to image files')
     .description(
-      'Writes the disks of a restore point to image files in a folder. Existing files are never overwritten, and a file has ' +
-        'its final name only once it is complete.',
+      'Writes the disks of a restore point to image files in a folder, with the settings of the VM in vm.json. Existing files ' +
+        'are refused before anything is read. A file has its final name only once it is complete.',
     )
     .argument('<point>', 'id of the restore point, the beginning of one, or "latest" with --vm')
     .addOption(repoOption)
@@ -42,8 +42,11 @@ export function registerRestore(program: Command, run: Runner): void {
     .addOption(
       new Option(
         '--disk <disk>',
-        'only this disk: its number in `points --disks`, or its id; may be repeated',
+        'only this disk: its number in `points --disks`, its id or its file name; may be repeated',
       ).argParser(collectList),
+    )
+    .addOption(
+      new Option('--overwrite', 'replace existing image files, and what a run that was cut off left of them'),
     )
     .addOption(passphraseFileOption)
     .addOption(recoveryKeyFileOption)
@@ -55,6 +58,7 @@ export function registerRestore(program: Command, run: Runner): void {
           disks: options.disk ?? [],
           to: absolutePath(options.to, session.io.workingFolder, session.io.homeFolder),
           format: options.format,
+          overwrite: options.overwrite === true,
         };
         const restored = await session.perform(TEXTS, (task) => session.engine.restore(request, task));
         await session.output.result(restored, () => lines(restored, request.to));

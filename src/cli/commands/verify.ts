@@ -52,7 +52,7 @@ function selection(point: string | undefined, options: { all?: true; vm?: string
 
 function lines(verified: VerifyRun): string[] {
   const { points, objects, readBytes, seconds, damaged } = verified;
-  const rate = seconds > 0 ? `, ${formatRate(readBytes / seconds)}` : '';
+  const rate = readBytes > 0 && seconds > 0 ? `, ${formatRate(readBytes / seconds)}` : '';
   const verdict = damaged.length === 0 ? 'no damage' : count(damaged.length, 'damaged object');
   return [
     `${count(points, 'restore point')}, ${count(objects, 'object')}, ${formatBytes(readBytes)} read in ${formatDuration(seconds)}${rate}: ${verdict}`,

@@ -18,7 +18,9 @@ export function registerVms(program: Command, run: Runner): void {
       run(async (session) => {
         const host = await session.host(options.host);
         const vms = await session.perform(NOTHING_TO_CLEAN, (task) => session.engine.vms(host, task));
-        await session.output.result({ host: host.name, vms }, () => tableLines(COLUMNS, vms));
+        await session.output.result({ host: host.name, vms }, () =>
+          tableLines(COLUMNS, vms, session.output.width),
+        );
         return EXIT.ok;
       }),
     );

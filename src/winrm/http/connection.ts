@@ -132,8 +132,7 @@ export class Connection {
   /** The envelope inside a reply, once its protection is verified. */
   #open(reply: HttpReply): string {
     const { host, port } = this.#target.address;
-    if (reply.status === 401)
-      throw winrmFaults.connectionLost({ host, reason: 'the host forgot the log-on' });
+    if (reply.status === 401) throw winrmFaults.sessionExpired({ host });
     if (!this.#seal) {
       if (!isSoap(reply)) throw winrmFaults.notWinrm({ host, port, status: reply.status });
       return decodeText(reply.body, 'utf-8');
