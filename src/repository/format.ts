@@ -141,3 +141,8 @@ export function hexOf(bytes: Uint8Array): string {
 export function kindName(kind: number): ObjectKind | undefined {
   return (Object.keys(KINDS) as ObjectKind[]).find((name) => KINDS[name] === kind);
 }
+
+/** Leaves and nodes of a block map. */
+export function isMapPage(kind: ObjectKind): boolean {
+  return kind === 'leaf' || kind === 'node';
+}

@@ -5,13 +5,15 @@
  * when the index is opened; an object that is then not found is blamed on it.
  */
 import { randomBytes } from 'node:crypto';
-import { hasCode, mapOrdered } from '../base/index.ts';
+import { hasCode, mapOrdered, MiB } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
 import type { ObjectStore } from '../objectstore/index.ts';
 import { PageCache, PagedReader } from './paged-reader.ts';
 import { Segment, type FoundEntry } from './segment.ts';
 import { encodeSegment, type ObjectPlace, type PackInfo } from './segment-writer.ts';
 
+/** Holds the Bloom filters of some 40 million objects; beyond that a question may cost a read. */
+const CACHE_BYTES = 64 * MiB;
 const SEGMENTS_AT_ONCE = 8;
 /** Merging rewrites what it merges: small segments are cheap to rewrite, and there are the most of them. */
 const COMPACT_ABOVE = 24;
@@ -32,7 +34,7 @@ export class ObjectIndex {
   constructor(store: ObjectStore, repositoryId: Uint8Array) {
     this.#store = store;
     this.#repositoryId = repositoryId;
-    this.#cache = new PageCache(store);
+    this.#cache = new PageCache(store, CACHE_BYTES);
   }
 
   get segments(): readonly Segment[] {

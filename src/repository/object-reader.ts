@@ -1,21 +1,30 @@
 /** Objects by id: found in the index, read from their pack, verified. */
-import { hasCode } from '../base/index.ts';
+import { hasCode, MiB } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
 import type { ObjectStore } from '../objectstore/index.ts';
 import { repositoryFaults } from './faults.ts';
-import { packName, type ObjectKind } from './format.ts';
+import { isMapPage, packName, type ObjectKind } from './format.ts';
 import { HEADER_BYTES, ObjectProblem, type ObjectCodec } from './object.ts';
 import type { Location, ObjectIndex } from './object-index.ts';
+import { PageCache, PagedReader } from './paged-reader.ts';
+
+/**
+ * Pages of a map stand in their pack in the order in which a walk asks for them, a few hundred bytes each where changes
+ * are sparse: one read of 64 KiB answers for all of them.
+ */
+const MAP_CACHE_BYTES = 4 * MiB;
 
 export class ObjectReader {
   readonly store: ObjectStore;
   readonly index: ObjectIndex;
   readonly codec: ObjectCodec;
+  readonly #mapPacks: PageCache;
 
   constructor(store: ObjectStore, index: ObjectIndex, codec: ObjectCodec) {
     this.store = store;
     this.index = index;
     this.codec = codec;
+    this.#mapPacks = new PageCache(store, MAP_CACHE_BYTES);
   }
 
   /** Throws `REPO_OBJECT_MISSING`, or `REPO_INDEX_DAMAGED` when a damaged segment may be what hides it. */
@@ -33,7 +42,9 @@ export class ObjectReader {
   /** The verified raw bytes. Throws `REPO_OBJECT_DAMAGED`. */
   async read(kind: ObjectKind, id: string, options: CallOptions = {}): Promise<Buffer> {
     const place = await this.locate(kind, id);
-    const bytes = await this.stored(kind, place, options);
+    const bytes = isMapPage(kind)
+      ? await this.#storedPage(kind, place, options)
+      : await this.stored(kind, place, options);
     try {
       return this.codec.open(bytes, { kind, id: place.id });
     } catch (error) {
@@ -51,6 +62,18 @@ export class ObjectReader {
       if (hasCode(error, 'STORE_NOT_FOUND')) throw damagedObject(kind, place, 'its pack is missing', error);
       if (hasCode(error, 'STORE_TRUNCATED')) throw damagedObject(kind, place, 'its pack is cut short', error);
       throw error;
+    }
+  }
+
+  /** A pack that ends too early may hold this page all the same. */
+  async #storedPage(kind: ObjectKind, place: Location, options: CallOptions): Promise<Uint8Array> {
+    options.signal?.throwIfAborted();
+    const pack = new PagedReader(this.#mapPacks, packName(place.packId), place.packSize);
+    try {
+      return await pack.bytes(place.offset, HEADER_BYTES + place.storedLength);
+    } catch (error) {
+      if (!hasCode(error, 'STORE_NOT_FOUND', 'STORE_TRUNCATED')) throw error;
+      return this.stored(kind, place, options);
     }
   }
 }

@@ -8,7 +8,14 @@
  * it is. Nonces are random: a session writes far fewer than the 2^32 objects that one key allows for.
  * Opening verifies everything: header, authentication, length, and that the content has the id it is known by.
  */
-import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto';
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHmac,
+  createSecretKey,
+  randomBytes,
+  type KeyObject,
+} from 'node:crypto';
 import { assert } from '../base/index.ts';
 import {
   COMPRESSION,
@@ -20,6 +27,7 @@ import {
   SALT_BYTES,
   TAG_BYTES,
   closeStruct,
+  isMapPage,
   isWhole,
   objectHeader,
   type ObjectKind,
@@ -48,14 +56,17 @@ export interface OpenedHeader {
 
 export class ObjectCodec {
   readonly #keys: ObjectKeys;
-  #cipherKey: { readonly salt: Uint8Array; readonly key: Uint8Array } | undefined;
+  /** As key objects: bytes are checked and wrapped anew by every call, which costs more than hashing a page. */
+  readonly #idKey: KeyObject;
+  #cipherKey: { readonly salt: Uint8Array; readonly key: KeyObject } | undefined;
 
   constructor(keys: ObjectKeys) {
     this.#keys = keys;
+    this.#idKey = createSecretKey(keys.idKey);
   }
 
   idOf(kind: ObjectKind, raw: Uint8Array): Buffer {
-    return createHmac('sha256', this.#keys.idKey).update(Uint8Array.of(KINDS[kind])).update(raw).digest();
+    return createHmac('sha256', this.#idKey).update(Uint8Array.of(KINDS[kind])).update(raw).digest();
   }
 
   /** Writes the object into `into` (at least `raw.length + OVERHEAD_BYTES`) and returns its length. */
@@ -65,7 +76,7 @@ export class ObjectCodec {
   ): number {
     const { kind, raw, id, salt } = object;
     assert(raw.length <= OBJECT_RAW_MAX, `an object holds at most ${OBJECT_RAW_MAX} bytes`);
-    const frame = compress(raw);
+    const frame = isMapPage(kind) ? undefined : compress(raw); // a page is ids, and they look like chance
     const body = frame ?? raw;
     const sealed = this.#keys.sealKey !== undefined;
     const storedLength = body.length + (sealed ? TAG_BYTES : 0);
@@ -166,10 +177,10 @@ export class ObjectCodec {
     }
   }
 
-  #cipherKeyOf(salt: Uint8Array): Uint8Array {
+  #cipherKeyOf(salt: Uint8Array): KeyObject {
     if (!this.#cipherKey || !sameBytes(this.#cipherKey.salt, salt)) {
       const key = createHmac('sha256', this.#keys.sealKey!).update(salt).digest();
-      this.#cipherKey = { salt: Uint8Array.from(salt), key };
+      this.#cipherKey = { salt: Uint8Array.from(salt), key: createSecretKey(key) };
     }
     return this.#cipherKey.key;
   }

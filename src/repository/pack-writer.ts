@@ -8,7 +8,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { Mutex, crc32c } from '../base/index.ts';
-import type { ObjectStore, ObjectUpload } from '../objectstore/index.ts';
+import type { ObjectStore } from '../objectstore/index.ts';
 import {
   FORMAT_VERSION,
   KINDS,
@@ -26,6 +26,7 @@ import {
   type PackType,
 } from './format.ts';
 import type { ObjectPlace, PackInfo } from './segment-writer.ts';
+import { StagedUpload } from './staged-upload.ts';
 
 /** Beyond two, a store that is slower than the source would pile up open packs. */
 const COMMITS_AT_ONCE = 2;
@@ -48,7 +49,7 @@ export interface PackWriterOptions {
 
 interface OpenPack {
   readonly packId: Uint8Array;
-  readonly upload: ObjectUpload;
+  readonly body: StagedUpload;
   readonly places: ObjectPlace[];
   readonly kinds: ObjectKind[];
 }
@@ -72,10 +73,10 @@ export class PackWriter {
       const pack = (this.#open ??= await this.#start());
       const { id, rawLength, bytes, kind } = object;
       const storedLength = bytes.length - objectHeader.size;
-      pack.places.push({ id, packId: pack.packId, offset: pack.upload.size, storedLength, rawLength });
+      pack.places.push({ id, packId: pack.packId, offset: pack.body.size, storedLength, rawLength });
       pack.kinds.push(kind);
-      await pack.upload.append(bytes);
-      if (pack.upload.size >= PACK_TARGET_BYTES) await this.#close();
+      await pack.body.append(bytes);
+      if (pack.body.size >= PACK_TARGET_BYTES) await this.#close();
     });
   }
 
@@ -93,7 +94,7 @@ export class PackWriter {
     return this.#mutex.run(async () => {
       const open = this.#open;
       this.#open = undefined;
-      await open?.upload.abort();
+      await open?.body.upload.abort();
       await Promise.all(this.#commits);
     });
   }
@@ -112,9 +113,9 @@ export class PackWriter {
     };
     packHeader.write(header, fields);
     closeStruct(header, header.length);
-    const pack = { packId, upload, places: [], kinds: [] };
+    const pack = { packId, body: new StagedUpload(upload), places: [], kinds: [] };
     this.#open = pack; // from here on `abort` knows it, also when the first append fails
-    await upload.append(header);
+    await pack.body.append(header);
     return pack;
   }
 
@@ -122,10 +123,11 @@ export class PackWriter {
     const pack = this.#open!;
     if (this.#commits.size >= COMMITS_AT_ONCE) await Promise.race(this.#commits);
     this.#throwFailure();
-    await pack.upload.append(endOf(pack, this.#options.type));
+    await pack.body.append(endOf(pack, this.#options.type));
+    await pack.body.flush();
     this.#open = undefined;
-    const info: PackInfo = { packId: pack.packId, size: pack.upload.size, type: this.#options.type };
-    const commit: Promise<void> = pack.upload
+    const info: PackInfo = { packId: pack.packId, size: pack.body.size, type: this.#options.type };
+    const commit: Promise<void> = pack.body.upload
       .commit()
       .then(() => this.#options.onSealed(info, pack.places))
       .catch((error: unknown) => {
@@ -150,7 +152,7 @@ function endOf(pack: OpenPack, type: PackType): Uint8Array {
   });
   const footer = end.subarray(trailerBytes);
   packFooter.write(footer, {
-    trailerOffset: pack.upload.size,
+    trailerOffset: pack.body.size,
     entryCount: pack.places.length,
     trailerChecksum: crc32c(end.subarray(0, trailerBytes)),
     type: PACK_TYPES[type],

@@ -1,18 +1,17 @@
 /** Small reads of large objects: by position, through one bounded cache of pages that all of them share. */
-import { KiB, MiB } from '../base/index.ts';
+import { KiB } from '../base/index.ts';
 import type { ObjectStore } from '../objectstore/index.ts';
 import { FetchCache } from './lru.ts';
 
 const PAGE_BYTES = 64 * KiB;
-/** Holds the Bloom filters of some 40 million objects; beyond that a question may cost a read. */
-const CACHE_BYTES = 64 * MiB;
 
 export class PageCache {
   readonly #store: ObjectStore;
-  readonly #pages = new FetchCache<Uint8Array>(CACHE_BYTES, (page) => page.length);
+  readonly #pages: FetchCache<Uint8Array>;
 
-  constructor(store: ObjectStore) {
+  constructor(store: ObjectStore, bytesMax: number) {
     this.#store = store;
+    this.#pages = new FetchCache(bytesMax, (page) => page.length);
   }
 
   page(name: string, size: number, index: number): Uint8Array | Promise<Uint8Array> {

@@ -27,6 +27,8 @@ import {
 const CHECK_STEP_BYTES = 1024 * 1024;
 
 export interface FoundEntry extends ObjectPlace {
+  /** Bytes of the whole pack. */
+  readonly packSize: number;
   /** Position in the segment: stable, and unique together with the segment. */
   readonly ordinal: number;
 }
@@ -142,7 +144,7 @@ export class Segment {
       storedLength <= OBJECT_RAW_MAX + TAG_BYTES &&
       offset + storedLength <= info.size;
     if (!possible) throw this.#damaged('an entry holds impossible values');
-    return { id, packId: info.packId, offset, storedLength, rawLength, ordinal };
+    return { id, packId: info.packId, packSize: info.size, offset, storedLength, rawLength, ordinal };
   }
 
   #damaged(problem: string): Error {
