@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { formatBytes, GiB, MiB, TiB } from '../src/base/index.ts';
+import { GiB, MiB, TiB } from '../src/base/index.ts';
 import type { Extent } from '../src/extents/index.ts';
 import { LIMITS } from './limits.ts';
 import { runMeasured } from './measured-child.ts';
@@ -52,7 +52,7 @@ export async function makePlan({ folder, diskSize, changedBytes }: PlanOptions):
   await task('backup', { repository, disk });
   const context = { disk, dataBytes, repository, outputs };
   const increments = [];
-  for (const size of [64 * GiB, 64 * TiB]) increments.push(await incrementStep(folder, size, changedBytes));
+  for (const increment of INCREMENTS) increments.push(await incrementStep(folder, increment, changedBytes));
   return {
     steps: [...limitSteps(context), ...backupSteps(context), ...restoreSteps(context), ...increments],
     ratios: RATIOS,
@@ -67,6 +67,20 @@ interface Context {
   readonly outputs: string;
 }
 
+interface Increment {
+  readonly name: string;
+  readonly size: number;
+  /** The changes are spread evenly over so many bytes from the start of the disk. */
+  readonly spread: number;
+}
+
+/** The last is the worst a map can meet: every change in a page of its own, on every level. */
+const INCREMENTS: Increment[] = [
+  { name: 'increment on 64 GiB', size: 64 * GiB, spread: 64 * GiB },
+  { name: 'increment on 64 TiB, same places', size: 64 * TiB, spread: 64 * GiB },
+  { name: 'increment on 64 TiB, all over it', size: 64 * TiB, spread: 64 * TiB },
+];
+
 const RATIOS: Ratio[] = [
   { ours: 'hvlift backup, full', theirs: 'qemu-img qcow2' },
   { ours: 'hvlift backup, full', theirs: 'qemu-img qcow2 zstd' },
@@ -74,7 +88,7 @@ const RATIOS: Ratio[] = [
   { ours: 'hvlift restore, qcow2', theirs: 'qemu-img qcow2, durable' },
   { ours: 'hvlift restore, raw', theirs: 'qemu-img qcow2, durable' },
   { ours: 'hvlift restore, raw', theirs: 'qemu-img raw, durable' },
-  { ours: `increment on ${formatBytes(64 * TiB)}`, theirs: `increment on ${formatBytes(64 * GiB)}` },
+  ...INCREMENTS.slice(1).map(({ name }) => ({ ours: name, theirs: INCREMENTS[0]!.name })),
 ];
 
 function limitSteps({ disk, dataBytes, outputs }: Context): Step[] {
@@ -135,16 +149,20 @@ function restoreSteps({ disk, dataBytes, repository, outputs }: Context): Step[]
 }
 
 /** Each run changes the disk and backs up the changes, on top of the run before. */
-async function incrementStep(folder: string, size: number, changedBytes: number): Promise<Step> {
-  const disk = join(folder, `${size}.vhdx`);
-  const repository = join(folder, `repository-${size}`);
-  const changes: Extent[] = scatteredChanges(size, changedBytes);
+async function incrementStep(
+  folder: string,
+  { name, size, spread }: Increment,
+  changedBytes: number,
+): Promise<Step> {
+  const disk = join(folder, `${name}.vhdx`);
+  const repository = join(folder, `repository of ${name}`);
+  const changes: Extent[] = scatteredChanges(spread, changedBytes);
   await writeChanges(disk, changes, size);
   await task('create', { repository });
   await task('backup', { repository, disk });
   return {
     group: 'increment',
-    name: `increment on ${formatBytes(size)}`,
+    name,
     bytes: changedBytes,
     command: taskCommand('backup', { repository, disk, changes }),
     prepare: () => writeChanges(disk, changes),
