@@ -1,12 +1,7 @@
 /** From what the user named to what the engine needs: the entry in the configuration and the source of its secret. */
 import path from 'node:path';
-import {
-  NAME_PATTERN,
-  fullUrl,
-  type Config,
-  type HostConfig,
-  type RepositoryConfig,
-} from './config-schema.ts';
+import type { Config, HostConfig, RepositoryConfig } from './config-schema.ts';
+import { NAME_PATTERN, fullUrl } from './config-values.ts';
 import type { ConfigFile } from './config-file.ts';
 import { absolutePath } from './config-path.ts';
 import type { HostAccess, RepositoryAccess, RepositoryKey } from './engine.ts';

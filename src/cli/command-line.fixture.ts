@@ -99,7 +99,7 @@ export class CommandLine {
         workingFolder: this.home,
         now: setting.now ?? (() => performance.now()),
       },
-      engine,
+      async () => engine,
     );
     return { code, stdout: stdout.text, stderr: stderr.text, calls, json: () => JSON.parse(stdout.text) };
   }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { parseConfig } from './config-problems.ts';
-import { fullUrl } from './config-schema.ts';
+import { fullUrl } from './config-values.ts';
 
 function problemsOf(text: string): string[] {
   const parsed = parseConfig(text, 'config.yaml');

@@ -5,10 +5,8 @@
  * the file or the environment variable that holds its secret, or neither, and then it is asked for.
  */
 import { z } from 'zod';
+import { NAME_PATTERN, urlProblem } from './config-values.ts';
 import { CONSISTENCIES } from './engine.ts';
-
-/** Names cannot be mistaken for paths, options or several words. */
-export const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
 const text = z.string().min(1, 'must not be empty');
 const variableName = text.regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of an environment variable');
@@ -63,28 +61,6 @@ export const configSchema = z.strictObject({
 export type HostConfig = z.infer<typeof hostSchema>;
 export type RepositoryConfig = z.infer<typeof repositorySchema>;
 export type Config = z.infer<typeof configSchema>;
-
-/** Why `url` cannot be the address of a host; never quotes it, because it may hold a password. */
-export function urlProblem(url: string): string | undefined {
-  if (!URL.canParse(url)) return 'must be a URL such as http://hv1.example.com:5985/wsman';
-  const { protocol, username, password, search, hash } = new URL(url);
-  if (protocol !== 'http:' && protocol !== 'https:') return 'must begin with http:// or https://';
-  if (username !== '' || password !== '') {
-    return 'must not hold a user or a password: write `user`, and passwordFile or passwordEnv';
-  }
-  return search === '' && hash === '' ? undefined : 'must end after the path';
-}
-
-/** The address with the port and the path Windows listens on, where they were left out. */
-export function fullUrl(url: string): string {
-  const parsed = new URL(url);
-  // URL drops a port that is the scheme's default, so one that was written is looked for in the text.
-  const port =
-    /^[^/]*\/\/(?:\[[^\]]*\]|[^/:]*):(\d+)/.exec(url)?.[1] ??
-    (parsed.protocol === 'https:' ? '5986' : '5985');
-  const path = parsed.pathname === '/' ? '/wsman' : parsed.pathname;
-  return `${parsed.protocol}//${parsed.hostname}:${port}${path}`;
-}
 
 /** The keys that may stand at `path`; empty where names are free or nothing may stand. */
 export function keysAt(path: readonly PropertyKey[]): string[] {

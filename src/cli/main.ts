@@ -2,7 +2,6 @@
 import { homedir } from 'node:os';
 import { errorLines, reportOf } from './error-report.ts';
 import { EXIT } from './exit-code.ts';
-import { openEngine } from './flows-engine.ts';
 import { Interrupts } from './interrupts.ts';
 import type { OutputStream } from './io.ts';
 import { main } from './run.ts';
@@ -24,7 +23,7 @@ export async function start(argv: readonly string[]): Promise<never> {
     workingFolder: process.cwd(),
     now: () => performance.now(),
   };
-  const code = await main(argv, io, openEngine(io));
+  const code = await main(argv, io, async () => (await import('./flows-engine.ts')).openEngine(io));
   await Promise.all([flushed(stdout), flushed(stderr)]);
   // Not left to the event loop: a socket someone forgot must not keep a finished backup from reporting.
   process.exit(code);

@@ -15,15 +15,22 @@ import { buildProgram, globalOptions, usageFault } from './program.ts';
 import { SecretLog } from './secret.ts';
 import { Session } from './session.ts';
 
-/** Runs one command line (`argv` without the program's name) and resolves to its exit code; never rejects. */
-export async function main(argv: readonly string[], io: CliIo, engine: Engine): Promise<ExitCode> {
+/**
+ * Runs one command line (`argv` without the program's name) and resolves to its exit code; never rejects. The engine is
+ * opened by a command only: help, the version and a mistyped option do not wait for it to load.
+ */
+export async function main(
+  argv: readonly string[],
+  io: CliIo,
+  openEngine: () => Promise<Engine>,
+): Promise<ExitCode> {
   const secretLog = new SecretLog();
   let code: ExitCode = EXIT.ok;
   const program = buildProgram(io, async (work) => {
     const globals = globalOptions(program);
     const output = outputFor(io, globals, secretLog);
     io.interrupts.announceTo((text) => output.say(text));
-    code = await work(new Session({ io, engine, output, secretLog, globals }));
+    code = await work(new Session({ io, engine: await openEngine(), output, secretLog, globals }));
   });
   try {
     await program.parseAsync(argv, { from: 'user' });

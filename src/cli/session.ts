@@ -1,7 +1,7 @@
 /** One run of one command: what a command file works with. */
 import { silentProgress } from '../base/index.ts';
 import { Access, type RepositoryOptions } from './access.ts';
-import { ConfigFile } from './config-file.ts';
+import type { ConfigFile } from './config-file.ts';
 import { configLocation } from './config-path.ts';
 import type { Engine, HostAccess, RepositoryAccess, Task } from './engine.ts';
 import { reportOf, type ErrorReport } from './error-report.ts';
@@ -51,7 +51,9 @@ export class Session {
   }
 
   /** The configuration; `start` when the command will make the file if there is none. */
-  config(start: 'start' | 'must exist' = 'must exist'): Promise<ConfigFile> {
+  async config(start: 'start' | 'must exist' = 'must exist'): Promise<ConfigFile> {
+    // Loaded here: YAML and schema checks are a third of all modules, and help needs neither.
+    const { ConfigFile } = await import('./config-file.ts');
     const location = configLocation(this.#parts.globals.config, this.io);
     return start === 'start' ? ConfigFile.loadOrStart(location) : ConfigFile.load(location);
   }

@@ -1,7 +1,8 @@
 /** `hvlift host add|list|remove|test`: the hosts in the configuration. */
 import { Option, type Command } from '@commander-js/extra-typings';
 import { absolutePath } from '../config-path.ts';
-import { NAME_PATTERN, urlProblem, type HostConfig } from '../config-schema.ts';
+import type { HostConfig } from '../config-schema.ts';
+import { NAME_PATTERN, urlProblem } from '../config-values.ts';
 import type { HostCheck, HostReport } from '../engine.ts';
 import { EXIT, exitCodeOf, worstOf, type ExitCode } from '../exit-code.ts';
 import { cliFaults } from '../faults.ts';

@@ -4,7 +4,7 @@ import { Option, type Command } from '@commander-js/extra-typings';
 import type { Access, RepositoryOptions, RepositoryPlace } from '../access.ts';
 import type { ConfigFile } from '../config-file.ts';
 import { absolutePath } from '../config-path.ts';
-import { NAME_PATTERN } from '../config-schema.ts';
+import { NAME_PATTERN } from '../config-values.ts';
 import type { RepositoryCreated } from '../engine.ts';
 import { EXIT, type ExitCode } from '../exit-code.ts';
 import { cliFaults } from '../faults.ts';
