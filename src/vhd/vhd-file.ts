@@ -1,0 +1,43 @@
+/** Opening a fixed or dynamic VHD to be written in place. */
+import type { RangeWriter } from '../disk/index.ts';
+import { BlockTable } from './block-table.ts';
+import { DynamicFile } from './dynamic-file.ts';
+import { vhdFaults } from './faults.ts';
+import { LocalFile } from './local-file.ts';
+import { readStructure } from './structure.ts';
+import { WritableFile } from './writable-file.ts';
+
+export type VhdFile = RangeWriter;
+
+/**
+ * Opens a local file to write. Nothing else may write it, and no child may stand on it: a child cannot tell that its parent
+ * was changed. Faults: any of `VHD_`; `VHD_DIFFERENCING_READ_ONLY`.
+ */
+export async function openVhdWritable(path: string): Promise<VhdFile> {
+  const file = await LocalFile.open(path);
+  try {
+    const structure = await readStructure(file, path);
+    if (structure.parent) throw vhdFaults.differencingReadOnly({ path });
+    const { layout } = structure;
+    if (!layout) return new FixedFile(file, structure.footer.size);
+    const table = await BlockTable.open(structure, layout, {});
+    return new DynamicFile(file, structure.footer, layout, table);
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+class FixedFile extends WritableFile {
+  protected override writeRange(offset: number, bytes: Uint8Array): Promise<void> {
+    return this.file.write(offset, bytes);
+  }
+
+  protected override zeroRange(offset: number, length: number): Promise<void> {
+    return this.file.zero(offset, length);
+  }
+
+  protected override flushTables(): Promise<void> {
+    return this.file.sync();
+  }
+}

@@ -1,0 +1,54 @@
+/** What both kinds of writable file have in common: checked ranges, and a flush and a close that wait for writes under way. */
+import { checkRange, diskFaults, type RangeWriter } from '../disk/index.ts';
+import { vhdFaults } from './faults.ts';
+import { SECTOR } from './format.ts';
+import type { LocalFile } from './local-file.ts';
+
+export abstract class WritableFile implements RangeWriter {
+  readonly size: number;
+  protected readonly file: LocalFile;
+  readonly #running = new Set<Promise<void>>();
+  #closed = false;
+
+  constructor(file: LocalFile, size: number) {
+    this.file = file;
+    this.size = size;
+  }
+
+  protected abstract writeRange(offset: number, bytes: Uint8Array): Promise<void>;
+  protected abstract zeroRange(offset: number, length: number): Promise<void>;
+  protected abstract flushTables(): Promise<void>;
+
+  write(offset: number, bytes: Uint8Array): Promise<void> {
+    return this.#track(offset, bytes.length, () => this.writeRange(offset, bytes));
+  }
+
+  zero(offset: number, length: number): Promise<void> {
+    return this.#track(offset, length, () => this.zeroRange(offset, length));
+  }
+
+  async flush(): Promise<void> {
+    if (this.#closed) throw diskFaults.closed();
+    await Promise.allSettled(this.#running);
+    await this.flushTables();
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    try {
+      await this.flush();
+    } finally {
+      this.#closed = true;
+      await this.file.close();
+    }
+  }
+
+  async #track(offset: number, length: number, work: () => Promise<void>): Promise<void> {
+    if (this.#closed) throw diskFaults.closed();
+    checkRange(offset, length, this.size);
+    if (offset % SECTOR !== 0 || length % SECTOR !== 0) throw vhdFaults.unalignedWrite({ offset, length });
+    const tracked: Promise<void> = work().finally(() => this.#running.delete(tracked));
+    this.#running.add(tracked);
+    return tracked;
+  }
+}
