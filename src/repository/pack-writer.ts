@@ -9,6 +9,7 @@
 import { randomBytes } from 'node:crypto';
 import { Mutex, crc32c } from '../base/index.ts';
 import type { ObjectStore } from '../objectstore/index.ts';
+import { repositoryFaults } from './faults.ts';
 import {
   FORMAT_VERSION,
   KINDS,
@@ -89,9 +90,13 @@ export class PackWriter {
     });
   }
 
-  /** Drops the open pack; packs that are complete stay. */
+  /**
+   * Drops the open pack; packs that are complete stay. Whoever appends or seals afterwards is refused: a commit under way
+   * would else take what was dropped for stored.
+   */
   abort(): Promise<void> {
     return this.#mutex.run(async () => {
+      this.#failure ??= { error: repositoryFaults.sessionClosed() };
       const open = this.#open;
       this.#open = undefined;
       await open?.body.upload.abort();
