@@ -65,7 +65,7 @@ export function createHostEngine(stateFolder: string): HostEngine {
     async enableRct({ host, vm }, task) {
       await using opened = await openHost(host, task);
       const made = await enableRct(opened.hyperv, await ledger(), vm, task);
-      return referencePointSummary(opened.hyperv, made.vm, made.point, task);
+      return await referencePointSummary(opened.hyperv, made.vm, made.point, task);
     },
     changedBlocks,
     async resetRct({ host, vm }, task) {

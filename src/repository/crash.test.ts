@@ -168,7 +168,7 @@ test('three writers at once store, index and commit side by side: each point is 
       const repository = await Repository.open({ ...parts, store });
       await using _lease = await repository.lockVm(`vm-${index}`);
       await disk.write(round * CELL_BYTES, sampleBytes(CELL_BYTES, round)); // the same for all: both may store it
-      return backUp(repository, { reader: disk, extents: disk.allocated() }, `vm-${index}`);
+      return await backUp(repository, { reader: disk, extents: disk.allocated() }, `vm-${index}`);
     });
     const reader = await Repository.open({ ...parts, store });
     for (const [index, { root }] of (await Promise.all(runs)).entries()) {

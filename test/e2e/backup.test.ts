@@ -68,7 +68,7 @@ test('a full and three increments restore exactly, each of them, and reading fol
   const seals = await stack.lab.seals(id);
   assert.equal(seals.length, records.length);
   for (const [index, record] of records.entries()) {
-    assert.equal(record.outcome, 'ok', record.warnings.join('; '));
+    assert.equal(record.outcome, 'ok', record.warnings.map(({ message }) => message).join('; '));
     await assertRestoresExactly(stack, repository, record.pointId, seals[index]!);
   }
   for (const { disks } of records.slice(1)) {
