@@ -3,13 +3,13 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatBytes } from '../../src/base/index.ts';
 import { restorePoint, type BackupRecord, type RestoreRecord } from '../../src/flows/index.ts';
-import type { ImageFormat } from '../../src/images/index.ts';
 import { VM, type DemoContext } from './context.ts';
 import { FIRST_PARTITION } from './partition-table.ts';
 import { findProgram, runProgram } from './programs.ts';
 
 /** In turn, so that each format carries data and the changes over it. */
-const FORMATS: readonly ImageFormat[] = ['raw', 'vhdx', 'qcow2', 'raw'];
+const FORMATS = ['raw', 'vhdx', 'qcow2', 'raw'] as const;
+type ImageFormat = (typeof FORMATS)[number];
 
 export async function compareAll(context: DemoContext, records: readonly BackupRecord[]): Promise<void> {
   const { lab, screen, failures } = context;

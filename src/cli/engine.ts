@@ -60,7 +60,7 @@ export const CONSISTENCIES = ['application-preferred', 'application-required', '
 export type ConsistencyAsked = (typeof CONSISTENCIES)[number];
 export type ConsistencyReached = 'application' | 'crash' | 'offline';
 
-export const IMAGE_FORMATS = ['raw', 'vhdx', 'qcow2'] as const;
+export const IMAGE_FORMATS = ['raw', 'vhdx', 'qcow2', 'vhd', 'vhd-fixed'] as const;
 export type ImageFormat = (typeof IMAGE_FORMATS)[number];
 
 /** `id` is a restore point's id or a prefix of it; `latest` is the newest point of a VM (its name or GUID). */

@@ -9,7 +9,7 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { silentProgress, type Progress } from '../base/index.ts';
-import { createImage, imageFault, ImageName, type ImageFormat } from '../images/index.ts';
+import { createImage, imageFault, imageFormats, ImageName, type ImageFormat } from '../images/index.ts';
 import type { PointDisk, Repository, RestorePoint } from '../repository/index.ts';
 import { flowFaults } from './faults.ts';
 import type { DiskRestoreRecord, RestoreRecord } from './run-record.ts';
@@ -141,7 +141,10 @@ async function makeFolder(path: string): Promise<void> {
 /** The disks asked for, each once and with a file name that is unique in the folder. */
 function targetsOf({ point, folder, format, disks: wanted }: RestoreRequest): Target[] {
   const names = diskNames(point);
-  const all = point.disks.map((disk, i): Target => ({ disk, path: join(folder, `${names[i]!}.${format}`) }));
+  const all = point.disks.map((disk, i): Target => ({
+    disk,
+    path: join(folder, `${names[i]!}.${imageFormats[format].extension}`),
+  }));
   if (!wanted) return all;
   return [...new Set(wanted.map((text) => all[indexOf(text, point, names)]!))];
 }

@@ -32,6 +32,11 @@ export const imageFaults = faults('IMAGE', {
     text: 'a {format} image cannot have {size} bytes: {reason}',
     remedy: 'choose another format or cluster size',
   },
+  sectorSizeRefused: {
+    kind: 'refused',
+    text: 'the disk has sectors of {size} bytes, which a {format} image cannot say',
+    remedy: 'choose vhdx: with other sectors no guest finds its partitions on the disk',
+  },
   tooLargeForVolume: {
     kind: 'refused',
     text: 'the file system of {path} cannot hold a file of {size} bytes',

@@ -27,6 +27,8 @@ const withQemu = requires(['qemu-img'], 'QEMU reads what was written');
 const withLimits = requires(['bash'], 'a file system whose files end before the disk does');
 const formats = Object.keys(imageFormats) as ImageFormat[];
 const size = 8 * MiB;
+/** What QEMU calls a format. */
+const qemuNames: Partial<Record<ImageFormat, string>> = { vhd: 'vpc', 'vhd-fixed': 'vpc' };
 const withCode = (code: string) => (error: unknown) => hasCode(error, code);
 
 function newFolder(): string {
@@ -54,7 +56,15 @@ for (const format of formats) {
       await write(image, offset, content.subarray(offset, offset + 4096));
     }
     await image.finish();
-    const convert = spawnSync('qemu-img', ['convert', '-f', format, '-O', 'raw', path, `${path}.raw`]);
+    const convert = spawnSync('qemu-img', [
+      'convert',
+      '-f',
+      qemuNames[format] ?? format,
+      '-O',
+      'raw',
+      path,
+      `${path}.raw`,
+    ]);
     assert.equal(convert.status, 0, String(convert.stderr));
     assert.ok(readFileSync(`${path}.raw`).equals(content));
   });
@@ -144,7 +154,7 @@ for (const format of formats) {
   });
 }
 
-for (const format of ['vhdx', 'qcow2'] as const) {
+for (const format of ['vhdx', 'qcow2', 'vhd'] as const) {
   test(`${format}: a volume that is full at the end fails the image, and abort gives the room back`, async (t) => {
     const folder = smallVolume(t, `a ${format} image on a full volume`);
     if (folder === undefined) return;
@@ -165,6 +175,19 @@ test('a raw disk longer than files can be is refused, and nothing is left', { ..
   const limited = spawnSync('bash', ['-c', 'ulimit -f 1024; exec "$@"', 'bash', ...nodeArguments(script)]);
   assert.equal(String(limited.stdout).trim(), 'IMAGE_TOO_LARGE_FOR_VOLUME', String(limited.stderr));
   assert.ok(!existsSync(`${path}.partial`));
+});
+
+test('a VHD of a disk with other sectors than its own is refused; a disk too large or of half sectors is', async () => {
+  const path = join(newFolder(), 'disk');
+  for (const format of ['vhd', 'vhd-fixed'] as const) {
+    const refused = (options: { size: number; logicalSectorSize?: number }, code: string): Promise<void> =>
+      assert.rejects(createImage(format, path, options), withCode(code));
+    await refused({ size, logicalSectorSize: 4096 }, 'IMAGE_SECTOR_SIZE_REFUSED');
+    await refused({ size: 2 * TiB }, 'IMAGE_SIZE_REFUSED');
+    await refused({ size: 1000 }, 'VHD_BAD_SHAPE');
+    await (await createImage(format, path, { size, logicalSectorSize: 512 })).abort();
+  }
+  assert.ok(!existsSync(path) && !existsSync(`${path}.partial`));
 });
 
 function nodeArguments(script: string): [string, ...string[]] {

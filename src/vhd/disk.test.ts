@@ -47,7 +47,7 @@ function buildChain(
   layers: readonly AnyLayer[],
   fixedBase: boolean,
 ): { leaf: string; model: Buffer; paths: string[] } {
-  let model = Buffer.alloc(0);
+  let model: Buffer = Buffer.alloc(0);
   const paths: string[] = [];
   let parentId: string | undefined;
   for (const layer of layers) {
