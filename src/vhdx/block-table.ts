@@ -70,16 +70,19 @@ export class BlockTable {
 
   /** Through a few buffers that are used again and again: the table of a child of 64 TiB has 256 MiB. */
   async #scan(reader: RangeReader, options: CallOptions): Promise<void> {
-    const buffers = Array.from({ length: SCAN_DEPTH }, () => new Uint8Array(SCAN_PIECE));
-    const pieces = Array.from({ length: Math.ceil((this.#pageCount * PAGE_SIZE) / SCAN_PIECE) }, (_, i) => i);
+    const tableBytes = this.#pageCount * PAGE_SIZE;
+    const pieces = Array.from({ length: Math.ceil(tableBytes / SCAN_PIECE) }, (_, i) => i);
+    const depth = Math.min(SCAN_DEPTH, pieces.length);
+    const buffers = Array.from({ length: depth }, () => new Uint8Array(Math.min(SCAN_PIECE, tableBytes)));
     const load = async (index: number): Promise<Uint8Array> => {
-      const buffer = buffers[index % SCAN_DEPTH]!;
+      const length = Math.min(SCAN_PIECE, tableBytes - index * SCAN_PIECE);
+      const buffer = buffers[index % depth]!.subarray(0, length);
       await reader.read(this.#firstPage * PAGE_SIZE + index * SCAN_PIECE, buffer, options);
       return buffer;
     };
     const chunk = new ChunkCheck(this.geometry);
     let page = 0;
-    for await (const buffer of mapOrdered(pieces, SCAN_DEPTH, load)) {
+    for await (const buffer of mapOrdered(pieces, depth, load)) {
       options.signal?.throwIfAborted();
       for (let at = 0; at < SCAN_PIECE && page < this.#pageCount; at += PAGE_SIZE) {
         this.#scanPage(buffer.subarray(at, at + PAGE_SIZE), page, reader.size, chunk);
