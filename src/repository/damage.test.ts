@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { MiB, hasCode, isFault } from '../base/index.ts';
 import { totalBytes, type Extent } from '../extents/index.ts';
 import { createMemoryStore, type MemoryStore } from '../objectstore/index.ts';
-import { CELL_BYTES, SLOT_BYTES, hexOf, kindName, objectHeader } from './format.ts';
+import { CELL_BYTES, KINDS, SLOT_BYTES, hexOf, objectHeader } from './format.ts';
 import { HEADER_BYTES, readHeader } from './object.ts';
 import { PackReader } from './pack-reader.ts';
 import type { ObjectPlace } from './segment-writer.ts';
@@ -76,7 +76,7 @@ async function metaObjects(store: MemoryStore, parts: RepositoryParts) {
     if (pack.type !== 'meta') continue;
     for (const place of places) {
       const header = readHeader(await store.getRange(file.name, place.offset, HEADER_BYTES));
-      found.push({ name: file.name, place, kind: kindName(header.kind)! });
+      found.push({ name: file.name, place, kind: Object.keys(KINDS)[header.kind - 1]! });
     }
   }
   return found;

@@ -138,10 +138,6 @@ export function hexOf(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
 }
 
-export function kindName(kind: number): ObjectKind | undefined {
-  return (Object.keys(KINDS) as ObjectKind[]).find((name) => KINDS[name] === kind);
-}
-
 /** Leaves and nodes of a block map. */
 export function isMapPage(kind: ObjectKind): boolean {
   return kind === 'leaf' || kind === 'node';

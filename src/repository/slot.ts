@@ -105,8 +105,3 @@ export function piecesOf(entry: SlotEntry, length: number = SLOT_BYTES): Piece[]
 export function sameCell(a: Cell, b: Cell): boolean {
   return a === null || b === null ? a === b : a.id === b.id && a.cell === b.cell;
 }
-
-/** How many cells of two slots come from different places. */
-export function differingCells(a: readonly Cell[], b: readonly Cell[]): number {
-  return a.reduce((count, cell, index) => count + (sameCell(cell, b[index]!) ? 0 : 1), 0);
-}
