@@ -132,6 +132,36 @@ test('a checkpoint of ours that was never named is found by the journal', async 
   assert.deepEqual(host.checkpoints, []);
 });
 
+test('a checkpoint that another tool made and named after our run died is not the one our journal announces (I7)', async () => {
+  const host = inMemoryHost(path);
+  const journal = memoryJournal();
+  await journal.record({
+    step: 'freezing',
+    vmId: host.vm.id,
+    runId: 'killed',
+    at: new Date().toISOString(),
+    checkpointsBefore: [],
+  });
+  host.checkpoints.push(recoveryCheckpoint(host, 'Other Backup 2026'));
+  await assert.rejects(open(host, { journal }), (e) => hasCode(e, 'CAPTURE_FOREIGN_CHECKPOINT'));
+  assert.equal(host.checkpoints.length, 1);
+});
+
+test('a conversion whose answer makes no sense leaves its reference point to the next run (I4)', async () => {
+  const host = inMemoryHost(path);
+  const journal = memoryJournal();
+  host.disturb = (call, moment) => {
+    if (call === 'convertToReferencePoint' && moment === 'after') throw new Error('damaged');
+  };
+  await assert.rejects(runOnce(host, { journal }), /damaged/);
+  host.disturb = () => {};
+  const sealed = await runOnce(host, { journal });
+  assert.deepEqual(
+    host.points.map((each) => each.instanceId),
+    [sealed.referencePointId],
+  );
+});
+
 for (const [whose, name] of [
   ['another tool', 'Backup Job 7'],
   ['another hvlift repository', checkpointName('ffffffff', newGuid())],

@@ -36,7 +36,7 @@ export class HyperVCapture implements Capture {
   readonly warnings: readonly Warning[];
   readonly configuration: unknown;
   readonly #held: Held;
-  #state: 'open' | 'ended' = 'open';
+  #state: 'open' | 'converting' | 'ended' = 'open';
 
   constructor(held: Held) {
     this.#held = held;
@@ -63,6 +63,7 @@ export class HyperVCapture implements Capture {
       return undefined;
     }
     await this.#journalConverting(options);
+    this.#state = 'converting';
     const point = await hyperv.convertToReferencePoint(this.#held.checkpoint, options);
     this.#state = 'ended';
     return this.#sealed(point);
@@ -106,17 +107,25 @@ export class HyperVCapture implements Capture {
   async confirm(options: CallOptions & { timeoutMs: number }): Promise<'merged' | 'merging'> {
     const { hyperv } = this.#held.host;
     const merge = await hyperv.waitForMerge(this.vm.id, options);
-    const checkpoints = await hyperv.checkpoints(this.vm.id, { signal: options.signal });
-    const gone = !checkpoints.some((each) => each.instanceId === this.#held.checkpoint.instanceId);
+    const gone = !(await this.#stands({ signal: options.signal }));
     return merge === 'merged' && gone ? 'merged' : 'merging';
   }
 
   async abort(options: CallOptions = {}): Promise<void> {
     await this.#closeReaders();
     if (this.#state === 'ended') return;
-    await this.#held.host.hyperv.destroyCheckpoint(this.#held.checkpoint, options);
+    const { host, checkpoint } = this.#held;
+    const converted = this.#state === 'converting' && !(await this.#stands(options));
+    await host.hyperv.destroyCheckpoint(checkpoint, options);
     this.#state = 'ended';
-    await this.settled();
+    // A conversion that was asked for and left no checkpoint made a reference point, which only the journal knows of.
+    if (!converted) await this.settled();
+  }
+
+  async #stands(options: CallOptions): Promise<boolean> {
+    const { host, checkpoint } = this.#held;
+    const checkpoints = await host.hyperv.checkpoints(this.vm.id, options);
+    return checkpoints.some((each) => each.instanceId === checkpoint.instanceId);
   }
 
   /** Before the checkpoint goes: an open handle keeps the host from merging, and what is read later is not the frozen disk (I6). */

@@ -2,8 +2,8 @@
  * What a killed run left on the host, found and removed at the start of the next one.
  *
  * A checkpoint carries our name, unless the run died between its creation and its naming: then the journal says which
- * checkpoints existed before, and the one recovery checkpoint that came since is ours. Hyper-V allows one at a time, so
- * there is never a second candidate; when there is more than one, nothing is touched.
+ * checkpoints existed before, and the one recovery checkpoint that came since, and still has the name Hyper-V gives by itself,
+ * is ours. Hyper-V allows one at a time, so there is never a second candidate; when there is more than one, nothing is touched.
  *
  * A reference point carries no name. A run that died between conversion and recording it left a journal entry with the
  * reference points that existed before; the only one that came since, while our checkpoint vanished, is ours. Two or
@@ -35,10 +35,15 @@ export async function removeLeftovers(
 ): Promise<LeftoverReport> {
   const entries = await journal.entries(vm.id);
   const checkpoints = await removeCheckpoints(hyperv, vm, journal.consumer, entries, options);
-  const points = await removeReferencePoints(hyperv, vm, entries, baselines, options);
+  // A checkpoint that was still there was not converted: no reference point came of it.
+  const converted = entries.filter(
+    (entry) =>
+      entry.step !== 'converting' || !checkpoints.some((each) => each.instanceId === entry.checkpointId),
+  );
+  const points = await removeReferencePoints(hyperv, vm, converted, baselines, options);
   for (const runId of new Set(entries.map((entry) => entry.runId))) await journal.clear(vm.id, runId);
   return {
-    removedCheckpoints: checkpoints,
+    removedCheckpoints: checkpoints.map((each) => each.name),
     removedReferencePoints: points.removed,
     warnings: points.warnings,
   };
@@ -50,30 +55,33 @@ async function removeCheckpoints(
   consumer: string,
   entries: readonly JournalEntry[],
   options: CallOptions,
-): Promise<string[]> {
+): Promise<Checkpoint[]> {
   const recovery = (await hyperv.checkpoints(vm.id, options)).filter((each) => each.kind === 'recovery');
-  const ours = recovery.filter((each) => isOurs(each, recovery, consumer, entries));
+  const ours = recovery.filter(
+    (each) =>
+      runOf(each.name, consumer) !== undefined ||
+      (recovery.length === 1 &&
+        hasDefaultName(each, vm.name) &&
+        entries.some((entry) => asksFor(entry, each))),
+  );
   for (const checkpoint of ours) await hyperv.destroyCheckpoint(checkpoint, options);
   const foreign = recovery.find((each) => !ours.includes(each));
   if (foreign) throw captureFaults.foreignCheckpoint({ vm: vm.name, checkpoint: foreign.name });
-  return ours.map((each) => each.name);
+  return ours;
 }
 
-function isOurs(
-  checkpoint: Checkpoint,
-  recovery: readonly Checkpoint[],
-  consumer: string,
-  entries: readonly JournalEntry[],
-): boolean {
-  if (runOf(checkpoint.name, consumer) !== undefined) return true;
-  return entries.some(
-    (entry) =>
-      entry.step === 'freezing' &&
-      recovery.length === 1 &&
-      !entry.checkpointsBefore.includes(checkpoint.instanceId) &&
-      !checkpoint.name.startsWith('hvlift ') &&
-      createdNear(checkpoint, entry.at),
+/** The run of the journal entry may have made the checkpoint and died before it named it. */
+function asksFor(entry: JournalEntry, checkpoint: Checkpoint): boolean {
+  return (
+    entry.step === 'freezing' &&
+    !entry.checkpointsBefore.includes(checkpoint.instanceId) &&
+    createdNear(checkpoint, entry.at)
   );
+}
+
+/** `VM - (date - time)`, in the host's own format of both: what somebody named is not the checkpoint that we did not name yet. */
+function hasDefaultName(checkpoint: Checkpoint, vmName: string): boolean {
+  return checkpoint.name.startsWith(`${vmName} - (`);
 }
 
 /** The host's clock may differ from ours by some minutes; a checkpoint without a time is judged by the list alone. */
