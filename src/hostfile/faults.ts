@@ -17,10 +17,17 @@ export const hostFileFaults = faults('HOSTFILE', {
     remedy:
       'add the folder that holds it to `files.mappings` of the host: `from` is the folder as the host names it, `to` is where it is mounted here',
   },
+  noShare: {
+    kind: 'refused',
+    text: '{path} is on no share that hvlift may use: {reason}',
+    remedy:
+      'add the folder that holds it to `files.mappings` of the host: `from` is the folder as the host names it, `to` the share and folder that hold it, such as \\\\nas\\vms',
+  },
   notFound: {
     kind: 'refused',
     text: '{path} does not exist (looked for {localPath})',
-    remedy: 'check that the share is mounted and that the mapping points at the right folder',
+    remedy:
+      'check that the file is still there, that a mounted share is mounted, and that mappings point at the right folder',
   },
   ambiguous: {
     kind: 'refused',
@@ -40,7 +47,7 @@ export const hostFileFaults = faults('HOSTFILE', {
   noAccess: {
     kind: 'refused',
     text: 'this account may not read {path} ({localPath})',
-    remedy: 'give the account that mounted the share, or runs hvlift, the right to read it',
+    remedy: 'give the account that logs on to the share, mounted it, or runs hvlift, the right to read it',
   },
   inUse: {
     kind: 'retry',
@@ -51,7 +58,7 @@ export const hostFileFaults = faults('HOSTFILE', {
   unavailable: {
     kind: 'retry',
     text: 'opening {path} failed: {reason} ({localPath})',
-    remedy: 'look at the mount and the network, then run again',
+    remedy: 'look at the host, the mount and the network, then run again',
   },
   closed: {
     kind: 'bug',

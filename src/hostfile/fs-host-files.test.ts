@@ -6,7 +6,8 @@ import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 import { hasCode } from '../base/index.ts';
 import { hostFilesConformance } from './conformance.ts';
-import { createFsHostFiles, type FolderMapping } from './fs-host-files.ts';
+import type { FolderMapping } from './folder-mapping.ts';
+import { createFsHostFiles } from './fs-host-files.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'hvlift-hostfile-'));
 after(() => rm(folder, { recursive: true }));

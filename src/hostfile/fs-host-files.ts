@@ -10,36 +10,26 @@ import { resolve } from 'node:path';
 import { isFault, type FaultFactory } from '../base/index.ts';
 import { FileReader, type CallOptions, type RangeReader } from '../disk/index.ts';
 import { hostFileFaults } from './faults.ts';
+import { longestMapping, parseMappings, type FolderMapping, type ParsedMapping } from './folder-mapping.ts';
 import { findLocal } from './local-name.ts';
 import { OpenReaders } from './open-readers.ts';
 import type { HostFiles } from './port.ts';
-import { namesBelow, parseWindowsPath, type WindowsPath } from './windows-path.ts';
-
-export interface FolderMapping {
-  /** A folder as the host names it: `C:\ClusterStorage`, `\\nas\vms`. */
-  readonly from: string;
-  /** Where that folder is reached here: `/mnt/csv`. */
-  readonly to: string;
-}
+import { namesBelow, parseWindowsPath } from './windows-path.ts';
 
 export interface FsHostFilesOptions {
   readonly mappings: readonly FolderMapping[];
 }
 
-interface ParsedMapping extends FolderMapping {
-  readonly folder: WindowsPath;
-}
-
 /** Throws `HOSTFILE_BAD_MAPPING`. Nothing is touched on disk before a file is opened. */
 export function createFsHostFiles(options: FsHostFilesOptions): HostFiles {
-  return new FsHostFiles(parseMappings(options.mappings));
+  return new FsHostFiles(parseMappings(options.mappings, parseFolder));
 }
 
 class FsHostFiles implements HostFiles {
-  readonly #mappings: readonly ParsedMapping[];
+  readonly #mappings: readonly ParsedMapping<string>[];
   readonly #readers = new OpenReaders();
 
-  constructor(mappings: readonly ParsedMapping[]) {
+  constructor(mappings: readonly ParsedMapping<string>[]) {
     this.#mappings = mappings;
   }
 
@@ -51,10 +41,10 @@ class FsHostFiles implements HostFiles {
     const target = parseWindowsPath(path);
     const mapping = longestMapping(this.#mappings, target);
     if (!mapping) throw hostFileFaults.noMapping({ path });
-    const { folder, to } = mapping;
-    let localPath = to;
+    const { folder, target: root } = mapping;
+    let localPath = root;
     try {
-      localPath = await findLocal(to, namesBelow(folder, target)!, path);
+      localPath = await findLocal(root, namesBelow(folder, target)!, path);
       return await openFile(localPath, path);
     } catch (error) {
       throw isFault(error) ? error : openFault(error as NodeJS.ErrnoException, path, localPath);
@@ -62,7 +52,7 @@ class FsHostFiles implements HostFiles {
   }
 
   describe(): string {
-    return `files by folder: ${this.#mappings.map(({ from, to }) => `${from} at ${to}`).join(', ')}`;
+    return `files by folder: ${this.#mappings.map(({ from, target }) => `${from} at ${target}`).join(', ')}`;
   }
 
   close(): Promise<void> {
@@ -76,34 +66,9 @@ async function openFile(localPath: string, path: string): Promise<RangeReader> {
   return FileReader.open(localPath);
 }
 
-function longestMapping(mappings: readonly ParsedMapping[], target: WindowsPath): ParsedMapping | undefined {
-  return mappings
-    .filter(({ folder }) => namesBelow(folder, target) !== undefined)
-    .toSorted((a, b) => b.folder.names.length - a.folder.names.length)[0];
-}
-
-function parseMappings(mappings: readonly FolderMapping[]): ParsedMapping[] {
-  const parsed = mappings.map(parseMapping);
-  parsed.forEach(({ from, to, folder }, index) => {
-    const twin = parsed.slice(0, index).find((other) => isSameFolder(other.folder, folder));
-    if (twin)
-      throw hostFileFaults.badMapping({ from, to, reason: `the folder is already mapped to ${twin.to}` });
-  });
-  return parsed;
-}
-
-function parseMapping({ from, to }: FolderMapping): ParsedMapping {
-  if (to.trim() === '') throw hostFileFaults.badMapping({ from, to, reason: '`to` is empty' });
-  try {
-    return { from, to: resolve(to), folder: parseWindowsPath(from) };
-  } catch (error) {
-    const reason = isFault(error) ? String(error.details['reason']) : String(error);
-    throw hostFileFaults.badMapping({ from, to, reason: `\`from\`: ${reason}` }, { cause: error });
-  }
-}
-
-function isSameFolder(a: WindowsPath, b: WindowsPath): boolean {
-  return a.names.length === b.names.length && namesBelow(a, b) !== undefined;
+function parseFolder(to: string): string {
+  if (to.trim() === '') throw new Error('it is empty');
+  return resolve(to);
 }
 
 /** EBUSY and ETXTBSY are what a Linux CIFS mount and Windows make of a sharing violation. */

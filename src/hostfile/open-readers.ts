@@ -2,7 +2,7 @@
  * The readers one way to a host has given out. Closing the way closes them all, because a forgotten one would keep the
  * host from merging the file; an open that is no longer wanted is closed when it arrives at last.
  */
-import { cancelFaults } from '../base/index.ts';
+import { unlessAborted } from '../base/index.ts';
 import type { CallOptions, RangeReader } from '../disk/index.ts';
 import { hostFileFaults } from './faults.ts';
 
@@ -15,7 +15,7 @@ export class OpenReaders {
     signal?.throwIfAborted();
     if (this.#closed) throw hostFileFaults.closed();
     const arriving = start().then((inner) => this.#arrive(inner));
-    return signal ? unlessAborted(arriving, signal) : arriving;
+    return unlessAborted(arriving, signal, (late) => late.close());
   }
 
   async close(): Promise<void> {
@@ -52,25 +52,5 @@ class OwnedReader implements RangeReader {
   close(): Promise<void> {
     this.#onClose();
     return this.#inner.close();
-  }
-}
-
-async function unlessAborted(arriving: Promise<RangeReader>, signal: AbortSignal): Promise<RangeReader> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = (): void =>
-    reject(signal.reason instanceof Error ? signal.reason : cancelFaults.cancelled());
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    return await Promise.race([arriving, aborted]);
-  } catch (error) {
-    arriving
-      .then(
-        (late) => late.close(),
-        () => undefined,
-      )
-      .catch(() => undefined);
-    throw error;
-  } finally {
-    signal.removeEventListener('abort', onAbort);
   }
 }

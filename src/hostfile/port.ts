@@ -12,7 +12,7 @@ export interface HostFiles {
   /**
    * Opens the file the host calls `path`. Case does not matter, as on the host; `\\?\` prefixes are understood.
    *
-   * Throws `HOSTFILE_BAD_PATH` (not a full path of a file, or one with `..`), `HOSTFILE_NO_MAPPING` (no way to that
+   * Throws `HOSTFILE_BAD_PATH` (not a full path of a file, or one with `..`), `HOSTFILE_NO_MAPPING`, `HOSTFILE_NO_SHARE` (no way to that
    * folder was configured), `HOSTFILE_NOT_FOUND`, `HOSTFILE_AMBIGUOUS`, `HOSTFILE_NOT_A_FILE`, `HOSTFILE_NO_ACCESS`,
    * `HOSTFILE_IN_USE`, `HOSTFILE_UNAVAILABLE`, `HOSTFILE_CLOSED`. The caller closes the reader: an open one keeps the host
    * from merging or deleting the file.

@@ -1,0 +1,104 @@
+/**
+ * One file of a share as a `RangeReader`. A read is cut into pieces that travel at once, over as many connections as the
+ * client has; a piece whose connection breaks is asked for again on the next one.
+ */
+import { forEachBounded, MiB, unlessAborted } from '../base/index.ts';
+import { checkRange, diskFaults, type CallOptions, type RangeReader } from '../disk/index.ts';
+import { FileLane, type FilePlace, type SessionSource } from './lane.ts';
+import { Patience } from './patience.ts';
+import type { FileHandle } from './session.ts';
+
+/** What one request asks for, and how many of one `read` are under way: with the credits, the bound of memory. */
+const PIECE_BYTES = MiB;
+const PIECES_AT_ONCE = 16;
+
+interface Piece {
+  readonly offset: number;
+  readonly into: Uint8Array;
+}
+
+export interface FileOptions {
+  /** One lane for each; the handle the file was opened with is of the first. */
+  readonly sources: readonly SessionSource[];
+  readonly reconnectMs: number;
+}
+
+export class SmbFile implements RangeReader {
+  readonly size: number;
+  readonly #reconnectMs: number;
+  readonly #lanes: readonly FileLane[];
+  readonly #running = new Set<Promise<void>>();
+  readonly #ending = new AbortController();
+
+  constructor(place: FilePlace, handle: FileHandle, { sources, reconnectMs }: FileOptions) {
+    const { identity } = handle;
+    this.size = identity.size;
+    this.#reconnectMs = reconnectMs;
+    this.#lanes = sources.map(
+      (source, index) => new FileLane(source, place, identity, index === 0 ? handle : undefined),
+    );
+  }
+
+  /** Throws, beyond what the port says, the faults of a log-on, `SMB_FILE_CHANGED` and `SMB_RANGE_LOCKED`. */
+  read(offset: number, into: Uint8Array, options: CallOptions = {}): Promise<void> {
+    if (this.#ending.signal.aborted) return Promise.reject(diskFaults.closed());
+    const task = this.#fill(offset, into, options.signal);
+    const tracked: Promise<void> = task.finally(() => this.#running.delete(tracked));
+    this.#running.add(tracked);
+    return tracked;
+  }
+
+  /** Reads on the wire end first; reads that wait for a server that is away do not. */
+  async close(): Promise<void> {
+    if (this.#ending.signal.aborted) return;
+    this.#ending.abort(diskFaults.closed());
+    await Promise.allSettled(this.#running);
+    await Promise.all(this.#lanes.map((lane) => lane.close()));
+  }
+
+  async #fill(offset: number, into: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
+    checkRange(offset, into.length, this.size);
+    signal?.throwIfAborted();
+    await forEachBounded(pieces(offset, into), PIECES_AT_ONCE, async (piece) => {
+      const lane = this.#freest();
+      lane.running += 1;
+      try {
+        await this.#readPiece(lane, piece, signal);
+      } finally {
+        lane.running -= 1;
+      }
+    });
+  }
+
+  /** The first of the least busy: who reads one piece at a time never opens a second connection. */
+  #freest(): FileLane {
+    return this.#lanes.reduce((best, lane) => (lane.running < best.running ? lane : best));
+  }
+
+  async #readPiece(lane: FileLane, { offset, into }: Piece, signal: AbortSignal | undefined): Promise<void> {
+    const patience = new Patience(this.#reconnectMs);
+    const ending = this.#ending.signal;
+    const waiting = signal ? AbortSignal.any([signal, ending]) : ending;
+    for (let done = 0; done < into.length;) {
+      try {
+        const handle = await lane.usableHandle(waiting);
+        const data = await unlessAborted(
+          handle.session.read(handle, offset + done, into.length - done),
+          signal,
+        );
+        into.set(data, done);
+        done += data.length;
+        patience.afterSuccess();
+      } catch (error) {
+        signal?.throwIfAborted();
+        await patience.afterFailure(error, waiting);
+      }
+    }
+  }
+}
+
+function* pieces(offset: number, into: Uint8Array): Generator<Piece> {
+  for (let at = 0; at < into.length; at += PIECE_BYTES) {
+    yield { offset: offset + at, into: into.subarray(at, at + PIECE_BYTES) };
+  }
+}

@@ -1,0 +1,39 @@
+/** How long a read goes on trying while its server is away: at once, then less and less often, then no more. */
+import { hasCode, sleep } from '../base/index.ts';
+
+/** A new connection may cure these. A refusal, a changed file or a damaged message it would not. */
+const CURABLE = [
+  'SMB_CONNECTION_LOST',
+  'SMB_TIMED_OUT',
+  'SMB_UNREACHABLE',
+  'SMB_SERVER_FAILED',
+  'SMB_LOGON_UNAVAILABLE',
+];
+const FIRST_PAUSE_MS = 200;
+const PAUSE_MS_MAX = 4_000;
+
+export class Patience {
+  readonly #milliseconds: number;
+  #deadline: number | undefined;
+  #pauseMs = 0;
+
+  constructor(milliseconds: number) {
+    this.#milliseconds = milliseconds;
+  }
+
+  /** Waits until it is worth trying again. Throws `error` when that would help nothing or has taken too long. */
+  async afterFailure(error: unknown, signal: AbortSignal): Promise<void> {
+    if (!hasCode(error, ...CURABLE)) throw error;
+    const now = performance.now();
+    this.#deadline ??= now + this.#milliseconds;
+    if (now + this.#pauseMs > this.#deadline) throw error;
+    if (this.#pauseMs > 0) await sleep(this.#pauseMs, signal);
+    this.#pauseMs = Math.min(PAUSE_MS_MAX, Math.max(FIRST_PAUSE_MS, 2 * this.#pauseMs));
+  }
+
+  /** Bytes came: the next failure is a new one. */
+  afterSuccess(): void {
+    this.#deadline = undefined;
+    this.#pauseMs = 0;
+  }
+}

@@ -1,0 +1,170 @@
+/** A logged-on connection: shares, handles, reads. What it throws says whether a new session could do better. */
+import { diskFaults } from '../disk/index.ts';
+import { SmbConnection, type ConnectionTarget, type Request } from './connection.ts';
+import { readCreate, writeClose, writeCreate, type FileIdentity } from './create.ts';
+import { smbFaults } from './faults.ts';
+import { CREDIT_BYTES, emptyRequest, messageHeader } from './format.ts';
+import { logOn } from './log-on.ts';
+import { writeBody, type Reply } from './message.ts';
+import { readCharge, readData, writeRead } from './read.ts';
+import type { SecurityProvider } from './security-context.ts';
+import { isForgotten, statusFault } from './status-fault.ts';
+import { STATUS } from './status.ts';
+import { readTreeConnect, writeTreeConnect } from './tree-connect.ts';
+
+export interface SessionTarget extends ConnectionTarget {
+  readonly security: SecurityProvider;
+  /** For messages. */
+  readonly user: string;
+}
+
+/** An open file of one session. */
+export interface FileHandle {
+  readonly session: SmbSession;
+  readonly treeId: number;
+  readonly fileId: Uint8Array;
+  readonly identity: FileIdentity;
+  /** `share\path`, for messages. */
+  readonly path: string;
+}
+
+/** Saying goodbye is a courtesy: a server that does not answer it is not waited for. */
+const GOODBYE_MS = 2_000;
+
+export class SmbSession {
+  readonly #target: SessionTarget;
+  readonly #connection: SmbConnection;
+  readonly #readBytesMax: number;
+  readonly #trees = new Map<string, Promise<number>>();
+
+  private constructor(target: SessionTarget, connection: SmbConnection, readBytesMax: number) {
+    this.#target = target;
+    this.#connection = connection;
+    this.#readBytesMax = readBytesMax;
+  }
+
+  /** Throws `SMB_UNREACHABLE`, `SMB_DIALECT_REFUSED`, `SMB_ENCRYPTION_REFUSED`, `SMB_LOGON_FAILED` and kin. */
+  static async open(target: SessionTarget, signal: AbortSignal): Promise<SmbSession> {
+    const { host } = target;
+    const connection = await SmbConnection.open(target, signal);
+    const onAbort = (): void => connection.close();
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      const { readBytesMax } = await logOn(
+        connection,
+        target.security({ host, service: 'cifs' }),
+        target.user,
+      );
+      return new SmbSession(target, connection, readBytesMax);
+    } catch (error) {
+      const fault = connection.faultOf(error);
+      connection.fail(fault);
+      throw fault;
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  get usable(): boolean {
+    return this.#connection.usable;
+  }
+
+  /** Opens `path`, relative to the share. Throws the faults of `statusFault`, `SMB_DFS_REFUSED`, `SMB_NOT_A_DISK`. */
+  async open(share: string, path: string): Promise<FileHandle> {
+    const treeId = await this.#tree(share);
+    const whole = `${share}\\${path}`;
+    const reply = await this.#demand({ command: 'CREATE', body: writeCreate(path), treeId }, whole);
+    const { fileId, isFolder, identity } = this.#parse(() => readCreate(reply.bytes));
+    const handle = { session: this, treeId, fileId, identity, path: whole };
+    if (!isFolder) return handle;
+    await this.close(handle);
+    throw smbFaults.notAFile({ host: this.#target.host, path: whole });
+  }
+
+  /** At least one byte at `offset`, at most `length`. Throws `DISK_TRUNCATED` when the file ends there. */
+  async read(handle: FileHandle, offset: number, length: number): Promise<Uint8Array> {
+    const asked = Math.min(
+      length,
+      this.#readBytesMax,
+      CREDIT_BYTES * Math.max(1, this.#connection.creditsHeld),
+    );
+    const { treeId, fileId, path } = handle;
+    const reply = await this.#connection.request({
+      command: 'READ',
+      body: writeRead(fileId, offset, asked),
+      treeId,
+      charge: readCharge(asked),
+    });
+    if (reply.status === STATUS.END_OF_FILE) {
+      throw diskFaults.truncated({ path: `\\\\${this.#target.host}\\${path}`, end: offset, missing: length });
+    }
+    this.#check(reply, 'READ', path);
+    return this.#parse(() => readData(reply.bytes, asked));
+  }
+
+  /** Never throws: a handle of a broken session is gone anyway. */
+  async close({ treeId, fileId }: FileHandle): Promise<void> {
+    await this.#courtesy({ command: 'CLOSE', body: writeClose(fileId), treeId });
+  }
+
+  async logOff(): Promise<void> {
+    await this.#courtesy({ command: 'LOGOFF', body: writeBody(emptyRequest, {}, [], false) });
+    this.#connection.close();
+  }
+
+  /** Ends the session at once, because the server no longer knows it. */
+  abandon(): void {
+    this.#connection.close();
+  }
+
+  #tree(share: string): Promise<number> {
+    const key = share.toLowerCase();
+    const known = this.#trees.get(key);
+    if (known) return known;
+    const connecting = this.#connectTree(share);
+    this.#trees.set(key, connecting);
+    connecting.catch(() => this.#trees.delete(key));
+    return connecting;
+  }
+
+  async #connectTree(share: string): Promise<number> {
+    const { host } = this.#target;
+    const reply = await this.#demand({ command: 'TREE_CONNECT', body: writeTreeConnect(host, share) }, share);
+    const { isDisk, isDfs } = this.#parse(() => readTreeConnect(reply.bytes));
+    if (!isDisk) throw smbFaults.notADisk({ host, share });
+    if (isDfs) throw smbFaults.dfsRefused({ host, path: share });
+    return messageHeader.read(reply.bytes).treeId;
+  }
+
+  async #demand(request: Request, path: string): Promise<Reply> {
+    const reply = await this.#connection.request(request);
+    this.#check(reply, request.command, path);
+    return reply;
+  }
+
+  #check(reply: Reply, command: Request['command'], path: string): void {
+    if (reply.status === STATUS.SUCCESS) return;
+    if (isForgotten(reply.status)) this.abandon();
+    const { host, user } = this.#target;
+    throw statusFault(reply.status, { host, user, command, path });
+  }
+
+  /** A damaged answer says that the rest of the stream is not to be trusted either. */
+  #parse<T>(read: () => T): T {
+    try {
+      return read();
+    } catch (error) {
+      const fault = this.#connection.faultOf(error);
+      this.#connection.fail(fault);
+      throw fault;
+    }
+  }
+
+  async #courtesy(request: Request): Promise<void> {
+    if (!this.usable) return;
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, GOODBYE_MS);
+    await Promise.race([this.#connection.request(request).catch(() => undefined), late]);
+    clearTimeout(timer);
+  }
+}

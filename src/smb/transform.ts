@@ -1,0 +1,74 @@
+/**
+ * Encryption of everything after the log-on: each message is one AES-GCM box behind a TRANSFORM_HEADER. MS-SMB2 3.1.4.3.
+ *
+ * Which messages were answered already is the connection's business; a box that was changed, cut or of another session is
+ * not opened.
+ */
+import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { ENCRYPTED_MESSAGE, transformHeader } from './format.ts';
+import type { SessionKeys } from './session-keys.ts';
+
+/** 2.2.41: what the tag covers begins behind it. */
+const AUTHENTICATED_FROM = 20;
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+/** 2.2.41, Flags in 3.1.1: encrypted. */
+const ENCRYPTED = 1;
+
+export class Sealing {
+  readonly #keys: SessionKeys;
+  readonly #sessionId: bigint;
+  #sent = 0;
+
+  constructor(keys: SessionKeys, sessionId: bigint) {
+    this.#keys = keys;
+    this.#sessionId = sessionId;
+  }
+
+  seal(message: Uint8Array): Uint8Array {
+    const head = new Uint8Array(transformHeader.size);
+    transformHeader.write(head, {
+      protocolId: ENCRYPTED_MESSAGE,
+      nonce: this.#nextNonce(),
+      originalMessageSize: message.length,
+      flags: ENCRYPTED,
+      sessionId: this.#sessionId,
+    });
+    const nonce = head.subarray(AUTHENTICATED_FROM, AUTHENTICATED_FROM + NONCE_BYTES);
+    const cipher = createCipheriv(this.#keys.cipher, this.#keys.sealing, nonce);
+    cipher.setAAD(head.subarray(AUTHENTICATED_FROM));
+    const sealed = [cipher.update(message), cipher.final()];
+    transformHeader.write(head, { signature: cipher.getAuthTag() });
+    return Buffer.concat([head, ...sealed]);
+  }
+
+  /** The message, or `undefined` when it is not one the server sealed for this session. */
+  open(box: Uint8Array): Uint8Array | undefined {
+    if (box.length < transformHeader.size) return undefined;
+    const head = transformHeader.read(box);
+    const sealed = box.subarray(transformHeader.size);
+    if (head.protocolId !== ENCRYPTED_MESSAGE || head.flags !== ENCRYPTED) return undefined;
+    if (head.sessionId !== this.#sessionId || head.originalMessageSize !== sealed.length) return undefined;
+    const nonce = head.nonce.subarray(0, NONCE_BYTES);
+    const decipher = createDecipheriv(this.#keys.cipher, this.#keys.opening, nonce, {
+      authTagLength: TAG_BYTES,
+    });
+    decipher.setAAD(box.subarray(AUTHENTICATED_FROM, transformHeader.size));
+    decipher.setAuthTag(head.signature);
+    const message = decipher.update(sealed);
+    try {
+      decipher.final();
+    } catch {
+      return undefined;
+    }
+    return message;
+  }
+
+  /** A count: the key is of this session alone, so no nonce comes twice. */
+  #nextNonce(): Uint8Array {
+    const nonce = new Uint8Array(16);
+    new DataView(nonce.buffer).setBigUint64(0, BigInt(this.#sent), true);
+    this.#sent += 1;
+    return nonce;
+  }
+}
