@@ -21,6 +21,12 @@ test('keys are in the order of their text, also those that look like numbers; un
   );
 });
 
+test('what nests without end is refused, not walked through', () => {
+  const nested = (depth: number): string => `{"a":${'['.repeat(depth)}${']'.repeat(depth)}}`;
+  assert.ok(parseObject(nested(60)));
+  for (const depth of [100, 30_000, 300_000]) assert.equal(parseObject(nested(depth)), undefined);
+});
+
 test('what is no object is not taken for one', () => {
   for (const text of ['', '{', 'null', '[]', '1', '"{}"']) assert.equal(parseObject(text), undefined);
   assert.deepEqual(parseObject('{"a":[1]}'), { a: [1] });

@@ -12,14 +12,22 @@ export function canonicalJson(value: unknown): string {
   return `{${members.join(',')}}`;
 }
 
+/** Ours nest five deep. A file of nothing but brackets would overflow the stack of whoever walks through it. */
+const DEPTH_MAX = 64;
+
 /** The object that `text` holds, or undefined: what is not an object is damage to every caller here. */
 export function parseObject(text: string): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : undefined;
+    const known =
+      typeof value === 'object' && value !== null && !Array.isArray(value) && isShallow(value, DEPTH_MAX);
+    return known ? (value as Record<string, unknown>) : undefined;
   } catch {
     return undefined;
   }
+}
+
+function isShallow(value: unknown, depth: number): boolean {
+  if (typeof value !== 'object' || value === null) return true;
+  return depth > 0 && Object.values(value).every((each) => isShallow(each, depth - 1));
 }
