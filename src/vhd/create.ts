@@ -15,7 +15,7 @@ export interface CreateVhdOptions {
   /** Bytes; whole sectors of 512 bytes, up to 2040 GiB. */
   readonly size: number;
   readonly kind: 'dynamic' | 'fixed';
-  /** Of a dynamic disk: 2 MiB (default) or 512 KiB; Windows opens no other. */
+  /** Of a dynamic disk: 2 MiB (default) or 512 KiB; Windows makes no other. */
   readonly blockSize?: number;
   /** The identity of the file; a new one by default. */
   readonly uniqueId?: string;

@@ -54,6 +54,14 @@ export async function readFooter(reader: RangeReader, path: string, options: Cal
   return { fields, kind: kindOf(fields.diskType)!, size: fields.currentSize, dataEnd, notes };
 }
 
+/** True when there is a footer's cookie where a VHD has one, be the footer sound or not. */
+export async function hasVhdFooter(reader: RangeReader, options: CallOptions = {}): Promise<boolean> {
+  if (reader.size < SHORT_FOOTER_SIZE) return false;
+  const start = await copyAt(reader, 0, footer.size, options);
+  if (start && isCopy(start)) return true;
+  return hasCookie((await endCopy(reader, options)).bytes);
+}
+
 async function endCopy(reader: RangeReader, options: CallOptions): Promise<Copy> {
   const tail = await copyAt(reader, reader.size - footer.size, footer.size, options);
   if (tail && hasCookie(tail.bytes)) return tail;
@@ -75,7 +83,7 @@ async function copyAt(
 /** The end when it is sound, else the copy. A footer of a fixed disk at byte 0 is content: a VHD inside a raw disk. */
 function choose(end: Copy, start: Copy | undefined, path: string): Copy {
   if (isSound(end)) return end;
-  const copy = start && hasCookie(start.bytes) && !isFixed(start.bytes) ? start : undefined;
+  const copy = start && isCopy(start) ? start : undefined;
   if (copy && isSound(copy)) return copy;
   throw copy || hasCookie(end.bytes) ? vhdFaults.footerChecksum({ path }) : vhdFaults.notVhd({ path });
 }
@@ -96,8 +104,8 @@ function isSound({ bytes }: Copy): boolean {
   return hasCookie(bytes) && isSealed(footer, bytes);
 }
 
-function isFixed(bytes: Uint8Array): boolean {
-  return bytes[footer.fields.diskType.offset + 3] === DISK_TYPE.fixed;
+function isCopy({ bytes }: Copy): boolean {
+  return hasCookie(bytes) && bytes[footer.fields.diskType.offset + 3] !== DISK_TYPE.fixed;
 }
 
 function kindOf(type: number): VhdKind | undefined {

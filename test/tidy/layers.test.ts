@@ -14,6 +14,7 @@ const LAYERS = [
   'disk',
   'vhdx',
   'vhd',
+  'virtualdisk',
   'images',
   'nbd',
   'ntlm',
