@@ -20,7 +20,6 @@ export interface FileIdentity {
   /** Number of the file on its volume, and the volume's; `undefined` where the server does not tell. */
   readonly onDisk: string | undefined;
   readonly size: number;
-  readonly creationTime: bigint;
   readonly lastWriteTime: bigint;
 }
 
@@ -71,7 +70,6 @@ export function readCreate(bytes: Uint8Array): OpenedFile {
     identity: {
       onDisk: readOnDiskId(contexts),
       size: Number(body.endOfFile),
-      creationTime: body.creationTime,
       lastWriteTime: body.lastWriteTime,
     },
   };

@@ -1,6 +1,7 @@
 /**
  * A file opened on one of the client's connections. The handle dies with its session; the lane then asks for a new session
- * and opens the file again, provided it is the same file: same number on its volume, same size, same times.
+ * and opens the file again, provided it is the same file: same number on its volume, same size, same last
+ * write. The time of creation says nothing: Samba derives one from the time of the last access.
  */
 import { unlessAborted } from '../base/index.ts';
 import type { FileIdentity } from './create.ts';
@@ -69,6 +70,5 @@ function closeHandle(handle: FileHandle): Promise<void> {
 function difference(before: FileIdentity, now: FileIdentity): string | undefined {
   if (before.onDisk !== now.onDisk) return 'another file has taken its name';
   if (before.size !== now.size) return `it had ${before.size} bytes and now has ${now.size}`;
-  if (before.creationTime !== now.creationTime) return 'it was made anew';
   return before.lastWriteTime === now.lastWriteTime ? undefined : 'it was written to';
 }
