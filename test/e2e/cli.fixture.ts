@@ -47,27 +47,18 @@ export class CliHome {
     this.secrets = secrets;
   }
 
-  /** `host add lab` and `init` have been run, with the passphrase in a file. */
-  static async open(lab: LabProcess): Promise<CliHome> {
+  /** `host add lab` and `init` have been run, with the passphrase in a file unless the repository is `plain`. */
+  static async open(lab: LabProcess, kind: 'encrypted' | 'plain' = 'encrypted'): Promise<CliHome> {
     const folder = await mkdtemp(join(tmpdir(), 'hvlift-home-'));
     const { url, user, passwordFile, mappings } = lab.address;
     const home = new CliHome(folder, lab, [PASSPHRASE, (await readFile(passwordFile, 'utf8')).trim()]);
     await writeFile(home.path('passphrase'), PASSPHRASE, { mode: 0o600 });
+    const account = ['--user', user, '--password-file', passwordFile];
     const maps = mappings.flatMap(({ from, to }) => ['--map', `${from}=${to}`]);
-    await home.ok(
-      'host', 'add', 'lab', '--url', url, '--user', user, '--password-file', passwordFile, ...maps,
-    ); // oxfmt-ignore
-    await home.ok(
-      'init',
-      '--repo',
-      './repo',
-      '--name',
-      'main',
-      '--passphrase-file',
-      'passphrase',
-      '--save-recovery-key',
-      'key',
-    );
+    await home.ok('host', 'add', 'lab', '--url', url, ...account, ...maps);
+    const protection = ['--passphrase-file', 'passphrase', '--save-recovery-key', 'key'];
+    const options = kind === 'plain' ? ['--no-encryption'] : protection;
+    await home.ok('init', '--repo', './repo', '--name', 'main', ...options);
     return home;
   }
 
