@@ -140,6 +140,13 @@ export class ChangeTracker {
     await this.save();
   }
 
+  /** As when the tracking files do not belong to the disk any more: no id handed out so far is known. */
+  async forget(): Promise<void> {
+    this.#trackingId = newGuid();
+    this.#generations = [];
+    await this.save();
+  }
+
   /** Writes everything down exactly and empties the region table. */
   async save(): Promise<void> {
     const saved: SavedTracking = {

@@ -1,5 +1,5 @@
 /** Plugging things into VMs: controllers, disks, DVDs, physical disks. What an administrator does, by the control API. */
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { newGuid } from '../../src/base/index.ts';
 import type { HostCore } from './core.ts';
@@ -55,6 +55,7 @@ export async function addDisk(core: HostCore, machine: Machine, spec: DiskSpec):
 async function makeDisk(core: HostCore, machine: Machine, spec: DiskSpec): Promise<VirtualDisk> {
   const path =
     spec.path ?? freePath(core, `C:\\VMs\\${fileSafe(machine.state.name)}\\${spec.name ?? 'disk'}`);
+  refuseTaken(core, path);
   const local = await core.volumes.prepare(path);
   const staging = join(core.folder, 'truth', `new-${newGuid()}`);
   await mkdir(staging, { recursive: true });
@@ -79,6 +80,17 @@ function stateOf(
 ): DiskState {
   const { size, logicalSectorSize, physicalSectorSize } = info;
   return { id, size, logicalSectorSize, physicalSectorSize, files: [{ path }] };
+}
+
+/** Making a file fails where one lies, and what a failed making leaves is removed: another disk's file must not be at its place. */
+function refuseTaken(core: HostCore, path: string): void {
+  if (core.diskAt(path)) throw new LabFailure(RETURN.inUse, `${path} is the file of another disk`);
+}
+
+function refuseChain(disk: VirtualDisk): void {
+  if (disk.state.files.length > 1) {
+    throw new LabFailure(RETURN.invalidState, 'the disk has checkpoints or merges under way');
+  }
 }
 
 function freePath(core: HostCore, stem: string): string {
@@ -111,10 +123,9 @@ export async function attachDisk(
 export async function detachDisk(core: HostCore, machine: Machine, diskId: string): Promise<void> {
   const disk = machine.disk(diskId);
   await machine.lock.run(async () => {
-    if (disk.state.files.length > 1) {
-      throw new LabFailure(RETURN.invalidState, 'the disk has checkpoints or merges under way');
-    }
+    refuseChain(disk);
     await disk.settle();
+    machine.cache.drop(disk.state.id);
     machine.state.drives = machine.state.drives.filter((drive) => drive.diskId !== disk.state.id);
   });
   await changed(core, machine);
@@ -146,12 +157,50 @@ export async function resizeDisk(
     throw new LabFailure(RETURN.invalidParameter, `${size} bytes are no whole number of sectors`);
   }
   await machine.lock.run(async () => {
-    if (disk.state.files.length > 1) {
-      throw new LabFailure(RETURN.invalidState, 'the disk has checkpoints or merges under way');
-    }
+    refuseChain(disk);
     await disk.resize(size);
+    machine.cache.drop(disk.state.id, size);
   });
   await changed(core, machine);
+}
+
+/** The file of a disk, and what is known of its changes, under another name: what a storage migration ends in. */
+export async function moveDisk(
+  core: HostCore,
+  machine: Machine,
+  diskId: string,
+  path: string,
+): Promise<void> {
+  const disk = machine.disk(diskId);
+  refuseTaken(core, path);
+  await machine.lock.run(async () => {
+    refuseChain(disk);
+    const [file] = disk.state.files;
+    const from = core.volumes.localPath(file!.path);
+    const to = await core.volumes.prepare(path);
+    await disk.close();
+    await rename(from, to);
+    for (const extension of ['.rct', '.mrt']) await rename(from + extension, to + extension);
+    file!.path = path;
+    await core.openDisk(disk.state);
+  });
+  await changed(core, machine);
+}
+
+/**
+ * The file of a disk is exchanged for another copy with the same identity, as after a restore by another tool. Tracking
+ * begins anew: what a real host does is not documented, and a host that noticed nothing could not be backed up by changes.
+ */
+export async function exchangeDisk(
+  machine: Machine,
+  diskId: string,
+  content: { readonly offset: number; readonly bytes: Uint8Array },
+): Promise<void> {
+  const disk = machine.disk(diskId);
+  await machine.lock.run(async () => {
+    refuseChain(disk);
+    await disk.exchange(content.offset, content.bytes);
+  });
 }
 
 /** A DVD or a pass-through disk. */

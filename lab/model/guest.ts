@@ -104,6 +104,13 @@ export class GuestCache {
     this.#pending.push(write);
   }
 
+  /** What was to go to a disk that is gone, or beyond its new end, is lost. */
+  drop(diskId: string, from = 0): void {
+    this.#pending = this.#pending.filter(
+      (write) => write.diskId !== diskId || write.offset + write.length <= from,
+    );
+  }
+
   /** Takes everything out, oldest first. */
   drain(): GuestWrite[] {
     const pending = this.#pending;

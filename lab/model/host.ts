@@ -18,6 +18,8 @@ import {
   attachDisk,
   controllersOf,
   detachDisk,
+  exchangeDisk,
+  moveDisk,
   replaceDisk,
   resizeDisk,
   type DiskSpec,
@@ -187,6 +189,23 @@ export class LabHost {
 
   async resizeDisk(vm: string, diskId: string, size: number): Promise<void> {
     await resizeDisk(this.#core, this.#machine(vm), diskId, size);
+  }
+
+  /** Gives the file of a disk without checkpoints another path on the host. */
+  async moveDisk(vm: string, diskId: string, path: string): Promise<void> {
+    await moveDisk(this.#core, this.#machine(vm), diskId, path);
+  }
+
+  /** Exchanges the file for a copy with the same identity and other bytes in the range; its tracking is lost. */
+  async exchangeDisk(vm: string, range: GuestRange & { diskId: string; seed: number }): Promise<void> {
+    const bytes = new Random(range.seed).bytes(range.length);
+    await exchangeDisk(this.#machine(vm), range.diskId, { offset: range.offset, bytes });
+  }
+
+  /** Every tracking id the host gave for this disk is unknown from now on. */
+  async resetTracking(vm: string, diskId: string): Promise<void> {
+    const machine = this.#machine(vm);
+    await machine.lock.run(() => machine.disk(diskId).tracker.forget());
   }
 
   /** `path`: the ISO file, or the device id of a physical disk. */

@@ -10,6 +10,7 @@ export interface DiskInfo {
   readonly diskId: string;
   /** Bytes. */
   readonly size: number;
+  readonly logicalSectorSize: number;
   readonly controller: 'ide' | 'scsi';
   readonly controllerNumber: number;
   readonly slot: number;
@@ -74,6 +75,7 @@ export function diskInfo(machine: Machine, disk: VirtualDisk): DiskInfo {
   return {
     diskId: disk.state.id,
     size: disk.state.size,
+    logicalSectorSize: disk.state.logicalSectorSize,
     controller: machine.state.controllers[drive.controller]!.kind,
     controllerNumber: controllerNumber(machine.state.controllers, drive.controller),
     slot: drive.slot,

@@ -154,11 +154,24 @@ export class VirtualDisk {
     return openTruth(this.#truth, sealId);
   }
 
-  /** The only file becomes one of another size; bytes beyond a smaller size are lost. */
+  /**
+   * The only file becomes one of another size; bytes beyond a smaller size are lost. They count as changed: a disk that
+   * is made smaller and then as large as before holds zeros there.
+   */
   async resize(size: number): Promise<void> {
     await this.settle();
+    const smaller = Math.min(size, this.state.size);
+    await this.tracker.record(smaller, Math.max(size, this.state.size) - smaller);
     await replaceWithSize(this.#volumes.localPath(this.leaf.path), size, this.state);
     await this.#adoptSize();
+  }
+
+  /** The only file is exchanged for another copy of the same disk, which holds `bytes` at `offset`. Nobody tracked that. */
+  async exchange(offset: number, bytes: Uint8Array): Promise<void> {
+    await this.tracker.forget();
+    await this.#truth.write(offset, bytes);
+    await (await this.#openWriter()).write(offset, bytes);
+    await this.settle();
   }
 
   /** Keeps only the tracking that `seals` begin. */
