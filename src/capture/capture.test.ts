@@ -147,6 +147,19 @@ test('a checkpoint that another tool made and named after our run died is not th
   assert.equal(host.checkpoints.length, 1);
 });
 
+test('refused because another tool was faster: its checkpoint, not named yet, stands, now and in the next run (I7)', async () => {
+  const host = inMemoryHost(path);
+  const journal = memoryJournal();
+  host.disturb = (call, moment) => {
+    if (call === 'createRecoveryCheckpoint' && moment === 'before')
+      host.checkpoints.push(recoveryCheckpoint(host, 'sql01 - (2026-11-23 - 02:00:00)'));
+  };
+  await assert.rejects(open(host, { journal }), (e) => hasCode(e, 'HYPERV_CHECKPOINT_BLOCKED'));
+  host.disturb = () => {};
+  await assert.rejects(open(host, { journal }), (e) => hasCode(e, 'CAPTURE_FOREIGN_CHECKPOINT'));
+  assert.equal(host.checkpoints.length, 1);
+});
+
 test('a conversion whose answer makes no sense leaves its reference point to the next run (I4)', async () => {
   const host = inMemoryHost(path);
   const journal = memoryJournal();

@@ -1,5 +1,5 @@
 /** Hyper-V as a source: preflight, leftovers, checkpoint, disks, decisions; see {@link file://./source.ts} for the order. */
-import { silentProgress } from '../base/index.ts';
+import { hasCode, isFault, silentProgress } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
 import type { Checkpoint, HyperV, Vm } from '../hyperv/index.ts';
 import { checkpointName } from './checkpoint-name.ts';
@@ -40,7 +40,7 @@ async function openCapture(host: SourceHost, request: CaptureRequest): Promise<C
   const name = checkpointName(request.journal.consumer, request.runId);
   const frozen = await freeze(hyperv, vm, request.consistency, name, options).catch(
     async (error: unknown) => {
-      await removeAfterFailedFreeze(hyperv, vm, request);
+      await removeAfterFailedFreeze(hyperv, vm, request, error);
       throw error;
     },
   );
@@ -64,7 +64,7 @@ async function openCapture(host: SourceHost, request: CaptureRequest): Promise<C
     });
   } catch (error) {
     await Promise.all(opened.map((disk) => disk.reader.close()));
-    await destroyQuietly(hyperv, frozen.checkpoint);
+    await giveUp(hyperv, frozen.checkpoint, request);
     throw error;
   }
 }
@@ -91,19 +91,31 @@ async function journalFreezing(
   });
 }
 
-/** A creation that failed or was cancelled may still have made its checkpoint: look, and remove what is ours. */
-async function removeAfterFailedFreeze(hyperv: HyperV, vm: Vm, request: CaptureRequest): Promise<void> {
+/**
+ * A creation that was cut off may still have made its checkpoint: look, and remove what is ours. One that was answered by a
+ * fault left nothing, as its port promises, and then nothing may be looked for: what stands there now came from a tool that
+ * began at the same moment and was faster, and may have no name yet either.
+ */
+async function removeAfterFailedFreeze(
+  hyperv: HyperV,
+  vm: Vm,
+  request: CaptureRequest,
+  error: unknown,
+): Promise<void> {
   const options = { signal: AbortSignal.timeout(CLEAN_UP_TIMEOUT_MS) };
   try {
-    await removeLeftovers(hyperv, vm, request.journal, request.baselines, options);
+    if (isFault(error) && !hasCode(error, 'HYPERV_CHECKPOINT_LEFT'))
+      await request.journal.clear(vm.id, request.runId);
+    else await removeLeftovers(hyperv, vm, request.journal, request.baselines, options);
   } catch {
     // The journal entry stays, so the next run looks again; the first error is the one to report.
   }
 }
 
-async function destroyQuietly(hyperv: HyperV, checkpoint: Checkpoint): Promise<void> {
+async function giveUp(hyperv: HyperV, checkpoint: Checkpoint, request: CaptureRequest): Promise<void> {
   try {
     await hyperv.destroyCheckpoint(checkpoint, { signal: AbortSignal.timeout(CLEAN_UP_TIMEOUT_MS) });
+    await request.journal.clear(checkpoint.vmId, request.runId);
   } catch {
     // It carries our name: the next run removes it. The error that led here is the one to report.
   }
