@@ -1,0 +1,43 @@
+/**
+ * Draws sequences, plays them, and when one fails makes it small and says how to see it again.
+ *
+ *   HVLIFT_SEED=1234         the same sequences as a run that began with this seed
+ *   HVLIFT_SEED=1234:5:0:1   the one sequence that a failure named, made small already
+ *   HVLIFT_SEQUENCES=20000   how many
+ */
+import fc from 'fast-check';
+import { play, sequences } from './sequence.ts';
+import { Tally } from './tally.ts';
+
+/** Sequences played at the same time: each waits for files a third of its time. */
+const LANES = 3;
+
+export async function checkSequences(
+  countByDefault: number,
+  file: string,
+): Promise<{ tally: Tally; seed: number }> {
+  const count = Number(process.env['HVLIFT_SEQUENCES'] ?? countByDefault);
+  const [given, ...path] = (process.env['HVLIFT_SEED'] ?? '').split(':');
+  const seed = given ? Number(given) : Math.floor(Math.random() * 2 ** 31);
+  const tally = new Tally();
+  if (path.length > 0) {
+    await check({ seed, path: path.join(':'), numRuns: count }, tally, file);
+  } else {
+    const lanes = Array.from({ length: Math.min(LANES, count) }, (_, lane) => seed + lane);
+    const numRuns = Math.ceil(count / lanes.length);
+    await Promise.all(lanes.map((seedOfLane) => check({ seed: seedOfLane, numRuns }, tally, file)));
+  }
+  return { tally, seed };
+}
+
+async function check(parameters: fc.Parameters<unknown>, tally: Tally, file: string): Promise<void> {
+  const property = fc.asyncProperty(sequences, (sequence) => play(sequence, tally));
+  const details = await fc.check(property, parameters as never);
+  if (!details.failed) return;
+  const [sequence] = details.counterexample!;
+  const again = `HVLIFT_SEED='${details.seed}:${details.counterexamplePath}' npm test -- ${file}`;
+  const { message } = details.errorInstance as Error;
+  throw new Error(`${message}\n\nsequence: ${fc.stringify(sequence)}\n\nagain: ${again}\n`, {
+    cause: details.errorInstance,
+  });
+}

@@ -1,0 +1,128 @@
+/** What the host, its administrator and other tools do to the VM and to our marks on it. */
+import fc from 'fast-check';
+import { isFault } from '../../src/base/index.ts';
+import { RETURN } from '../../lab/model/index.ts';
+import { commands, pick } from './command.ts';
+import type { World } from './world.ts';
+
+const nothing = fc.constant({});
+const choice = fc.record({ which: fc.nat({ max: 3 }) }, { noNullPrototype: true });
+
+/** Somebody destroys one of our reference points. */
+export async function loseReferencePoint(world: World, which: number): Promise<void> {
+  const ours = (await world.stranger.referencePoints(world.vmId)).filter(
+    (point) => !world.knowledge.foreign.has(point.instanceId),
+  );
+  const point = pick(ours, which);
+  if (!point) return;
+  await world.stranger.destroyReferencePoint(point);
+  world.knowledge.pointsLost += 1;
+}
+
+async function resetTracking(world: World, which: number): Promise<void> {
+  const disk = pick((await world.vm()).disks, which);
+  if (!disk) return;
+  await world.lab.resetTracking(world.vmId, disk.diskId);
+  world.knowledge.trackingLost(disk.diskId);
+}
+
+async function holdMerges(world: World): Promise<void> {
+  world.knowledge.mergesHeld = !world.knowledge.mergesHeld;
+  await world.lab.holdMerges(world.vmId, world.knowledge.mergesHeld);
+  await world.lab.settle();
+}
+
+/** A restarted host has forgotten that its merges are held. */
+async function restart(world: World): Promise<void> {
+  await world.restartHost();
+  world.knowledge.mergesHeld = false;
+  await world.lab.settle();
+}
+
+const SERVICE = { className: 'Msvm_VirtualSystemSnapshotService', keys: {} };
+const ADMINISTRATOR = { user: 'HV01\\Administrator' };
+const STANDARD = 2;
+
+/** A user takes a checkpoint in Hyper-V Manager. */
+export async function userCheckpoint(world: World): Promise<void> {
+  const AffectedSystem = { className: 'Msvm_ComputerSystem', keys: { Name: world.vmId.toUpperCase() } };
+  const input = { AffectedSystem, SnapshotType: STANDARD };
+  await world.lab.provider.invoke(SERVICE, 'CreateSnapshot', input, ADMINISTRATOR);
+  await world.lab.settle();
+  for (const { id, kind } of (await world.vm()).checkpoints)
+    if (kind === 'user') world.knowledge.foreign.add(`Microsoft:${id}`);
+}
+
+async function deleteUserCheckpoint(world: World, which: number): Promise<void> {
+  const checkpoint = pick(
+    (await world.vm()).checkpoints.filter(({ kind }) => kind === 'user'),
+    which,
+  );
+  if (!checkpoint) return;
+  const AffectedSnapshot = {
+    className: 'Msvm_VirtualSystemSettingData',
+    keys: { InstanceID: `Microsoft:${checkpoint.id}` },
+  };
+  const { returnValue } = await world.lab.provider.invoke(
+    SERVICE,
+    'DestroySnapshot',
+    { AffectedSnapshot },
+    ADMINISTRATOR,
+  );
+  if (returnValue === RETURN.jobStarted) world.knowledge.foreign.delete(`Microsoft:${checkpoint.id}`);
+  await world.lab.settle();
+}
+
+/** Another backup tool freezes the VM, or goes on with what it froze: its checkpoint becomes a reference point. */
+export async function otherBackup(world: World): Promise<void> {
+  const { foreign } = world.knowledge;
+  const standing = (await world.stranger.checkpoints(world.vmId)).find(
+    (each) => each.kind === 'recovery' && foreign.has(each.instanceId),
+  );
+  try {
+    if (standing) {
+      const point = await world.stranger.convertToReferencePoint(standing);
+      foreign.delete(standing.instanceId);
+      foreign.add(point.instanceId);
+    } else {
+      const options = { consistency: 'crash', name: 'Other Backup 2026' } as const;
+      const { instanceId } = await world.stranger.createRecoveryCheckpoint(world.vmId, options);
+      foreign.add(instanceId);
+      world.knowledge.foreignSeals.add(instanceId);
+    }
+  } catch (error) {
+    if (!isFault(error) || error.kind === 'bug') throw error; // our checkpoint is there, or the VM is in a state for none
+  }
+  await world.lab.settle();
+}
+
+async function otherForgets(world: World, which: number): Promise<void> {
+  const { foreign } = world.knowledge;
+  const points = (await world.stranger.referencePoints(world.vmId)).filter((each) =>
+    foreign.has(each.instanceId),
+  );
+  const point = pick(points, which);
+  if (!point) return;
+  await world.stranger.destroyReferencePoint(point);
+  foreign.delete(point.instanceId);
+}
+
+export const hostCommands = [
+  {
+    weight: 2,
+    arbitrary: commands('lose a reference point', choice, (w, { which }) => loseReferencePoint(w, which)),
+  },
+  { weight: 1, arbitrary: commands('reset the tracking', choice, (w, { which }) => resetTracking(w, which)) },
+  { weight: 1, arbitrary: commands('hold or release merges', nothing, holdMerges) },
+  { weight: 1, arbitrary: commands('restart the host', nothing, restart) },
+  { weight: 2, arbitrary: commands('user checkpoint', nothing, userCheckpoint) },
+  {
+    weight: 2,
+    arbitrary: commands('delete a user checkpoint', choice, (w, { which }) => deleteUserCheckpoint(w, which)),
+  },
+  { weight: 2, arbitrary: commands('another backup goes on', nothing, otherBackup) },
+  {
+    weight: 1,
+    arbitrary: commands('another backup forgets', choice, (w, { which }) => otherForgets(w, which)),
+  },
+] as const;

@@ -1,0 +1,11 @@
+/** The sequences of `main-job.test.ts`, many more of them. The last result is kept in docs/operating/proof.md. */
+import { test } from 'node:test';
+import { checkSequences } from './check-sequences.ts';
+
+const SEQUENCES = 5000;
+
+void test('thousands of sequences: every restore point is exact and I1 to I11 hold', async (t) => {
+  const { tally, seed } = await checkSequences(SEQUENCES, 'test/property/main-job.long.ts');
+  t.diagnostic(`seed ${seed}`);
+  for (const line of tally.lines()) t.diagnostic(line);
+});

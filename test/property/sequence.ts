@@ -1,0 +1,108 @@
+/** A sequence: a world, the commands of all parties in turn, and at the end one quiet backup and every restore point. */
+import assert from 'node:assert/strict';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { restorePoint } from '../../src/flows/index.ts';
+import { backupCommands, backUp, QUIET } from './backup.ts';
+import { commands, pick, type Command } from './command.ts';
+import { diskCommands, diskSizes, sectors } from './disks.ts';
+import { guestCommands } from './guest.ts';
+import { hostCommands, otherBackup } from './host-events.ts';
+import { checkEveryPoint, checkForeign } from './invariants.ts';
+import type { Tally } from './tally.ts';
+import { GRANULARITIES, World, type Setup } from './world.ts';
+
+const setups: fc.Arbitrary<Setup> = fc.record(
+  {
+    disks: fc.array(fc.record({ size: diskSizes, sector: sectors }, { noNullPrototype: true }), {
+      minLength: 1,
+      maxLength: 2,
+    }),
+    wire: fc.oneof(
+      { weight: 24, arbitrary: fc.constant(false) },
+      { weight: 1, arbitrary: fc.constant(true) },
+    ),
+    encrypted: fc.constant(false),
+    granularity: fc.constantFrom(...GRANULARITIES),
+  },
+  { noNullPrototype: true },
+);
+
+/** A restore as a user makes it, of any point there is, into image files. */
+async function restore(world: World, { which }: { which: number }): Promise<void> {
+  const known = pick([...world.knowledge.points.values()], which);
+  if (!known) return;
+  const repository = await world.repository();
+  const folder = join(world.folder, 'restored');
+  await mkdir(folder, { recursive: true });
+  const point = await repository.point(known.id);
+  const { disks } = await restorePoint(repository, { point, folder, format: 'raw' });
+  for (const { diskId, path } of disks) {
+    const at = await world.lab.compareImage(known.seal.id, diskId, path);
+    assert.equal(at, null, `I1: the restored image of ${diskId} is wrong at byte ${at}`);
+  }
+  await rm(folder, { recursive: true });
+}
+
+const command: fc.Arbitrary<Command> = fc.oneof(
+  ...guestCommands,
+  ...backupCommands,
+  ...hostCommands,
+  ...diskCommands,
+  {
+    weight: 1,
+    arbitrary: commands(
+      'restore',
+      fc.record({ which: fc.nat({ max: 9 }) }, { noNullPrototype: true }),
+      restore,
+    ),
+  },
+);
+
+export interface Sequence {
+  readonly setup: Setup;
+  readonly steps: readonly Command[];
+}
+
+export const sequences: fc.Arbitrary<Sequence> = fc.record(
+  { setup: setups, steps: fc.array(command, { minLength: 3, maxLength: 16, size: 'max' }) },
+  { noNullPrototype: true },
+);
+
+/** Runs the sequence; throws what is broken, with the step it showed at. */
+export async function play({ setup, steps }: Sequence, tally: Tally): Promise<void> {
+  await using world = await World.open(setup, tally);
+  tally.count(setup.wire ? 'sequence over the wire' : 'sequence');
+  for (const [index, step] of steps.entries()) {
+    tally.count(`step: ${step.name}`);
+    await during(`step ${index + 1}, ${step.name}`, world, async () => {
+      await step.run(world);
+      await checkForeign(world);
+    });
+  }
+  await during('the end', world, () => conclude(world));
+}
+
+/** The other tool goes, merges go on, and one more run cleans up: then nothing of ours but one mark is left (I4). */
+async function conclude(world: World): Promise<void> {
+  await world.lab.setGuest(world.vmId, { vss: 'ok' });
+  await world.lab.setPower(world.vmId, 'running');
+  await world.lab.holdMerges(world.vmId, false);
+  await world.lab.settle();
+  const { checkpoints, disks } = await world.vm();
+  const waiting = checkpoints.some(({ id }) => world.knowledge.foreignSeals.has(`Microsoft:${id}`));
+  if (waiting) await otherBackup(world);
+  if (disks.length > 0) await backUp(world, QUIET);
+  await checkForeign(world);
+  await checkEveryPoint(world);
+}
+
+async function during(where: string, world: World, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    const struck = world.schedule.struck ? ` (${world.schedule.struck})` : '';
+    throw new Error(`${where}${struck}: ${(error as Error).message}`, { cause: error });
+  }
+}

@@ -1,0 +1,181 @@
+/**
+ * The whole main job in one process: an emulated host with one VM, the repository, and our client between them; beside it a
+ * stranger who works on the same VM, and what the test knows about all of it.
+ *
+ * Time is moved by hand: whoever waits for the host moves it, so that a wait of 20 s costs nothing.
+ */
+import { join } from 'node:path';
+import { KiB, MiB, sleep } from '../../src/base/index.ts';
+import { createHyperVSource } from '../../src/capture/index.ts';
+import type { BackupDeps } from '../../src/flows/index.ts';
+import { createFsHostFiles } from '../../src/hostfile/index.ts';
+import { createHyperV, type HyperV } from '../../src/hyperv/index.ts';
+import { createMemoryStore, layered, type ObjectStore, type StoreCall } from '../../src/objectstore/index.ts';
+import { createRepository, openRepository, type Repository } from '../../src/repository/index.ts';
+import { openWinrm, type CimSession } from '../../src/winrm/index.ts';
+import type { LabCimProvider } from '../../lab/cim.ts';
+import { INSTANT, LabHost, ManualClock, type VmInfo } from '../../lab/model/index.ts';
+import { scratch } from '../../lab/model/scratch.fixture.ts';
+import { startWire } from '../../lab/wire/index.ts';
+import { Knowledge } from './knowledge.ts';
+import { ProviderSession } from './provider-session.ts';
+import { ReadAudit } from './read-audit.ts';
+import { Schedule, ScheduledSession } from './schedule.ts';
+import type { Tally } from './tally.ts';
+import { watchCall } from './watch.ts';
+
+export interface Setup {
+  /** Bytes of the disks the VM has at first. */
+  readonly disks: readonly { readonly size: number; readonly sector: 512 | 4096 }[];
+  /** The client speaks WinRM over a socket instead of to the model. */
+  readonly wire: boolean;
+  readonly encrypted: boolean;
+  /** Bytes of the grid the host tracks changes on. */
+  readonly granularity: number;
+}
+
+const PASSPHRASE = 'a passphrase for this test';
+
+export class World {
+  readonly schedule = new Schedule();
+  readonly knowledge = new Knowledge();
+  /** What was broken in the middle of a run, where throwing would only be one more failed call to it. */
+  readonly violations: string[] = [];
+  readonly store = createMemoryStore();
+  readonly vmId: string;
+  readonly tally: Tally;
+  readonly folder: string;
+  readonly audit: ReadAudit;
+  /** Somebody else with an account on the host: nothing that happens to us happens to them. */
+  readonly stranger: HyperV;
+  readonly #setup: Setup;
+  readonly #ours: HyperV;
+  readonly #parts: Parts;
+
+  private constructor(setup: Setup, parts: Parts, vmId: string, tally: Tally) {
+    this.tally = tally;
+    this.#setup = setup;
+    this.#parts = parts;
+    this.vmId = vmId;
+    this.folder = parts.folder;
+    const files = createFsHostFiles({ mappings: [{ from: 'C:\\', to: join(parts.lab.volumesFolder, 'C') }] });
+    this.audit = new ReadAudit(files, this.schedule);
+    this.schedule.watch = (call, input) => watchCall(this, call, input);
+    const clock = clockOf(parts);
+    this.#ours = createHyperV(new ScheduledSession(parts.session, this.schedule), { clock });
+    this.stranger = createHyperV(new ProviderSession(() => parts.lab.provider), { clock });
+  }
+
+  static async open(setup: Setup, tally: Tally): Promise<World> {
+    await using owned = new AsyncDisposableStack();
+    const { folder } = owned.use(await scratch());
+    const clock = new ManualClock(new Date());
+    const settings = { ...INSTANT, changes: { granularityBytes: setup.granularity }, regionBytes: MiB };
+    const openHost = (): Promise<LabHost> => LabHost.open(folder, { settings, clock });
+    const parts: Parts = { folder, clock, openHost, lab: await openHost(), session: undefined as never };
+    owned.defer(() => parts.lab.close());
+    const session = await openSession(setup, parts, owned);
+    const vm = await parts.lab.createVm({ name: `web'01 \\ 100%` });
+    for (const { size, sector } of setup.disks) await parts.lab.addDisk(vm.id, diskSpec(size, sector));
+    const world = new World(setup, Object.assign(parts, { session }), vm.id.toLowerCase(), tally);
+    const encryption = setup.encrypted ? { passphrase: PASSPHRASE } : 'none';
+    await (await createRepository(world.store, { encryption })).repository.close();
+    parts.owned = owned.move();
+    return world;
+  }
+
+  get lab(): LabHost {
+    return this.#parts.lab;
+  }
+
+  vm(): Promise<VmInfo> {
+    return this.lab.vm(this.vmId);
+  }
+
+  /** A repository as another process would open it, not disturbed. */
+  repository(store: ObjectStore = this.store): Promise<Repository> {
+    return openRepository(store, this.#setup.encrypted ? { passphrase: PASSPHRASE } : {});
+  }
+
+  /** What a run of ours works with: everything it does is in the schedule. */
+  async deps(): Promise<BackupDeps & { repository: Repository }> {
+    const store = layered(this.store, (call, run) => this.schedule.around(storeCall(call), run));
+    const host = { hyperv: this.#ours, files: this.audit, hostName: 'HV01' };
+    return {
+      source: createHyperVSource(host),
+      repository: await this.repository(store),
+      resolveVm: (vm, options) => this.#ours.vm(vm, options),
+    };
+  }
+
+  /** The host restarts, or the VM moved to another node: its services begin anew over the same files. */
+  async restartHost(): Promise<void> {
+    await this.lab.close();
+    const { options } = this.lab;
+    this.#parts.lab = await this.#parts.openHost();
+    await this.lab.configure(options);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.audit.close();
+    await this.#parts.owned!.disposeAsync();
+  }
+}
+
+interface Parts {
+  readonly folder: string;
+  readonly clock: ManualClock;
+  readonly openHost: () => Promise<LabHost>;
+  readonly session: CimSession;
+  lab: LabHost;
+  owned?: AsyncDisposableStack;
+}
+
+export function diskSpec(size: number, sector: 512 | 4096) {
+  const whole = Math.ceil(size / sector) * sector;
+  return { size: whole, blockSize: MiB, logicalSectorSize: sector, physicalSectorSize: 4096 } as const;
+}
+
+async function openSession(setup: Setup, parts: Parts, owned: AsyncDisposableStack): Promise<CimSession> {
+  const provider = currentProvider(parts);
+  if (!setup.wire) return new ProviderSession(() => provider);
+  const account = { user: 'Administrator', password: 'Passw0rd of a test' };
+  const wire = await startWire({ provider, users: [account] });
+  owned.defer(() => wire.close());
+  return owned.use(await openWinrm({ url: wire.url, credentials: account }));
+}
+
+/** The provider of the host that runs now: a restart brings a new one. */
+function currentProvider(parts: Parts): LabCimProvider {
+  return {
+    namespace: parts.lab.provider.namespace,
+    hostName: parts.lab.provider.hostName,
+    classes: parts.lab.provider.classes,
+    instances: (...call) => parts.lab.provider.instances(...call),
+    invoke: (...call) => parts.lab.provider.invoke(...call),
+  };
+}
+
+/** Longer than any job of a disk of some MiB takes; a merge that is held, or a guest that does not answer, never settles. */
+const SETTLE_MS = 3;
+
+function clockOf(parts: Parts) {
+  return {
+    now: () => parts.clock.now(),
+    async sleep(milliseconds: number, signal?: AbortSignal): Promise<void> {
+      signal?.throwIfAborted();
+      await parts.clock.advance(Math.ceil(milliseconds));
+      await Promise.race([parts.lab.settle(), sleep(SETTLE_MS)]);
+      signal?.throwIfAborted();
+    },
+  };
+}
+
+const CHANGES: ReadonlySet<StoreCall['method']> = new Set(['putNew', 'commit', 'delete']);
+
+function storeCall({ method, name }: StoreCall) {
+  return { peer: 'store', name: `${method} ${name}`, changes: CHANGES.has(method) } as const;
+}
+
+/** What grids and sizes are drawn from: small, so that thousands of sequences are affordable, and odd. */
+export const GRANULARITIES = [512, 4 * KiB, 64 * KiB, MiB] as const;
