@@ -8,6 +8,7 @@
  * data: a process or machine that dies in between leaves in each sector what was there or what was written.
  */
 import { Mutex, isZero } from '../base/index.ts';
+import type { CallOptions } from '../disk/index.ts';
 import { nextBlockPlace } from './block-place.ts';
 import type { BlockTable } from './block-table.ts';
 import type { BlockLayout } from './dynamic-header.ts';
@@ -45,8 +46,13 @@ export class DynamicFile extends WritableFile {
     footerLayout.write(this.#footer, { checksum });
   }
 
-  protected override async writeRange(offset: number, bytes: Uint8Array): Promise<void> {
+  protected override async writeRange(
+    offset: number,
+    bytes: Uint8Array,
+    options: CallOptions,
+  ): Promise<void> {
     for (const { block, at, length } of this.#pieces(offset, bytes.length)) {
+      options.signal?.throwIfAborted();
       const piece = bytes.subarray(at - offset, at - offset + length);
       if (!this.#has(block) && isZero(piece)) continue;
       await this.#order.run(() => this.#prepare(block));
@@ -54,11 +60,12 @@ export class DynamicFile extends WritableFile {
     }
   }
 
-  protected override async zeroRange(offset: number, length: number): Promise<void> {
+  protected override async zeroRange(offset: number, length: number, options: CallOptions): Promise<void> {
     for (const piece of this.#pieces(offset, length)) {
+      options.signal?.throwIfAborted();
       if (!this.#has(piece.block)) continue;
       await this.#order.run(() => this.#prepare(piece.block));
-      await this.file.zero(this.#fileOffset(piece.block, piece.at), piece.length);
+      await this.file.zero(this.#fileOffset(piece.block, piece.at), piece.length, options);
     }
   }
 

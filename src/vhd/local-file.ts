@@ -1,7 +1,7 @@
 /** The file under a VHD being written: positional reads and writes that are never short, and its errors as faults. */
 import { open, rm, type FileHandle } from 'node:fs/promises';
 import { MiB } from '../base/index.ts';
-import { checkRange, diskFaults, type RangeReader } from '../disk/index.ts';
+import { checkRange, diskFaults, type CallOptions, type RangeReader } from '../disk/index.ts';
 import { vhdFaults } from './faults.ts';
 
 const ZEROS = new Uint8Array(MiB);
@@ -61,8 +61,9 @@ export class LocalFile implements RangeReader {
     this.#size = Math.max(this.#size, offset + bytes.length);
   }
 
-  async zero(offset: number, length: number): Promise<void> {
+  async zero(offset: number, length: number, options: CallOptions = {}): Promise<void> {
     for (let done = 0; done < length; done += ZEROS.length) {
+      options.signal?.throwIfAborted();
       await this.write(offset + done, ZEROS.subarray(0, Math.min(ZEROS.length, length - done)));
     }
   }

@@ -1,5 +1,5 @@
 /** Opening a fixed or dynamic VHD to be written in place. */
-import type { RangeWriter } from '../disk/index.ts';
+import type { CallOptions, RangeWriter } from '../disk/index.ts';
 import { BlockTable } from './block-table.ts';
 import { DynamicFile } from './dynamic-file.ts';
 import { vhdFaults } from './faults.ts';
@@ -33,8 +33,8 @@ class FixedFile extends WritableFile {
     return this.file.write(offset, bytes);
   }
 
-  protected override zeroRange(offset: number, length: number): Promise<void> {
-    return this.file.zero(offset, length);
+  protected override zeroRange(offset: number, length: number, options: CallOptions): Promise<void> {
+    return this.file.zero(offset, length, options);
   }
 
   protected override flushTables(): Promise<void> {

@@ -1,5 +1,5 @@
 /** What both kinds of writable file have in common: checked ranges, and a flush and a close that wait for writes under way. */
-import { checkRange, diskFaults, type RangeWriter } from '../disk/index.ts';
+import { checkRange, diskFaults, type CallOptions, type RangeWriter } from '../disk/index.ts';
 import { vhdFaults } from './faults.ts';
 import { SECTOR } from './format.ts';
 import type { LocalFile } from './local-file.ts';
@@ -15,36 +15,47 @@ export abstract class WritableFile implements RangeWriter {
     this.size = size;
   }
 
-  protected abstract writeRange(offset: number, bytes: Uint8Array): Promise<void>;
-  protected abstract zeroRange(offset: number, length: number): Promise<void>;
+  protected abstract writeRange(offset: number, bytes: Uint8Array, options: CallOptions): Promise<void>;
+  protected abstract zeroRange(offset: number, length: number, options: CallOptions): Promise<void>;
+  /** Makes durable what was written, then what names it. */
   protected abstract flushTables(): Promise<void>;
 
-  write(offset: number, bytes: Uint8Array): Promise<void> {
-    return this.#track(offset, bytes.length, () => this.writeRange(offset, bytes));
+  write(offset: number, bytes: Uint8Array, options: CallOptions = {}): Promise<void> {
+    return this.#track(offset, bytes.length, options, () => this.writeRange(offset, bytes, options));
   }
 
-  zero(offset: number, length: number): Promise<void> {
-    return this.#track(offset, length, () => this.zeroRange(offset, length));
+  zero(offset: number, length: number, options: CallOptions = {}): Promise<void> {
+    return this.#track(offset, length, options, () => this.zeroRange(offset, length, options));
   }
 
   async flush(): Promise<void> {
     if (this.#closed) throw diskFaults.closed();
-    await Promise.allSettled(this.#running);
-    await this.flushTables();
+    await this.#flush();
   }
 
   async close(): Promise<void> {
     if (this.#closed) return;
+    this.#closed = true;
     try {
-      await this.flush();
+      await this.#flush();
     } finally {
-      this.#closed = true;
       await this.file.close();
     }
   }
 
-  async #track(offset: number, length: number, work: () => Promise<void>): Promise<void> {
+  async #flush(): Promise<void> {
+    await Promise.allSettled(this.#running);
+    await this.flushTables();
+  }
+
+  async #track(
+    offset: number,
+    length: number,
+    options: CallOptions,
+    work: () => Promise<void>,
+  ): Promise<void> {
     if (this.#closed) throw diskFaults.closed();
+    options.signal?.throwIfAborted();
     checkRange(offset, length, this.size);
     if (offset % SECTOR !== 0 || length % SECTOR !== 0) throw vhdFaults.unalignedWrite({ offset, length });
     const tracked: Promise<void> = work().finally(() => this.#running.delete(tracked));
