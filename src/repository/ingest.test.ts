@@ -8,8 +8,12 @@ import { GiB, KiB, MiB, TiB } from '../base/index.ts';
 import { CountingDisk, FaultyReader, MemoryDisk, type RangeReader } from '../disk/index.ts';
 import { normalise, type Extent } from '../extents/index.ts';
 import { createMemoryStore, openDirectoryStore } from '../objectstore/index.ts';
+import { BlockMap } from './block-map.ts';
 import { CELL_BYTES, SLOT_BYTES } from './format.ts';
 import type { MapRoot } from './map-root.ts';
+import { ObjectCodec } from './object.ts';
+import { ObjectIndex } from './object-index.ts';
+import { ObjectReader } from './object-reader.ts';
 import {
   backUp,
   contentOf,
@@ -209,6 +213,28 @@ test('12 of 16 changed cells are stored as one chunk for the slot', async () => 
   const { stats } = await backUp(repository, { reader: disk, extents, base });
   assert.equal(stats.newChunks, 1);
   assert.equal(stats.newRawBytes, SLOT_BYTES);
+});
+
+test('a last slot that is shorter is one chunk all the same, and a patch of it one extent', async () => {
+  const parts = partsFor();
+  const repository = await Repository.open(parts);
+  const index = new ObjectIndex(parts.store, Buffer.from(parts.header.repositoryId, 'hex'));
+  const map = new BlockMap(new ObjectReader(parts.store, index, new ObjectCodec(parts.keys)));
+  const disk = await diskWith(SLOT_BYTES + 6 * CELL_BYTES + 99, [
+    [0, randomBytes(SLOT_BYTES + 6 * CELL_BYTES + 99)],
+  ]);
+  const { root: base } = await backUp(repository, { reader: disk, extents: disk.allocated() });
+  const entry = await map.entry(base, 1);
+  assert.equal(entry?.kind, 'chunk');
+  await disk.write(SLOT_BYTES + CELL_BYTES, randomBytes(CELL_BYTES));
+  const extents = [{ offset: SLOT_BYTES + CELL_BYTES, length: CELL_BYTES }];
+  const { root } = await backUp(repository, { reader: disk, extents, base });
+  const patched = await map.entry(root, 1);
+  assert.ok(patched?.kind === 'patched' && patched.base === entry.id);
+  assert.deepEqual(
+    patched.extents.map(({ cell, count, sourceCell }) => [cell, count, sourceCell]),
+    [[1, 1, 0]],
+  );
 });
 
 test('the same content is stored once: inside a disk, across disks of a session at once, across runs', async () => {

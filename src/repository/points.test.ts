@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { hasCode } from '../base/index.ts';
 import { createMemoryStore } from '../objectstore/index.ts';
@@ -148,4 +149,28 @@ test('a note under the name of another is refused: what one VM was told is not d
   const bytes = await parts.store.getRange(note!.name, 0, note!.size);
   await parts.store.putNew(note!.name.replace('run1', 'run2'), bytes);
   await assert.rejects(journal.notes(VM_ID), (error) => hasCode(error, 'REPO_POINT_DAMAGED'));
+});
+
+test('a manifest whose digest is not of this repository is refused, although everything else is in order', async () => {
+  const parts = partsFor();
+  const { point } = await backUp(await Repository.open(parts), await part(1));
+  const keys = { ...parts.keys, manifestKey: randomBytes(32) };
+  const repository = await Repository.open({ ...parts, keys });
+  await assert.rejects(repository.point(point.id), (error) => hasCode(error, 'REPO_POINT_DAMAGED'));
+});
+
+test('a baseline under the name of another is no baseline', async () => {
+  const store = createMemoryStore();
+  const repository = await openTest(store);
+  const points = [await backUp(repository, await part(1)), await backUp(repository, await part(2))];
+  const [pointId, otherId] = points.map(({ point }) => point.id);
+  const rest = { vmId: VM_ID, referencePointId: 'r', consistency: 'crash', disks: [] } as const;
+  await repository.recordBaseline({ pointId: pointId!, ...rest });
+  const [file] = await Array.fromAsync(store.list('baselines/'));
+  const bytes = await store.getRange(file!.name, 0, file!.size);
+  await store.putNew(file!.name.replace(pointId!, otherId!), bytes);
+  assert.deepEqual(
+    (await repository.baselines(VM_ID)).map((each) => each.pointId),
+    [pointId],
+  );
 });

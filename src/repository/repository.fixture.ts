@@ -16,7 +16,7 @@ import type { PointDraft, RestorePoint } from './point.ts';
 import { Repository, type RepositoryParts } from './repository.ts';
 import type { WriteSession } from './session.ts';
 
-export const VM_ID = '11111111-2222-4333-8444-555555555555';
+export const VM_ID = 'abcdef01-2345-4678-89ab-cdef01234567';
 
 /** The parts of a repository whose keys only this test knows; open them as often as needed. */
 export function partsFor(store: ObjectStore = createMemoryStore(), encrypted = true): RepositoryParts {
@@ -89,8 +89,9 @@ export function sampleBytes(length: number, seed: number): Buffer {
   return bytes;
 }
 
+/** Read into a buffer that is not zeros: what a disk does not fill shows. */
 export async function contentOf(disk: RangeReader): Promise<Buffer> {
-  const bytes = Buffer.alloc(disk.size);
+  const bytes = Buffer.alloc(disk.size, 0xa5);
   await disk.read(0, bytes);
   return bytes;
 }

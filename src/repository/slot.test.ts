@@ -64,3 +64,12 @@ test('one changed cell of a chunk is one extent over that chunk; the cell put ba
   });
   assert.deepEqual(entryOf(patched.with(7, { id: 'old', cell: 7 })), { kind: 'chunk', id: 'old' });
 });
+
+test('of bases that leave equally many extents zeros come first, then the chunk met first', () => {
+  const [a, b] = [cellsOf({ kind: 'chunk', id: 'a' }), cellsOf({ kind: 'chunk', id: 'b' })];
+  const halves = [...a.slice(0, 8), ...b.slice(8)];
+  const over = (cell: number, count: number, id: string) => [{ cell, count, id, sourceCell: cell }];
+  assert.deepEqual(entryOf(halves), { kind: 'patched', base: 'a', extents: over(8, 8, 'b') });
+  const first = a.map((cell, index) => (index === 0 ? cell : null));
+  assert.deepEqual(entryOf(first), { kind: 'patched', base: null, extents: over(0, 1, 'a') });
+});
