@@ -18,12 +18,13 @@ function earlyReturns(text: string): string[] {
     return lines
       .slice(at, end < 0 ? undefined : end)
       .filter((next) => indentOf(next) === indent || next.trimStart().startsWith('if'))
-      .filter((next) => /\breturn (?!await\b|new\b)[\w.#!?]+\(/.test(next));
+      .filter((next) => /\breturn (?!new\b)[\w.#!?]+\(/.test(next) && !next.includes('await '));
   });
 }
 
 test('what a function holds lives until its work is done', () => {
-  const found = globSync('{src,lab,bench}/**/*.ts', { cwd: root }).flatMap((file) =>
+  const sources = globSync('{src,lab,bench}/**/*.ts', { cwd: root }).filter((f) => !f.endsWith('.test.ts'));
+  const found = sources.flatMap((file) =>
     earlyReturns(readFileSync(join(root, file), 'utf8')).map((line) => `${file}: ${line.trim()}`),
   );
   assert.deepEqual(found, []);
