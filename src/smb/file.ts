@@ -29,6 +29,8 @@ export class SmbFile implements RangeReader {
   readonly #lanes: readonly FileLane[];
   readonly #running = new Set<Promise<void>>();
   readonly #ending = new AbortController();
+  /** Answers with data, of any piece. */
+  #arrived = 0;
 
   constructor(place: FilePlace, handle: FileHandle, { sources, reconnectMs }: FileOptions) {
     const { identity } = handle;
@@ -76,7 +78,7 @@ export class SmbFile implements RangeReader {
   }
 
   async #readPiece(lane: FileLane, { offset, into }: Piece, signal: AbortSignal | undefined): Promise<void> {
-    const patience = new Patience(this.#reconnectMs);
+    const patience = new Patience(this.#reconnectMs, () => this.#arrived);
     const ending = this.#ending.signal;
     const waiting = signal ? AbortSignal.any([signal, ending]) : ending;
     for (let done = 0; done < into.length;) {
@@ -88,7 +90,7 @@ export class SmbFile implements RangeReader {
         );
         into.set(data, done);
         done += data.length;
-        patience.afterSuccess();
+        this.#arrived += 1;
       } catch (error) {
         signal?.throwIfAborted();
         await patience.afterFailure(error, waiting);

@@ -153,7 +153,7 @@ test('answers in any order find their requests', async () => {
     if (held.length === 9)
       held
         .splice(0)
-        .reverse()
+        .toReversed()
         .forEach((send) => send());
   });
   const connection = await openConnection(server.port);

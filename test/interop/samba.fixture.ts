@@ -114,7 +114,7 @@ function configuration(
 function addUser(config: string): void {
   const { user, password } = SMB_USER;
   const input = `${password}\n${password}\n`;
-  const added = spawnSync('smbpasswd', ['-c', config, '-s', '-a', user], { input });
+  const added = spawnSync('smbpasswd', ['-c', config, '-s', '-a', user], { input, encoding: 'utf8' });
   if (added.status !== 0) throw new Error(`smbpasswd: ${added.stderr}`);
 }
 
