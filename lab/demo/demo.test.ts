@@ -1,10 +1,11 @@
 /** The demo as its newcomer runs it: as a process. Its figures are judged by itself; here it is judged. */
 import assert from 'node:assert/strict';
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
 import { globSync } from 'node:fs';
 import { open, readdir } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { MiB } from '../../src/base/index.ts';
@@ -20,15 +21,19 @@ interface Ended {
   readonly lines: readonly string[];
 }
 
+function startDemo(folder: string): ChildProcessByStdio<null, Readable, null> {
+  return spawn(process.execPath, ['-C', 'source', DEMO, '--small'], {
+    env: { ...process.env, TMPDIR: folder },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+}
+
 /** Runs the small demo with its temporary folder in `folder`; `onLine` may interfere. */
 async function demoIn(
   folder: string,
   onLine: (line: string, demo: ChildProcess) => Promise<void> | void = () => {},
 ): Promise<Ended> {
-  const demo = spawn(process.execPath, ['-C', 'source', DEMO, '--small'], {
-    env: { ...process.env, TMPDIR: folder },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const demo = startDemo(folder);
   const closed = once(demo, 'close') as Promise<[number | null]>;
   const lines: string[] = [];
   for await (const line of createInterface(demo.stdout)) {
@@ -76,6 +81,16 @@ test('ended by Ctrl-C in the middle of a backup, it takes its host and its folde
   assert.equal(code, 130, lines.join('\n'));
   assert.deepEqual(await readdir(temporary.folder), []);
   await assert.rejects(fetch(hostUrl), 'the host is gone');
+});
+
+test('its output cut off, as by `| head`, it goes as after Ctrl-C', async () => {
+  await using temporary = await scratch();
+  const demo = startDemo(temporary.folder);
+  await once(demo.stdout, 'data');
+  demo.stdout.destroy();
+  const [code] = (await once(demo, 'exit')) as [number | null];
+  assert.equal(code, 141);
+  assert.deepEqual(await readdir(temporary.folder), []);
 });
 
 test('without mke2fs the same real files are backed up, and the screen says what was used', async () => {

@@ -38,7 +38,7 @@ export const FULL_PLAN: DemoPlan = {
   writesPerSecond: 200,
   laterWrites: 500,
   scatteredWrites: 400,
-  roomBytes: 6 * GiB,
+  roomBytes: 5 * GiB,
 };
 
 export const SMALL_PLAN: DemoPlan = {
