@@ -3,7 +3,6 @@ import { createCipheriv, createHash, randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after } from 'node:test';
 import { MemoryDisk, type RangeReader } from '../disk/index.ts';
 import type { ExtentStream } from '../extents/index.ts';
 import { createImage } from '../images/index.ts';
@@ -120,7 +119,7 @@ export async function diskWith(
   return disk;
 }
 
-/** A folder that is gone after the test file. */
+/** A folder that is gone when the test file is done. */
 export function temporaryFolder(): string {
   return (folder ??= makeFolder());
 }
@@ -130,6 +129,7 @@ let images = 0;
 
 function makeFolder(): string {
   const made = mkdtempSync(join(tmpdir(), 'hvlift-repository-'));
-  after(() => rmSync(made, { recursive: true, force: true }));
+  // Not `after`: called inside a test it would belong to that test, and take the folder away from the ones behind it.
+  process.once('exit', () => rmSync(made, { recursive: true, force: true }));
   return made;
 }
