@@ -61,6 +61,12 @@ export class BlockTable {
     return this.sectorOf(block) * SECTOR + this.bitmapSize;
   }
 
+  /** Where the room of the last block of the disk ends, which may be behind the end of the file; 0 without it. */
+  get lastBlockEnd(): number {
+    const last = this.blocks - 1;
+    return this.sectorOf(last) === NO_BLOCK ? 0 : this.dataOffset(last) + this.blockSize;
+  }
+
   /** `block`, or where the page without blocks ends that it lies in. */
   skipEmptyPage(block: number): number {
     const page = Math.floor(block / ENTRIES_PER_PAGE);
@@ -111,11 +117,8 @@ export class BlockTable {
   #checkOverlaps(): void {
     const sectors = Uint32Array.from(this.#present(), (block) => this.sectorOf(block)).sort();
     const pitch = (this.bitmapSize + this.blockSize) / SECTOR;
-    const last = this.sectorOf(this.blocks - 1);
-    const lastPitch = this.#lengthOf(this.blocks - 1) / SECTOR;
     for (let i = 1; i < sectors.length; i += 1) {
-      const before = sectors[i - 1]!;
-      if (sectors[i]! - before < (before === last ? lastPitch : pitch)) {
+      if (sectors[i]! - sectors[i - 1]! < pitch) {
         throw vhdFaults.blockOverlap({ path: this.#path, offset: sectors[i]! * SECTOR });
       }
     }

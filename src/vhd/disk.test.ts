@@ -214,6 +214,19 @@ test('allocated() of a base reads nothing, and of the largest disk with two far 
   await disk.close();
 });
 
+test('allocated() of a child is told by sectors: one that was written over nothing is one sector', async () => {
+  const [parent, child] = [newPath(), newPath()];
+  const shape = { size: 4 * MiB, uniqueId: newGuid() };
+  buildVhd(parent, { ...shape, kind: 'dynamic' });
+  const blocks = [{ index: 1, data: Buffer.alloc(2 * MiB, 1), has: (sector: number) => sector === 77 }];
+  const parentId = shape.uniqueId;
+  const locators = beside(basename(parent));
+  buildVhd(child, { ...shape, uniqueId: newGuid(), kind: 'differencing', parentId, locators, blocks });
+  await withChain(child, async (disk) => {
+    assert.deepEqual(await Array.fromAsync(disk.allocated()), [{ offset: 2 * MiB + 77 * 512, length: 512 }]);
+  });
+});
+
 test('reads under way when the disk is closed end first', async () => {
   const { leaf, model } = buildChain(
     [

@@ -39,7 +39,7 @@ export class DynamicFile extends WritableFile {
     this.#tableOffset = layout.tableOffset;
     this.#fullBitmap = new Uint8Array(table.bitmapSize).fill(0xff);
     this.#complete = new Uint8Array(table.blocks);
-    this.#fileEnd = footer.dataEnd;
+    this.#fileEnd = Math.max(footer.dataEnd, table.lastBlockEnd);
     this.#footer = new Uint8Array(footerLayout.size);
     footerLayout.write(this.#footer, footer.fields);
     const checksum = checksumOf(this.#footer, footerLayout.fields.checksum.offset);

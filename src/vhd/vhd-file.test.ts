@@ -154,6 +154,26 @@ test('sectors that another writer left out of a block stay zeros when the block 
   assertSameBytes(await contentOf(path), Buffer.from(expected).fill(1, 1024, 1536), 'after it');
 });
 
+test('a last block that another writer cut at the end of the disk keeps its room when blocks are added', async () => {
+  const path = newPath();
+  const size = 128 * KiB + 512;
+  const blocks = [{ index: 2, data: Buffer.alloc(64 * KiB, 2) }];
+  const { length } = buildVhd(path, {
+    kind: 'dynamic',
+    size,
+    uniqueId: newGuid(),
+    blockSize: 64 * KiB,
+    blocks,
+  });
+  truncateSync(path, length - 512 - 64 * KiB + 512);
+  const file = await openVhdWritable(path);
+  await file.write(0, Buffer.alloc(64 * KiB, 1));
+  await file.write(128 * KiB, Buffer.alloc(512, 3));
+  await file.close();
+  const expected = Buffer.concat([Buffer.alloc(64 * KiB, 1), Buffer.alloc(64 * KiB), Buffer.alloc(512, 3)]);
+  assertSameBytes(await contentOf(path), expected, 'with a block more');
+});
+
 test('writes, zeros and flushes at once, on ranges of their own, end as if done one by one', async () => {
   const size = 16 * MiB;
   const path = await newDisk(size);
