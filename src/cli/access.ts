@@ -4,7 +4,7 @@ import type { Config, HostConfig, RepositoryConfig } from './config-schema.ts';
 import { NAME_PATTERN, fullUrl } from './config-values.ts';
 import type { ConfigFile } from './config-file.ts';
 import { absolutePath } from './config-path.ts';
-import type { HostAccess, RepositoryAccess, RepositoryKey } from './engine.ts';
+import type { FilesAccess, HostAccess, RepositoryAccess, RepositoryKey } from './engine.ts';
 import { cliFaults } from './faults.ts';
 import type { CliIo } from './io.ts';
 import type { SecretReader, SecretSource } from './secret-source.ts';
@@ -128,10 +128,18 @@ export class Access {
       ),
       ...(caFile === undefined ? {} : { caFile: this.#fromFile(caFile) }),
       ...(fingerprint256 === undefined ? {} : { fingerprint256 }),
-      files: {
-        kind: 'fs',
-        mappings: (files?.mappings ?? []).map(({ from, to }) => ({ from, to: this.#fromFile(to) })),
-      },
+      files: this.#filesAccess(files),
+    };
+  }
+
+  /** Without `files` hvlift runs on the host itself. Shares are names, not paths of this machine. */
+  #filesAccess(files: HostConfig['files']): FilesAccess {
+    const { kind = 'fs', mappings = [], port } = files ?? {};
+    const place = (to: string): string => (kind === 'fs' ? this.#fromFile(to) : to);
+    return {
+      kind,
+      mappings: mappings.map(({ from, to }) => ({ from, to: place(to) })),
+      ...(port === undefined ? {} : { port }),
     };
   }
 

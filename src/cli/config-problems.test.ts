@@ -154,3 +154,28 @@ test('an address gets the port and the path Windows listens on, unless it has it
   ] as const;
   for (const [written, expected] of cases) assert.equal(fullUrl(written), expected);
 });
+
+test('files by folder and files by SMB each have keys of their own', () => {
+  const files = (text: string): string =>
+    problemsOf(`hosts: {a: {url: http://a, user: b, files: {${text}}}}`).join('\n');
+  const share = String.raw`{from: 'C:\', to: '\\nas\vms'}`;
+  for (const right of [
+    'kind: smb',
+    'kind: smb, port: 4450',
+    `kind: smb, mappings: [${share}]`,
+    String.raw`kind: smb, mappings: [{from: 'E:\x', to: '\\nas\vms\deep'}]`,
+    "kind: fs, mappings: [{from: 'C:', to: /mnt/c}]",
+  ]) {
+    assert.equal(files(right), '', right);
+  }
+  for (const [wrong, expected] of [
+    ['kind: nfs', /files\.kind must be fs or smb/],
+    ['kind: fs', /files\.mappings is missing/],
+    ["kind: fs, mappings: [{from: 'C:', to: /c}], port: 1", /files\.port belongs to files of kind smb/],
+    ["kind: smb, mappings: [{from: 'C:', to: /mnt/c}]", /mappings\[0\]\.to must be \\\\server\\share/],
+    ['kind: smb, port: 0', /files\.port must be a port number/],
+    ['kind: smb, port: high', /files\.port must be a number/],
+  ] as const) {
+    assert.match(files(wrong), expected, wrong);
+  }
+});

@@ -129,6 +129,8 @@ const TYPE_WORDS: Readonly<Record<string, string>> = {
   object: 'a map of keys and values',
   record: 'a map of names',
   array: 'a list',
+  number: 'a number',
+  int: 'a whole number',
 };
 
 /** What concerns two places at once; works on values that have not passed the schema. */

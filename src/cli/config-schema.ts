@@ -5,22 +5,54 @@
  * the file or the environment variable that holds its secret, or neither, and then it is asked for.
  */
 import { z } from 'zod';
-import { NAME_PATTERN, urlProblem } from './config-values.ts';
-import { CONSISTENCIES } from './engine.ts';
+import { NAME_PATTERN, SHARE_PATTERN, urlProblem } from './config-values.ts';
+import { CONSISTENCIES, FILE_KINDS } from './engine.ts';
+
+interface FilesConfig {
+  readonly kind: (typeof FILE_KINDS)[number];
+  readonly mappings?: readonly { readonly to: string }[] | undefined;
+  readonly port?: number | undefined;
+}
 
 const text = z.string().min(1, 'must not be empty');
 const variableName = text.regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of an environment variable');
 const name = z.string().regex(NAME_PATTERN);
+
+const PORT_RULE = 'must be a port number, 1 to 65535';
 
 const windowsPath = text.regex(
   /^([A-Za-z]:[\\/]|\\\\[^\\/]|[A-Za-z]:$)/,
   'must be a Windows path with a drive letter, or \\\\server\\share',
 );
 
-const filesSchema = z.strictObject({
-  kind: z.literal('fs'),
-  mappings: z.array(z.strictObject({ from: windowsPath, to: text })),
-});
+const filesSchema = z
+  .strictObject({
+    kind: z.enum(FILE_KINDS),
+    mappings: z.array(z.strictObject({ from: windowsPath, to: text })).optional(),
+    port: z.int().min(1, PORT_RULE).max(65_535, PORT_RULE).optional(),
+  })
+  .superRefine((files, context) => {
+    for (const { path, message } of filesProblems(files)) context.addIssue({ code: 'custom', path, message });
+  });
+
+/** What fits one kind and not the other: `fs` maps folders to folders, `smb` may map them to shares. */
+function filesProblems({
+  kind,
+  mappings,
+  port,
+}: FilesConfig): { path: (string | number)[]; message: string }[] {
+  if (kind === 'fs') {
+    return [
+      ...(mappings ? [] : [{ path: ['mappings'], message: 'is missing' }]),
+      ...(port === undefined ? [] : [{ path: ['port'], message: 'belongs to files of kind smb' }]),
+    ];
+  }
+  return (mappings ?? []).flatMap(({ to }, index) =>
+    SHARE_PATTERN.test(to)
+      ? []
+      : [{ path: ['mappings', index, 'to'], message: 'must be \\\\server\\share, or a folder below one' }],
+  );
+}
 
 export const hostSchema = z.strictObject({
   url: text.superRefine((url, context) => {

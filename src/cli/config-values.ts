@@ -3,6 +3,9 @@
 /** Names cannot be mistaken for paths, options or several words. */
 export const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
+/** A share of a server, or a folder below one. */
+export const SHARE_PATTERN = /^\\\\[^\\/?.][^\\/]*\\[^\\/]+/;
+
 /** Why `url` cannot be the address of a host; never quotes it, because it may hold a password. */
 export function urlProblem(url: string): string | undefined {
   if (!URL.canParse(url)) return 'must be a URL such as http://hv1.example.com:5985/wsman';

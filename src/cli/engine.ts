@@ -36,10 +36,17 @@ export interface HostAccess {
   readonly files: FilesAccess;
 }
 
-/** How the host's files are read: by paths on this machine, the longest matching mapping first. */
+export const FILE_KINDS = ['fs', 'smb'] as const;
+
+/**
+ * How the host's files are read: by paths on this machine (`fs`), or by SMB from the host itself and from the shares that
+ * `to` names (`smb`). The longest matching mapping counts.
+ */
 export interface FilesAccess {
-  readonly kind: 'fs';
+  readonly kind: (typeof FILE_KINDS)[number];
   readonly mappings: readonly { readonly from: string; readonly to: string }[];
+  /** smb only; 445 when absent. */
+  readonly port?: number;
 }
 
 export interface RepositoryAccess {

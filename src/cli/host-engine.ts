@@ -2,7 +2,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { changesSince, enableRct, ReferencePointLedger, resetRct } from '../flows/index.ts';
-import { createFsHostFiles, type HostFiles } from '../hostfile/index.ts';
+import { createFsHostFiles, createSmbHostFiles, type HostFiles } from '../hostfile/index.ts';
 import {
   createHyperV,
   type AttachedDisk,
@@ -31,10 +31,10 @@ export interface OpenHost extends AsyncDisposable {
 }
 
 export async function openHost(access: HostAccess, { signal }: Task): Promise<OpenHost> {
-  const files = createFsHostFiles({ mappings: access.files.mappings });
+  const files = hostFiles(access);
   const session = await openWinrm({
     url: access.url,
-    credentials: { user: access.user, password: async () => (await access.password()).reveal() },
+    credentials: credentialsOf(access),
     ...(access.caFile === undefined ? {} : { ca: await readFile(access.caFile, 'utf8') }),
     ...(access.fingerprint256 === undefined ? {} : { fingerprint256: access.fingerprint256 }),
     signal,
@@ -48,6 +48,18 @@ export async function openHost(access: HostAccess, { signal }: Task): Promise<Op
       await session.close();
     },
   };
+}
+
+/** By SMB with the account of the host: its own files, and those of shares that a mapping names. */
+function hostFiles(access: HostAccess): HostFiles {
+  const { kind, ...options } = access.files;
+  if (kind === 'fs') return createFsHostFiles(options);
+  const host = new URL(access.url).hostname.replace(/^\[(.*)\]$/, '$1');
+  return createSmbHostFiles({ host, credentials: credentialsOf(access), ...options });
+}
+
+function credentialsOf(access: HostAccess): { user: string; password: () => Promise<string> } {
+  return { user: access.user, password: async () => (await access.password()).reveal() };
 }
 
 type HostEngine = Pick<Engine, 'testHost' | 'vms' | 'enableRct' | 'changedBlocks' | 'resetRct'>;

@@ -101,3 +101,19 @@ test('an address or a mapping that cannot be is refused before anything is writt
   assert.equal(relative.code, 2);
   assert.match(relative.stderr, /mappings\[0\]\.from must be a Windows path/);
 });
+
+test('a host read by SMB is added with shares that stay as they were written, and listed as such', async () => {
+  await using line = await CommandLine.open();
+  const map = String.raw`E:\VMs=\\nas\vms`;
+  const add = ['host', 'add', 'hv5', '--url', 'http://hv5', '--user', 'u', '--smb', '--map', map];
+  assert.equal((await line.run(add)).code, 0);
+  const { stdout } = await line.run(['host', 'list', '--json'], { config: undefined });
+  const added = JSON.parse(stdout).hosts.find((host: { name: string }) => host.name === 'hv5');
+  assert.deepEqual(added.files, {
+    kind: 'smb',
+    mappings: [{ from: String.raw`E:\VMs`, to: String.raw`\\nas\vms` }],
+  });
+  assert.match((await line.run(['host', 'list'], { config: undefined })).stdout, /SMB E:\\VMs=\\\\nas\\vms/);
+  const backup = await line.run(['vms', '--host', 'hv5'], { config: undefined });
+  assert.deepEqual((backup.calls[0]!.request as { files: unknown }).files, added.files);
+});

@@ -28,6 +28,7 @@ interface AddOptions {
   readonly passwordFile?: string;
   readonly passwordEnv?: string;
   readonly map?: readonly string[];
+  readonly smb?: true;
   readonly caFile?: string;
   readonly fingerprint256?: string;
   readonly replace?: true;
@@ -53,9 +54,13 @@ function registerAdd(host: Command, run: Runner): void {
     )
     .addOption(new Option('--password-env <variable>', 'environment variable with the password'))
     .addOption(
+      new Option('--smb', 'read the files of the host by SMB, encrypted, from its administrative shares'),
+    )
+    .addOption(
       new Option(
         '--map <from=to>',
-        'where a folder of the host is found here: C:\\ClusterStorage=/mnt/csv; may be repeated',
+        'where a folder of the host is found here: C:\\ClusterStorage=/mnt/csv; with --smb, on which other share: ' +
+          'C:\\VMs=\\\\hv1\\vms; may be repeated',
       ).argParser(collect),
     )
     .addOption(new Option('--ca-file <file>', 'https: PEM file of the authorities to trust'))
@@ -85,7 +90,7 @@ function hostEntry({ io }: Session, name: string, options: AddOptions): HostConf
     throw cliFaults.usage({ reason: `${what} ${problem}`, command: 'hvlift host add' });
   }
   const absolute = (path: string): string => absolutePath(path, io.workingFolder, io.homeFolder);
-  const { url, user, passwordFile, passwordEnv, caFile, fingerprint256, map } = options;
+  const { url, user, passwordFile, passwordEnv, caFile, fingerprint256, map, smb } = options;
   return {
     url,
     user,
@@ -93,10 +98,20 @@ function hostEntry({ io }: Session, name: string, options: AddOptions): HostConf
     ...(passwordEnv === undefined ? {} : { passwordEnv }),
     ...(caFile === undefined ? {} : { caFile: absolute(caFile) }),
     ...(fingerprint256 === undefined ? {} : { fingerprint256 }),
-    ...(map === undefined
-      ? {}
-      : { files: { kind: 'fs', mappings: map.map((text) => mapping(text, absolute)) } }),
+    ...filesEntry(smb === true, map, absolute),
   };
+}
+
+function filesEntry(
+  smb: boolean,
+  map: readonly string[] | undefined,
+  absolute: (path: string) => string,
+): Pick<HostConfig, 'files'> {
+  if (!smb) {
+    return map ? { files: { kind: 'fs', mappings: map.map((text) => mapping(text, absolute)) } } : {};
+  }
+  const shares = map?.map((text) => mapping(text, (share) => share));
+  return { files: { kind: 'smb', ...(shares ? { mappings: shares } : {}) } };
 }
 
 function mapping(text: string, absolute: (path: string) => string): { from: string; to: string } {
@@ -137,7 +152,11 @@ const HOST_COLUMNS: readonly Column<HostConfig & { readonly name: string }>[] = 
   },
   {
     title: 'FILES',
-    cell: (host) => (host.files?.mappings ?? []).map(({ from, to }) => `${from}=${to}`).join(' '),
+    cell: ({ files }) =>
+      [
+        ...(files?.kind === 'smb' ? ['SMB'] : []),
+        ...(files?.mappings ?? []).map(({ from, to }) => `${from}=${to}`),
+      ].join(' '),
   },
 ];
 
