@@ -6,7 +6,7 @@
  * What would stop the last image is found before the first byte of the first is read: a restore is started by people in a
  * hurry, and one that is refused after an hour is worse than one that is refused.
  */
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { silentProgress, type Progress } from '../base/index.ts';
 import { createImage, imageFault, imageFormats, ImageName, type ImageFormat } from '../images/index.ts';
@@ -129,7 +129,7 @@ async function makeFolder(path: string): Promise<void> {
     await mkdir(path);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'EEXIST') return;
+    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return;
     if (code !== 'ENOENT' || dirname(path) === path) {
       throw flowFaults.noFolder({ path, reason: message }, { cause: error });
     }
