@@ -32,10 +32,11 @@ function program(name) {
 
 /** Of this user alone: whoever can write to it decides what the program does. Node leaves it unused when it cannot write. */
 function cacheFolder() {
-  const { LOCALAPPDATA, XDG_CACHE_HOME } = process.env;
-  if (process.platform === 'win32')
-    return join(LOCALAPPDATA ?? join(homedir(), 'AppData', 'Local'), 'hvlift', 'cache');
-  return join(XDG_CACHE_HOME || join(homedir(), '.cache'), 'hvlift');
+  const { env, platform } = process;
+  if (platform === 'win32') {
+    return join(env['LOCALAPPDATA'] ?? join(homedir(), 'AppData', 'Local'), 'hvlift', 'cache');
+  }
+  return join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'hvlift');
 }
 
 /** Node 24 as scripts/run.js fetches it for the project; undefined when it was not. */

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Command } from '@commander-js/extra-typings';
 import { z } from 'zod';
+import { declaredFaults } from '../base/index.ts';
 import { Sink } from './command-line.fixture.ts';
 import { parseConfig } from './config-problems.ts';
 import { configSchema } from './config-schema.ts';
@@ -74,7 +75,7 @@ test('cli.md lists the exit codes there are', () => {
 });
 
 test('cli.md lists the environment variables that are read', () => {
-  const sources = globSync('src/cli/**/*.ts', { cwd: root }).filter(
+  const sources = globSync(['src/cli/**/*.ts', 'bin/*.js'], { cwd: root }).filter(
     (file) => !/\.(test|fixture)\.ts$/.test(file),
   );
   const read = sources.flatMap((file) => [
@@ -138,4 +139,22 @@ test('the commands of the first backup in cli.md are command lines the program a
     await fresh.parseAsync(words.slice(1), { from: 'user' });
   }
   assert.equal(accepted.length, 6);
+});
+
+test('a remedy names only commands and options that exist', async () => {
+  for (const file of globSync('src/**/{faults,*-faults}.ts', { cwd: root })) await import(join(root, file));
+  const declared = leaves(program).flatMap((leaf) => leaf.options.map(({ long }) => long));
+  const options = new Set(['--help', '--config', ...declared]);
+  for (const [code, { remedy }] of declaredFaults) {
+    for (const [, words] of remedy.matchAll(/`hvlift ([a-z ]+)/g)) {
+      const [name, sub] = words!.trim().split(' ');
+      const command = program.commands.find((each) => each.name() === name);
+      assert.ok(command, `${code}: there is no command ${name}`);
+      const known = command.commands.map((each) => each.name());
+      assert.ok(known.length === 0 || known.includes(sub!), `${code}: there is no command ${name} ${sub}`);
+    }
+    for (const [option] of remedy.matchAll(/(?<![\w-])--[a-z][a-z-]+/g)) {
+      assert.ok(options.has(option), `${code}: there is no option ${option}`);
+    }
+  }
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { tableLines } from './table.ts';
+import { tableLines, type Column } from './table.ts';
 import { cutTo, printable, textWidth } from './text-width.ts';
 
 interface Row {
@@ -60,4 +60,19 @@ test('text cut to a width fits it and shows that it was cut', () => {
       assert.ok(textWidth(cutTo(printable(text), cells)) <= cells);
     }),
   );
+});
+
+test('a terminal too narrow loses the columns that say least, one by one, and never the others', () => {
+  const columns: readonly Column<string>[] = [
+    { title: 'NAME', cell: (row) => row },
+    { title: 'LEAST', dropFirst: 1, cell: () => 'x' },
+    { title: 'LITTLE', dropFirst: 2, cell: () => 'x' },
+    { title: 'MUCH', cell: () => 'x' },
+  ];
+  const titles = (width?: number): string => tableLines(columns, ['web01'], width)[0]!.replaceAll(/ +/g, ' ');
+  assert.equal(titles(), 'NAME LEAST LITTLE MUCH');
+  assert.equal(titles('web01  LEAST  LITTLE  MUCH'.length), 'NAME LEAST LITTLE MUCH');
+  assert.equal(titles('web01  LEAST  LITTLE  MUCH'.length - 1), 'NAME LITTLE MUCH');
+  assert.equal(titles(13), 'NAME MUCH');
+  assert.equal(titles(1), 'NAME MUCH');
 });
