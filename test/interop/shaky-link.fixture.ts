@@ -75,7 +75,8 @@ function relay(from: Socket, to: Socket, delayMs: () => number, change: (bytes: 
   let last = Promise.resolve();
   from.on('data', (bytes: Buffer) => {
     const due = new Promise((resolve) => setTimeout(resolve, delayMs()));
-    last = last.then(() => due).then(() => void to.write(change(bytes)));
+    // What was still on its way when the connection was cut is lost, and cuts nothing else.
+    last = last.then(() => due).then(() => void (to.destroyed || to.write(change(bytes))));
   });
   from.on('error', () => undefined);
   from.on('close', () => to.destroy());

@@ -33,7 +33,7 @@ test(
     });
     await using link = await startLink(samba.port, {
       toClient(bytes, passed, self) {
-        if (passed > 12 * MiB) self.cut();
+        if (passed > 6 * MiB) self.cut();
         return bytes;
       },
     });
@@ -45,11 +45,11 @@ test(
       const { repository } = await createRepository(store, { encryption: { passphrase: 'of this test' } });
       const deps = { source, repository, resolveVm: (name: string) => hyperv.vm(name) };
 
-      const { id } = await lab.createVm({ name: 'web01', disks: [{ size: 96 * MiB }, { size: 33 * MiB }] });
+      const { id } = await lab.createVm({ name: 'web01', disks: [{ size: 64 * MiB }, { size: 33 * MiB }] });
       await lab.guestRun(id, { seed: 1, writes: 60 });
-      await lab.guestWrite(id, { offset: 0, length: 60 * MiB, seed: 2 });
+      await lab.guestWrite(id, { offset: 0, length: 30 * MiB, seed: 2 });
       const records = [await backupVm(deps, { vm: 'web01' })];
-      await lab.guestWrite(id, { offset: 40 * MiB, length: 640 * KiB, seed: 3 });
+      await lab.guestWrite(id, { offset: 20 * MiB, length: 640 * KiB, seed: 3 });
       records.push(await backupVm(deps, { vm: 'web01' }));
 
       assert.deepEqual(
