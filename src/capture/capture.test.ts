@@ -147,6 +147,18 @@ test('a checkpoint that another tool made and named after our run died is not th
   assert.equal(host.checkpoints.length, 1);
 });
 
+test('a run killed after it recorded its reference point does not cost another tool the one it made since (I7)', async () => {
+  const host = inMemoryHost(path);
+  const journal = memoryJournal();
+  const capture = await open(host, { journal });
+  const baseline = await capture.seal();
+  assert.ok(baseline);
+  host.points.push(referencePoint(host.vm.id, 9));
+  const [, foreign] = host.points;
+  await (await open(host, { journal, baselines: [baseline] })).abort();
+  assert.ok(host.points.includes(foreign!));
+});
+
 test('refused because another tool was faster: its checkpoint, not named yet, stands, now and in the next run (I7)', async () => {
   const host = inMemoryHost(path);
   const journal = memoryJournal();
