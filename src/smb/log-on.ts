@@ -34,8 +34,7 @@ export async function logOn(
   const hash = new PreauthHash();
   const { cipher, maxReadSize } = await negotiate(connection, hash);
   const reply = await exchangeTokens(connection, security, hash, user);
-  const { sessionKey } = security;
-  if (!sessionKey || sessionKey.length < 16) throw new Malformed('the log-on ended without a key');
+  const sessionKey = await acceptFinal(connection, security, reply, user);
   const keys = deriveSessionKeys(cipher, sessionKey, hash.value);
   if (!isSigned(keys.signing, reply.bytes)) throw smbFaults.tampered({ host: connection.target.host });
   const readBytesMax = Math.min(READ_BYTES_MAX, Math.max(maxReadSize, 1));
@@ -83,10 +82,7 @@ async function exchangeTokens(
       body: writeSessionSetup(token),
       observe,
     });
-    if (reply.status === STATUS.SUCCESS) {
-      acceptFinal(connection, security, reply, user);
-      return reply;
-    }
+    if (reply.status === STATUS.SUCCESS) return reply;
     if (reply.status !== STATUS.MORE_PROCESSING_REQUIRED) throw logonFault(connection, reply.status, user);
     hash.add(reply.bytes);
     if (round === 0) connection.enterSession(messageHeader.read(reply.bytes).sessionId);
@@ -98,16 +94,28 @@ async function exchangeTokens(
   throw new Malformed('a log-on without end');
 }
 
-function acceptFinal(connection: SmbConnection, security: SecurityContext, reply: Reply, user: string): void {
+/** The session key, once the server's last token and MIC are checked. Kerberos learns its key from that token. */
+async function acceptFinal(
+  connection: SmbConnection,
+  security: SecurityContext,
+  reply: Reply,
+  user: string,
+): Promise<Uint8Array> {
   const { host } = connection.target;
   const { token, guest } = readSessionSetup(reply.bytes);
   if (guest) throw smbFaults.guestRefused({ host, user });
   const { sessionId } = messageHeader.read(reply.bytes);
   if (connection.sessionId === 0n) connection.enterSession(sessionId);
   if (sessionId === 0n || sessionId !== connection.sessionId) throw new Malformed('another session id');
-  if (token.length === 0) return;
-  const { mic } = readAnswer(token);
-  if (mic && !security.verify(mechanismList(security.mechanism), mic)) throw smbFaults.tampered({ host });
+  const answer = token.length === 0 ? undefined : readAnswer(token);
+  if (answer) checkMechanism(security, answer);
+  if (answer?.token) await security.step(answer.token);
+  const { sessionKey } = security;
+  if (!sessionKey || sessionKey.length < 16) throw new Malformed('the log-on ended without a key');
+  if (answer?.mic && !security.verify(mechanismList(security.mechanism), answer.mic)) {
+    throw smbFaults.tampered({ host });
+  }
+  return sessionKey;
 }
 
 function checkMechanism(security: SecurityContext, { mechanism, state }: SpnegoAnswer): void {

@@ -16,7 +16,7 @@ export interface SecurityTarget {
 export interface SecurityContext {
   /** Object identifier of the mechanism, encoded without tag and length. */
   readonly mechanism: Uint8Array;
-  /** Our next token, given the server's; the first time there is none. `undefined` when nothing is left to say. */
+  /** Our next token, given the server's (also its last one); the first time there is none. `undefined`: nothing is left to say. */
   step(token?: Uint8Array): Promise<Uint8Array | undefined>;
   /** At least 16 bytes; `undefined` until the mechanism has one. */
   readonly sessionKey: Uint8Array | undefined;
