@@ -88,6 +88,7 @@ async function exchangeTokens(
     if (round === 0) connection.enterSession(messageHeader.read(reply.bytes).sessionId);
     const answer = readAnswer(readSessionSetup(reply.bytes).token);
     checkMechanism(security, answer);
+    if (!answer.token) throw new Malformed('it wants more of the log-on but says nothing');
     const next = await demanded(security.step(answer.token));
     token = writeNext(next, security.sign(mechanismList(security.mechanism)));
   }
