@@ -159,6 +159,23 @@ test('a run killed after it recorded its reference point does not cost another t
   assert.ok(host.points.includes(foreign!));
 });
 
+test('an orphan is found although the mark of the baseline before it was lost (I4)', async () => {
+  const host = inMemoryHost(path);
+  const journal = memoryJournal();
+  const lost = await runOnce(host, { journal });
+  host.points = [];
+  host.disturb = (call, moment) => {
+    if (call === 'convertToReferencePoint' && moment === 'after') throw new Error('killed');
+  };
+  await assert.rejects(runOnce(host, { journal, baselines: [lost] }), /killed/);
+  host.disturb = () => {};
+  const sealed = await runOnce(host, { journal, baselines: [lost] });
+  assert.deepEqual(
+    host.points.map((each) => each.instanceId),
+    [sealed.referencePointId],
+  );
+});
+
 test('refused because another tool was faster: its checkpoint, not named yet, stands, now and in the next run (I7)', async () => {
   const host = inMemoryHost(path);
   const journal = memoryJournal();
@@ -209,7 +226,7 @@ test('reference points of others survive; when ours cannot be told from them, al
     at: '',
     checkpointId: 'gone',
   } as const;
-  await journal.record({ ...entry, referencePointsBefore: [] });
+  await journal.record({ ...entry, referencePointsBefore: [], recordedBefore: [] });
   host.points = [referencePoint(host.vm.id, 1), referencePoint(host.vm.id, 2)];
   const capture = await open(host, { journal });
   assert.equal(host.points.length, 2);

@@ -79,6 +79,7 @@ export class HyperVCapture implements Capture {
       at: new Date().toISOString(),
       checkpointId: checkpoint.instanceId,
       referencePointsBefore: before.map((each) => each.instanceId),
+      recordedBefore: request.baselines.map((each) => each.referencePointId),
     });
   }
 

@@ -103,8 +103,8 @@ async function removeReferencePoints(
   for (const entry of entries) {
     if (entry.step !== 'converting') continue;
     const before = new Set(entry.referencePointsBefore);
-    // A recorded one that came since is what this run made: it died later, and whatever else came is another tool's.
-    if (baselines.some((each) => !before.has(each.referencePointId))) continue;
+    // One recorded since is what this run made: it died later, and whatever else came is another tool's.
+    if (baselines.some((each) => !entry.recordedBefore.includes(each.referencePointId))) continue;
     const orphans = (await hyperv.referencePoints(vm.id, options)).filter(
       (each) => !before.has(each.instanceId) && !recorded.has(each.instanceId),
     );

@@ -165,4 +165,6 @@ export type JournalEntry =
       readonly at: string;
       readonly checkpointId: string;
       readonly referencePointsBefore: readonly string[];
+      /** Reference points of the consumer's baselines then, lost ones included: one recorded since is what the run made. */
+      readonly recordedBefore: readonly string[];
     };

@@ -6,7 +6,7 @@
  *   HVLIFT_SEQUENCES=20000   how many
  */
 import fc from 'fast-check';
-import { play, sequences } from './sequence.ts';
+import { play, sequences, type Sequence } from './sequence.ts';
 import { Tally } from './tally.ts';
 
 /** Sequences played at the same time: each waits for files a third of its time. */
@@ -25,19 +25,34 @@ export async function checkSequences(
   } else {
     const lanes = Array.from({ length: Math.min(LANES, count) }, (_, lane) => seed + lane);
     const numRuns = Math.ceil(count / lanes.length);
-    await Promise.all(lanes.map((seedOfLane) => check({ seed: seedOfLane, numRuns }, tally, file)));
+    const ends = await Promise.allSettled(lanes.map((own) => check({ seed: own, numRuns }, tally, file)));
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
   }
   return { tally, seed };
 }
 
-async function check(parameters: fc.Parameters<unknown>, tally: Tally, file: string): Promise<void> {
+/** Making a failed sequence small plays it some hundred times; what is reached in this time is good enough. */
+const SHRINK_MS_MAX = 90_000;
+
+async function check(parameters: fc.Parameters<[Sequence]>, tally: Tally, file: string): Promise<void> {
   const property = fc.asyncProperty(sequences, (sequence) => play(sequence, tally));
-  const details = await fc.check(property, parameters as never);
-  if (!details.failed) return;
+  const failed = await fc.check(property, { ...parameters, endOnFailure: true });
+  if (!failed.failed) return;
+  const { seed, counterexamplePath: path } = failed;
+  const small = await fc.check(property, {
+    ...parameters,
+    seed,
+    path: path!,
+    interruptAfterTimeLimit: SHRINK_MS_MAX,
+  });
+  throw told(small.counterexample ? small : failed, file);
+}
+
+function told(details: fc.RunDetails<[Sequence]>, file: string): Error {
   const [sequence] = details.counterexample!;
   const again = `HVLIFT_SEED='${details.seed}:${details.counterexamplePath}' npm test -- ${file}`;
   const { message } = details.errorInstance as Error;
-  throw new Error(`${message}\n\nsequence: ${fc.stringify(sequence)}\n\nagain: ${again}\n`, {
+  return new Error(`${message}\n\nsequence: ${fc.stringify(sequence)}\n\nagain: ${again}\n`, {
     cause: details.errorInstance,
   });
 }

@@ -27,7 +27,6 @@ export interface Run {
   readonly error?: unknown;
   /** What the trouble hit; undefined when the run was over before. */
   readonly struck: string | undefined;
-  readonly calls: readonly string[];
   /** Somebody destroyed a reference point of ours meanwhile. */
   readonly interfered: boolean;
 }
@@ -63,7 +62,7 @@ export async function checkRun(world: World, run: Run): Promise<void> {
       'I11: a run that ends well leaves its restore point, and no other',
     );
   } else {
-    checkRefusal(run);
+    checkRefusal(world, run);
   }
   for (const point of fresh) await checkPoint(world, run, point);
   if (record && (record.outcome === 'ok' || isQuiet(run))) await checkTidy(world, run, record);
@@ -124,13 +123,16 @@ async function checkBaselineSurvives(world: World, run: Run): Promise<void> {
 }
 
 /** Which refusals are right, when nothing was disturbed. */
-function checkRefusal(run: Run): void {
+function checkRefusal(world: World, run: Run): void {
   if (!isQuiet(run)) return;
   const { error, before, spec } = run;
   const { vm } = before;
+  const { foreign } = world.knowledge;
+  const blocked = vm.checkpoints.some(
+    ({ id, kind }) => kind === 'recovery' && foreign.has(`Microsoft:${id}`),
+  );
+  if (blocked && hasCode(error, 'CAPTURE_FOREIGN_CHECKPOINT')) return;
   if (vm.disks.length === 0) return assertCode(error, 'CAPTURE_NO_DISKS');
-  if (vm.checkpoints.some(({ kind }) => kind === 'recovery') && hasCode(error, 'CAPTURE_FOREIGN_CHECKPOINT'))
-    return;
   const guestAnswers = vm.power === 'running' && vm.vss === 'ok';
   if (spec.consistency === 'application-required' && !guestAnswers && vm.power !== 'off')
     return assertCode(error, 'CAPTURE_NOT_APPLICATION_CONSISTENT');

@@ -18,9 +18,12 @@ export type Trouble =
   /** The user presses Ctrl-C. */
   | 'cancel';
 
+/** Which call of a run: its number, the first is 1; or the first whose name begins so. */
+export type When = number | string;
+
 export interface Happening {
-  /** Number of the call before which it happens; the first is 1. */
-  readonly at: number;
+  /** Before this call. */
+  readonly at: When;
   act(): Promise<void>;
 }
 
@@ -36,14 +39,14 @@ export type Watch = (call: ScheduledCall, input: Readonly<Record<string, unknown
 
 export interface Plan {
   readonly happenings: readonly Happening[];
-  readonly trouble?: { readonly at: number; readonly kind: Trouble } | undefined;
+  readonly trouble?: { readonly at: When; readonly kind: Trouble } | undefined;
 }
 
 export class Schedule {
   /** Sees every call of ours before it is made. */
   watch: Watch = () => {};
   /** Every call of the last run, for the story a failure tells. */
-  calls: string[] = [];
+  calls: ScheduledCall[] = [];
   /** What the trouble hit. */
   struck: string | undefined;
   #plan: Plan | undefined;
@@ -71,10 +74,11 @@ export class Schedule {
   ): Promise<T> {
     const plan = this.#plan;
     if (!plan) return run();
-    const number = this.calls.push(`${call.peer}: ${call.name}`);
+    const number = this.calls.push(call);
     if (this.#dead) throw new StoppedError();
-    for (const happening of plan.happenings) if (happening.at === number) await happening.act();
-    const trouble = plan.trouble?.at === number ? troubleOf(call, plan.trouble.kind) : undefined;
+    for (const happening of plan.happenings) if (this.#isNow(happening.at, number)) await happening.act();
+    const trouble =
+      plan.trouble && this.#isNow(plan.trouble.at, number) ? troubleOf(call, plan.trouble.kind) : undefined;
     if (trouble) this.struck = `${trouble} call ${number}, ${call.peer}: ${call.name}`;
     this.#before(trouble, call);
     await this.watch(call, input);
@@ -82,6 +86,11 @@ export class Schedule {
     if (trouble === 'lost after') throw lost(call);
     if (trouble === 'death after') this.#die();
     return result;
+  }
+
+  #isNow(when: When, number: number): boolean {
+    if (typeof when === 'number') return when === number;
+    return this.calls.findIndex(({ name }) => name.startsWith(when)) === number - 1;
   }
 
   #before(trouble: Trouble | undefined, call: ScheduledCall): void {

@@ -9,7 +9,7 @@ import { KiB, MiB, sleep } from '../../src/base/index.ts';
 import { createHyperVSource } from '../../src/capture/index.ts';
 import type { BackupDeps } from '../../src/flows/index.ts';
 import { createFsHostFiles } from '../../src/hostfile/index.ts';
-import { createHyperV, type HyperV } from '../../src/hyperv/index.ts';
+import { createHyperV, type HyperV, type HyperVClock } from '../../src/hyperv/index.ts';
 import { createMemoryStore, layered, type ObjectStore, type StoreCall } from '../../src/objectstore/index.ts';
 import { createRepository, openRepository, type Repository } from '../../src/repository/index.ts';
 import { openWinrm, type CimSession } from '../../src/winrm/index.ts';
@@ -156,19 +156,27 @@ function currentProvider(parts: Parts): LabCimProvider {
   };
 }
 
-/** Longer than any job of a disk of some MiB takes; a merge that is held, or a guest that does not answer, never settles. */
-const SETTLE_MS = 3;
+/** Real time, for a host that would never settle; jobs and merges take milliseconds, on a busy machine some hundred. */
+const SETTLE_MS_MAX = 5_000;
 
-function clockOf(parts: Parts) {
+/** Whoever waits moves the time, and the host gets as far as it can: so 20 s of waiting cost nothing, and jobs are never late. */
+function clockOf(parts: Parts): HyperVClock {
   return {
     now: () => parts.clock.now(),
-    async sleep(milliseconds: number, signal?: AbortSignal): Promise<void> {
+    async sleep(milliseconds, signal) {
       signal?.throwIfAborted();
       await parts.clock.advance(Math.ceil(milliseconds));
-      await Promise.race([parts.lab.settle(), sleep(SETTLE_MS)]);
+      await settled(parts.lab);
       signal?.throwIfAborted();
     },
   };
+}
+
+async function settled(lab: LabHost): Promise<void> {
+  const over = new AbortController();
+  const tooLong = sleep(SETTLE_MS_MAX, over.signal).catch(() => {});
+  await Promise.race([lab.settle(), tooLong]);
+  over.abort();
 }
 
 const CHANGES: ReadonlySet<StoreCall['method']> = new Set(['putNew', 'commit', 'delete']);
