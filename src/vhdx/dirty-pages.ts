@@ -1,31 +1,30 @@
-/**
- * Table pages that are being changed: held in memory until `commit` writes them, all changes of one page at once. The one
- * place where a log would stand between a change and the file.
- */
+/** Table pages that are being changed: held in memory until a commit, all changes of one 4 KiB sector at once. */
 import type { CallOptions } from '../disk/index.ts';
 import { LOG_SECTOR } from './format.ts';
-import type { LocalFile } from './local-file.ts';
+import type { Journal } from './journal.ts';
+import type { TableSector } from './log-entry.ts';
 import { PAGE_SIZE, type Page, type PagedFile, type PageSource } from './pages.ts';
 
 interface DirtyPage {
   readonly page: Page;
-  /** The first and the last changed byte, to whole 4 KiB. */
-  from: number;
-  to: number;
+  /** Bit n: the page's 4 KiB sector n was changed. */
+  sectors: number;
 }
 
+const SECTORS_PER_PAGE = PAGE_SIZE / LOG_SECTOR;
+
 export class DirtyPages implements PageSource {
-  readonly #file: LocalFile;
   readonly #clean: PagedFile;
   readonly #dirty = new Map<number, DirtyPage>();
+  #sectorCount = 0;
 
-  constructor(file: LocalFile, clean: PagedFile) {
-    this.#file = file;
+  constructor(clean: PagedFile) {
     this.#clean = clean;
   }
 
-  get count(): number {
-    return this.#dirty.size;
+  /** Changed sectors of 4 KiB: what a commit writes. */
+  get sectorCount(): number {
+    return this.#sectorCount;
   }
 
   peek(page: number): Page | undefined {
@@ -38,26 +37,30 @@ export class DirtyPages implements PageSource {
 
   /** Bytes `[from, to)` of `page`, as peeked or loaded, were changed. */
   touch(number: number, page: Page, from: number, to: number): void {
-    const known = this.#dirty.get(number);
-    const start = Math.floor(from / LOG_SECTOR) * LOG_SECTOR;
-    const end = Math.ceil(to / LOG_SECTOR) * LOG_SECTOR;
-    this.#dirty.set(number, {
-      page,
-      from: Math.min(start, known?.from ?? start),
-      to: Math.max(end, known?.to ?? end),
-    });
+    let known = this.#dirty.get(number);
+    if (!known) this.#dirty.set(number, (known = { page, sectors: 0 }));
+    for (let sector = Math.floor(from / LOG_SECTOR); sector * LOG_SECTOR < to; sector += 1) {
+      if ((known.sectors & (1 << sector)) !== 0) continue;
+      known.sectors |= 1 << sector;
+      this.#sectorCount += 1;
+    }
   }
 
-  /**
-   * Writes what was changed, from the end of the table to its start: the entry of a bitmap block stands behind those of its
-   * chunk, so a process that dies in between leaves no partly present block without its bitmap. What fails stays dirty.
-   */
-  async commit(): Promise<void> {
-    for (const number of [...this.#dirty.keys()].sort((a, b) => b - a)) {
-      const { page, from, to } = this.#dirty.get(number)!;
-      await this.#file.write(number * PAGE_SIZE + from, page.bytes.subarray(from, to));
-      this.#clean.put(number, page);
-      this.#dirty.delete(number);
+  /** Makes the changes durable, and everything written to the file before. What fails stays dirty. */
+  async commit(journal: Journal): Promise<void> {
+    await journal.commit([...this.#sectors()]);
+    for (const [number, { page }] of this.#dirty) this.#clean.put(number, page);
+    this.#dirty.clear();
+    this.#sectorCount = 0;
+  }
+
+  *#sectors(): Generator<TableSector> {
+    for (const [number, { page, sectors }] of this.#dirty) {
+      for (let sector = 0; sector < SECTORS_PER_PAGE; sector += 1) {
+        if ((sectors & (1 << sector)) === 0) continue;
+        const at = sector * LOG_SECTOR;
+        yield { fileOffset: number * PAGE_SIZE + at, bytes: page.bytes.subarray(at, at + LOG_SECTOR) };
+      }
     }
   }
 }

@@ -10,8 +10,8 @@ import {
 import type { Allocator } from './allocator.ts';
 import type { BlockTable } from './block-table.ts';
 import { DirtyPages } from './dirty-pages.ts';
-import { BAT_ENTRY_SIZE, BITMAP, SECTOR_BITMAP_SIZE } from './format.ts';
-import type { LocalFile } from './local-file.ts';
+import { BAT_ENTRY_SIZE, BITMAP, BLOCK_SIZE_MAX, LOG_SECTOR, SECTOR_BITMAP_SIZE } from './format.ts';
+import type { Journal } from './journal.ts';
 import { PAGE_SIZE, type Page } from './pages.ts';
 import { bitAt, runEnd, setBits } from './sector-bitmap.ts';
 
@@ -20,26 +20,29 @@ export interface Block {
   readonly fileOffset: number;
 }
 
+/** What one change of one block touches at most: all bits of a block of 256 MiB, its entry, and that of its bitmap. */
+const SECTORS_PER_CHANGE = BLOCK_SIZE_MAX / 512 / 8 / LOG_SECTOR + 2;
+
 export class EditableTable {
   readonly #table: BlockTable;
   readonly #allocator: Allocator;
-  readonly #entries: DirtyPages;
-  readonly #bitmaps: DirtyPages;
+  readonly #journal: Journal;
+  readonly #pages: DirtyPages;
 
-  constructor(file: LocalFile, table: BlockTable, allocator: Allocator) {
+  constructor(table: BlockTable, allocator: Allocator, journal: Journal) {
     this.#table = table;
     this.#allocator = allocator;
-    this.#entries = new DirtyPages(file, table.pages);
-    this.#bitmaps = new DirtyPages(file, table.pages);
+    this.#journal = journal;
+    this.#pages = new DirtyPages(table.pages);
   }
 
   get geometry(): BatGeometry {
     return this.#table.geometry;
   }
 
-  /** Pages that a commit would write. */
-  get dirtyPages(): number {
-    return this.#entries.count + this.#bitmaps.count;
+  /** True when a commit must come before the next change: one commit is one entry of the log. */
+  get isFull(): boolean {
+    return this.#pages.sectorCount + SECTORS_PER_CHANGE > this.#journal.sectorsMax;
   }
 
   async block(block: number): Promise<Block> {
@@ -54,7 +57,7 @@ export class EditableTable {
   async setSectors(block: number, from: number, to: number): Promise<boolean> {
     const { page, number, firstBit } = await this.#bitmapOf(block);
     setBits(page.bytes, firstBit + from, firstBit + to);
-    this.#bitmaps.touch(number, page, (firstBit + from) / 8, (firstBit + to) / 8);
+    this.#pages.touch(number, page, (firstBit + from) / 8, (firstBit + to) / 8);
     const end = firstBit + this.geometry.virtualLength(block) / this.geometry.sectorSize;
     return bitAt(page.bytes, firstBit) === 1 && runEnd(page.bytes, firstBit, end) === end;
   }
@@ -65,19 +68,12 @@ export class EditableTable {
     const from = firstBit / 8;
     const to = from + this.geometry.sectorsPerBlock / 8;
     page.bytes.fill(0, from, to);
-    this.#bitmaps.touch(number, page, from, to);
+    this.#pages.touch(number, page, from, to);
   }
 
-  /** Writes bitmaps before the entries that make them count; `sync` makes durable what was written so far. */
-  async commit(sync: () => Promise<void>): Promise<void> {
-    if (this.#bitmaps.count > 0) {
-      await this.#bitmaps.commit();
-      await sync();
-    }
-    if (this.#entries.count > 0) {
-      await this.#entries.commit();
-      await sync();
-    }
+  /** All changes since the last commit, or after a crash none. */
+  commit(): Promise<void> {
+    return this.#pages.commit(this.#journal);
   }
 
   async #bitmapOf(block: number): Promise<{ page: Page; number: number; firstBit: number }> {
@@ -89,7 +85,7 @@ export class EditableTable {
     }
     const offset = fileOffset + this.geometry.bitmapOffset(block);
     const number = Math.floor(offset / PAGE_SIZE);
-    const page = this.#bitmaps.peek(number) ?? (await this.#bitmaps.load(number));
+    const page = this.#pages.peek(number) ?? (await this.#pages.load(number));
     return { page, number, firstBit: (offset % PAGE_SIZE) * 8 };
   }
 
@@ -104,11 +100,11 @@ export class EditableTable {
     const index = entry % ENTRIES_PER_PAGE;
     setEntry(page, index, state, fileOffset);
     const at = index * BAT_ENTRY_SIZE;
-    this.#entries.touch(this.#table.pageOf(entry), page, at, at + BAT_ENTRY_SIZE);
+    this.#pages.touch(this.#table.pageOf(entry), page, at, at + BAT_ENTRY_SIZE);
   }
 
   async #entryPage(entry: number): Promise<Page> {
     const number = this.#table.pageOf(entry);
-    return this.#entries.peek(number) ?? (await this.#entries.load(number));
+    return this.#pages.peek(number) ?? (await this.#pages.load(number));
   }
 }

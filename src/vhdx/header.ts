@@ -70,6 +70,7 @@ export function headerBytes(values: Header): Uint8Array {
 /** Replaces the headers of an open file. */
 export class HeaderWriter {
   readonly #file: LocalFile;
+  /** The newest header that is known to be durable, with the largest sequence number that was given. */
   #current: CurrentHeader;
 
   constructor(file: LocalFile, current: CurrentHeader) {
@@ -78,17 +79,21 @@ export class HeaderWriter {
   }
 
   /**
-   * Writes the present header with `changes` over the older one, then once more over the other: at every moment one valid
-   * header is on disk, and in the end either alone says the same.
+   * Writes the present header with `changes` over the older one, makes it durable, and writes it over the other: at every
+   * moment one valid header is on disk, and in the end either alone says the same. The second copy is durable after the
+   * next sync; the next update replaces it first, so it need not be before.
    */
   async update(changes: Partial<Header>): Promise<void> {
-    for (let copy = 0; copy < 2; copy += 1) {
-      const slot = 1 - this.#current.slot;
-      const sequenceNumber = this.#current.sequenceNumber + 1n;
-      const next = { ...this.#current, ...changes, sequenceNumber, slot };
-      await this.#file.write(HEADER_OFFSETS[slot]!, headerBytes(next));
-      await this.#file.sync();
-      this.#current = next;
-    }
+    const slot = 1 - this.#current.slot;
+    const { sequenceNumber } = this.#current;
+    const next = { ...this.#current, ...changes, slot };
+    await this.#write(slot, { ...next, sequenceNumber: sequenceNumber + 1n });
+    await this.#file.sync();
+    await this.#write(1 - slot, { ...next, sequenceNumber: sequenceNumber + 2n });
+    this.#current = { ...next, sequenceNumber: sequenceNumber + 2n };
+  }
+
+  #write(slot: number, values: Header): Promise<void> {
+    return this.#file.write(HEADER_OFFSETS[slot]!, headerBytes(values));
   }
 }

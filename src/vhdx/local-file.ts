@@ -6,12 +6,17 @@ import { vhdxFaults } from './faults.ts';
 
 const ZEROS = new Uint8Array(MiB);
 
+/** What a file is written through; the crash tests put a recorder here. */
+export type FileMedium = Pick<FileHandle, 'read' | 'write' | 'truncate' | 'datasync' | 'close'>;
+
 export class LocalFile implements RangeReader {
   readonly path: string;
-  readonly #handle: FileHandle;
+  readonly #handle: FileMedium;
   #size: number;
+  #syncFailure: { error: unknown } | undefined;
 
-  private constructor(path: string, handle: FileHandle, size: number) {
+  /** `handle` is open, `size` bytes long, and belongs to this object from now on. */
+  constructor(path: string, handle: FileMedium, size: number) {
     this.path = path;
     this.#handle = handle;
     this.#size = size;
@@ -74,9 +79,18 @@ export class LocalFile implements RangeReader {
     this.#size = size;
   }
 
-  /** Everything written, by this handle or another, survives a crash afterwards. */
+  /**
+   * Everything written, by this handle or another, survives a crash afterwards. Once this failed it fails for ever: the
+   * system drops what it could not write, so a later success would promise bytes that are gone.
+   */
   async sync(): Promise<void> {
-    await attempt(this.path, () => this.#handle.sync());
+    if (this.#syncFailure) throw this.#syncFailure.error;
+    try {
+      await attempt(this.path, () => this.#handle.datasync());
+    } catch (error) {
+      this.#syncFailure = { error };
+      throw error;
+    }
   }
 
   async close(): Promise<void> {

@@ -189,7 +189,7 @@ export class LogRing {
 }
 
 /** Entry header and descriptors, rounded up to whole sectors: 126 fit in the first, 128 in each next one. */
-function descriptorArea(count: number): number {
+export function descriptorArea(count: number): number {
   return Math.ceil((logEntryHeader.size + count * DESCRIPTOR_SIZE) / LOG_SECTOR) * LOG_SECTOR;
 }
 

@@ -7,7 +7,7 @@ import { pathToFileURL } from 'node:url';
 import { KiB, MiB, NIL_GUID, hasCode } from '../base/index.ts';
 import { createDifferencingVhdx, createVhdx } from './create.ts';
 import { mergeVhdx } from './merge.ts';
-import { assertSameBytes, contentOf, scratchFolder, withChain } from './scratch.fixture.ts';
+import { TABLES, assertSameBytes, contentOf, scratchFolder, withChain } from './scratch.fixture.ts';
 import { openVhdxWritable } from './vhdx-file.ts';
 
 const folder = scratchFolder();
@@ -121,7 +121,7 @@ test('a stranger, a base and a parent of another size are refused, and nothing i
   const file = readFileSync(parent);
   const size = Buffer.alloc(8);
   size.writeBigUInt64LE(BigInt(16 * MiB));
-  file.writeBigUInt64LE(BigInt(15 * MiB), file.indexOf(size));
+  file.writeBigUInt64LE(BigInt(15 * MiB), file.indexOf(size, TABLES.metadata));
   writeFileSync(parent, file);
   await refused({ child, parent }, 'VHDX_MERGE_SIZES');
 });

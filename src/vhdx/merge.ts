@@ -11,13 +11,17 @@
 import { MiB, mapOrdered, newGuid } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
 import { inFile, vhdxFaults } from './faults.ts';
-import { ITEM } from './format.ts';
+import { ITEM, LOG_SECTOR } from './format.ts';
 import { HeaderWriter } from './header.ts';
+import { Journal } from './journal.ts';
 import { Layer, LayerRuns, type DataRun } from './layer.ts';
 import { LocalFile, reading } from './local-file.ts';
+import type { TableSector } from './log-entry.ts';
 import { isParent, linkage2Place, linkageText, type ParentLocator } from './locator.ts';
 import { readItemPlaces } from './metadata.ts';
 import { PageCache } from './pages.ts';
+import type { Claim } from './region.ts';
+import { settledStructure } from './settle.ts';
 import { readStructure, type Structure } from './structure.ts';
 import { openVhdxWritable, type VhdxFile } from './vhdx-file.ts';
 
@@ -50,17 +54,15 @@ export async function mergeVhdx(options: MergeOptions): Promise<void> {
 
 /** Steps 0 and 1: the two belong together, and the child knows the identity its parent gets. Returns that identity. */
 async function announce(options: MergeOptions): Promise<string> {
-  // A log in the child is replayed into it first: after step 1 its headers would no longer name it.
-  await (await openVhdxWritable(options.child)).close();
   const child = await LocalFile.open(options.child);
   try {
-    const structure = await readStructure(child, options.child, options);
+    const { structure, ring } = await settledStructure(child);
     const locator = structure.metadata.parentLocator;
     if (!locator) throw vhdxFaults.parentMismatch({ path: options.child, parent: options.parent });
     await checkParent(options, structure, locator);
     if (locator.parentLinkage2 !== undefined) return locator.parentLinkage2;
     const dataWriteGuid = newGuid();
-    await inFile(options.child, () => writeLinkage2(child, structure, dataWriteGuid));
+    await inFile(options.child, () => writeLinkage2(child, structure, ring, dataWriteGuid));
     return dataWriteGuid;
   } finally {
     await child.close();
@@ -77,17 +79,39 @@ async function checkParent(options: MergeOptions, child: Structure, locator: Par
   }
 }
 
-/** In place: the value has the same length before and after. */
-async function writeLinkage2(child: LocalFile, structure: Structure, guid: string): Promise<void> {
+/** Through the log: the value may lie across two sectors, and a locator of which one half is new names nothing. */
+async function writeLinkage2(
+  child: LocalFile,
+  structure: Structure,
+  ring: Claim,
+  guid: string,
+): Promise<void> {
   const places = await readItemPlaces(structure.reader, structure.regions.metadata, {});
   const item = places.get(ITEM.parentLocator)!;
-  const bytes = new Uint8Array(item.length);
-  await structure.reader.read(item.fileOffset, bytes);
-  const at = linkage2Place(bytes);
+  const start = Math.floor(item.fileOffset / LOG_SECTOR) * LOG_SECTOR;
+  const end = Math.ceil((item.fileOffset + item.length) / LOG_SECTOR) * LOG_SECTOR;
+  const bytes = new Uint8Array(end - start);
+  await child.read(start, bytes);
+  const locator = bytes.subarray(item.fileOffset - start, item.fileOffset - start + item.length);
+  const at = linkage2Place(locator);
   if (at === undefined) throw vhdxFaults.linkageMissing();
-  await new HeaderWriter(child, structure.header).update({ fileWriteGuid: newGuid() });
-  await child.write(item.fileOffset + at, linkageText(guid));
-  await child.sync();
+  const text = linkageText(guid);
+  locator.set(text, at);
+  const journal = new Journal(child, new HeaderWriter(child, structure.header), ring);
+  await journal.begin(sectorsOf(start, bytes, item.fileOffset + at, text.length), {
+    fileWriteGuid: newGuid(),
+  });
+  await journal.end();
+}
+
+/** The sectors of `bytes`, which begin at `start` of the file, that hold a part of the `length` bytes at `fileOffset`. */
+function sectorsOf(start: number, bytes: Uint8Array, fileOffset: number, length: number): TableSector[] {
+  const first = Math.floor((fileOffset - start) / LOG_SECTOR) * LOG_SECTOR;
+  const sectors: TableSector[] = [];
+  for (let at = first; start + at < fileOffset + length; at += LOG_SECTOR) {
+    sectors.push({ fileOffset: start + at, bytes: bytes.subarray(at, at + LOG_SECTOR) });
+  }
+  return sectors;
 }
 
 async function copyLayer(layer: Layer, parent: VhdxFile, options: CallOptions): Promise<void> {

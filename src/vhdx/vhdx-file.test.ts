@@ -55,9 +55,10 @@ test('the first write of a session, and no later one, gives new identities by bo
   assert.notEqual(after.fileWriteGuid, before.fileWriteGuid);
   const highest = one > two ? one : two;
   assert.deepEqual(new Set(sequences(path)), new Set([highest + 1n, highest + 2n]));
+  assert.equal(after.logReplayed, true);
   await file.write(512, Buffer.alloc(512, 1));
   await file.close();
-  assert.deepEqual(await infoAt(path), after);
+  assert.deepEqual(await infoAt(path), { ...after, logReplayed: false });
 });
 
 test('what is not whole sectors, not on the disk, or after close is refused', async () => {
