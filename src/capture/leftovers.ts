@@ -34,28 +34,30 @@ export async function removeLeftovers(
   options: CallOptions,
 ): Promise<LeftoverReport> {
   const entries = await journal.entries(vm.id);
-  const checkpoints = await removeCheckpoints(hyperv, vm, journal.consumer, entries, options);
+  const { ours, foreign } = await recoveryCheckpoints(hyperv, vm, journal.consumer, entries, options);
+  for (const checkpoint of ours) await hyperv.destroyCheckpoint(checkpoint, options);
   // A checkpoint that was still there was not converted: no reference point came of it.
   const converted = entries.filter(
-    (entry) =>
-      entry.step !== 'converting' || !checkpoints.some((each) => each.instanceId === entry.checkpointId),
+    (entry) => entry.step !== 'converting' || !ours.some((each) => each.instanceId === entry.checkpointId),
   );
   const points = await removeReferencePoints(hyperv, vm, converted, baselines, options);
   for (const runId of new Set(entries.map((entry) => entry.runId))) await journal.clear(vm.id, runId);
+  // Last: what is ours goes also while another tool works, before it makes a reference point of its own.
+  if (foreign) throw captureFaults.foreignCheckpoint({ vm: vm.name, checkpoint: foreign.name });
   return {
-    removedCheckpoints: checkpoints.map((each) => each.name),
+    removedCheckpoints: ours.map((each) => each.name),
     removedReferencePoints: points.removed,
     warnings: points.warnings,
   };
 }
 
-async function removeCheckpoints(
+async function recoveryCheckpoints(
   hyperv: HyperV,
   vm: { id: string; name: string },
   consumer: string,
   entries: readonly JournalEntry[],
   options: CallOptions,
-): Promise<Checkpoint[]> {
+): Promise<{ ours: Checkpoint[]; foreign: Checkpoint | undefined }> {
   const recovery = (await hyperv.checkpoints(vm.id, options)).filter((each) => each.kind === 'recovery');
   const ours = recovery.filter(
     (each) =>
@@ -64,10 +66,7 @@ async function removeCheckpoints(
         hasDefaultName(each, vm.name) &&
         entries.some((entry) => asksFor(entry, each))),
   );
-  for (const checkpoint of ours) await hyperv.destroyCheckpoint(checkpoint, options);
-  const foreign = recovery.find((each) => !ours.includes(each));
-  if (foreign) throw captureFaults.foreignCheckpoint({ vm: vm.name, checkpoint: foreign.name });
-  return ours;
+  return { ours, foreign: recovery.find((each) => !ours.includes(each)) };
 }
 
 /** The run of the journal entry may have made the checkpoint and died before it named it. */

@@ -8,10 +8,14 @@ import type { World } from './world.ts';
 const nothing = fc.constant({});
 const choice = fc.record({ which: fc.nat({ max: 3 }) }, { noNullPrototype: true });
 
-/** Somebody destroys one of our reference points. */
+/**
+ * Somebody destroys the reference point of a baseline. Not one that a broken run of ours left unrecorded: when that vanishes
+ * and another tool makes one, ours takes it for its own, which is decided (docs/decisions/0002).
+ */
 export async function loseReferencePoint(world: World, which: number): Promise<void> {
-  const ours = (await world.stranger.referencePoints(world.vmId)).filter(
-    (point) => !world.knowledge.foreign.has(point.instanceId),
+  const recorded = await (await world.repository()).baselines(world.vmId);
+  const ours = (await world.stranger.referencePoints(world.vmId)).filter((point) =>
+    recorded.some((each) => each.referencePointId === point.instanceId),
   );
   const point = pick(ours, which);
   if (!point) return;
