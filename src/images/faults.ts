@@ -37,6 +37,31 @@ export const imageFaults = faults('IMAGE', {
     text: 'the disk has sectors of {size} bytes, which a {format} image cannot say',
     remedy: 'choose vhdx: with other sectors no guest finds its partitions on the disk',
   },
+  full: {
+    kind: 'refused',
+    text: 'the data of the disk needs more than the {limit} bytes that a {format} image can have',
+    remedy: 'choose a format without that limit: qcow2, vhdx, raw or vmdk-flat',
+  },
+  backingRefused: {
+    kind: 'refused',
+    text: 'a qcow2 image cannot name {path} as its backing file: {reason}',
+    remedy: 'give a shorter path, best one relative to the folder of the image',
+  },
+  tooManyDisks: {
+    kind: 'refused',
+    text: 'an OVA takes at most {limit} disks on {bus} controllers, and the VM has {count}',
+    remedy: 'choose some of the disks, or another format',
+  },
+  sourceChanged: {
+    kind: 'retry',
+    text: 'a disk gave other bytes when it was read for the second time',
+    remedy: 'what was sent is no valid package; start again, or write into a file, which reads once',
+  },
+  workerDied: {
+    kind: 'retry',
+    text: 'a thread that compresses ended: {reason}',
+    remedy: 'start again; when it happens again, report this',
+  },
   tooLargeForVolume: {
     kind: 'refused',
     text: 'the file system of {path} cannot hold a file of {size} bytes',

@@ -1,29 +1,26 @@
-/** The formats an image can have, in one table: the CLI lists it, restore creates from it. */
+/** The formats that bytes can be placed in, in one table: the CLI lists it, restore creates from it. */
 import { GiB, TiB } from '../base/index.ts';
-import { imageFaults } from './faults.ts';
+import { checkSize, type FormatInfo } from './format-info.ts';
 import type { ImageWriter } from './image-writer.ts';
 import { createQcow2Image } from './qcow2-image.ts';
 import { createRawImage } from './raw-image.ts';
 import { createFixedVhdImage, createVhdImage } from './vhd-image.ts';
 import { createVhdxImage, type VhdxImageOptions } from './vhdx-image.ts';
+import type { VmdkOptions } from './vmdk-descriptor.ts';
+import { createVmdkFlatImage, flatFileOf } from './vmdk-flat-image.ts';
+import { createVmdkImage, SPARSE_SIZE_MAX } from './vmdk-image.ts';
 
-export type ImageFormat = 'raw' | 'vhdx' | 'qcow2' | 'vhd' | 'vhd-fixed';
+export type ImageFormat = 'raw' | 'vhdx' | 'qcow2' | 'vhd' | 'vhd-fixed' | 'vmdk' | 'vmdk-flat';
 
-export interface ImageFormatInfo {
-  /** What `--format` help says. */
-  readonly summary: string;
-  /** What file names of this format end in, without the dot: hosts go by it. */
-  readonly extension: string;
-  /** Bytes; a larger disk does not fit the format. */
-  readonly sizeMax: number;
+export interface ImageFormatInfo extends FormatInfo {
   readonly create: (path: string, options: CreateImageOptions) => Promise<ImageWriter>;
 }
 
 /**
- * Options a format has no place for are left aside: qcow2 and raw know no sector size, and all but VHDX no disk identity. A
- * VHD refuses sectors that are not its own.
+ * Options a format has no place for are left aside: qcow2, VMDK and raw know no sector size, all but VHDX no disk identity,
+ * all but VMDK no adapter. A VHD refuses sectors that are not its own.
  */
-export type CreateImageOptions = Omit<VhdxImageOptions, 'blockSize'>;
+export type CreateImageOptions = Omit<VhdxImageOptions, 'blockSize'> & VmdkOptions;
 
 export const imageFormats: Readonly<Record<ImageFormat, ImageFormatInfo>> = {
   raw: {
@@ -56,7 +53,24 @@ export const imageFormats: Readonly<Record<ImageFormat, ImageFormatInfo>> = {
     sizeMax: 2040 * GiB,
     create: createFixedVhdImage,
   },
+  vmdk: {
+    summary: 'VMDK of one growing file (monolithicSparse); for VMware Workstation and VirtualBox',
+    extension: 'vmdk',
+    sizeMax: SPARSE_SIZE_MAX,
+    create: createVmdkImage,
+  },
+  'vmdk-flat': {
+    summary: 'VMDK as description and flat file, sparse; for VMware',
+    extension: 'vmdk',
+    sizeMax: 64 * TiB,
+    create: createVmdkFlatImage,
+  },
 };
+
+/** The files an image at `path` will have, `path` first: what must not be there before. */
+export function filesOfImage(format: ImageFormat, path: string): string[] {
+  return format === 'vmdk-flat' ? [path, flatFileOf(path)] : [path];
+}
 
 /**
  * Starts an image. Bytes go where `place` says, into the file `path` of the writer; `finish` makes the image durable and
@@ -68,13 +82,7 @@ export async function createImage(
   path: string,
   options: CreateImageOptions,
 ): Promise<ImageWriter> {
-  const { size } = options;
   const { sizeMax, create } = imageFormats[format];
-  if (!Number.isSafeInteger(size) || size <= 0) {
-    throw imageFaults.sizeRefused({ format, size, reason: 'a disk has at least one byte' });
-  }
-  if (size > sizeMax) {
-    throw imageFaults.sizeRefused({ format, size, reason: `the format ends at ${sizeMax} bytes` });
-  }
+  checkSize(format, options.size, sizeMax);
   return await create(path, options);
 }

@@ -1,6 +1,6 @@
 /** The L2 table of one region at a time; only the run of entries that are set is written, the rest stays a hole. */
 import { viewOf } from '../base/index.ts';
-import { ENTRY_SIZE, entryOffset, putEntry } from './format.ts';
+import { ENTRY_SIZE, entryOffset, putCompressedEntry, putEntry, putZeroEntry } from './format.ts';
 
 export class L2Table {
   region = -1;
@@ -30,8 +30,17 @@ export class L2Table {
   /** Entries are set in ascending order. */
   set(index: number, fileOffset: number): void {
     putEntry(this.#view, index, fileOffset);
-    if (this.#end === 0) this.#first = index * ENTRY_SIZE;
-    this.#end = (index + 1) * ENTRY_SIZE;
+    this.#reach(index);
+  }
+
+  setCompressed(index: number, fileOffset: number, length: number): void {
+    putCompressedEntry(this.#view, index, fileOffset, length);
+    this.#reach(index);
+  }
+
+  setZero(index: number): void {
+    putZeroEntry(this.#view, index);
+    this.#reach(index);
   }
 
   used(): { fileOffset: number; bytes: Uint8Array } {
@@ -39,5 +48,10 @@ export class L2Table {
       fileOffset: this.#fileOffset + this.#first,
       bytes: this.#bytes.subarray(this.#first, this.#end),
     };
+  }
+
+  #reach(index: number): void {
+    if (this.#end === 0) this.#first = index * ENTRY_SIZE;
+    this.#end = (index + 1) * ENTRY_SIZE;
   }
 }

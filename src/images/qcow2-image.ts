@@ -1,5 +1,5 @@
 /**
- * A qcow2 image, uncompressed, without backing file, written once from front to back:
+ * An uncompressed qcow2 image, written once from front to back:
  *
  *   header │ L1 table │ L2 · data … │ L2 · data … │ refcount table │ refcount blocks
  *
@@ -9,35 +9,55 @@
  */
 import { assert, KiB, viewOf } from '../base/index.ts';
 import { checkRange, type FileSpan } from '../disk/index.ts';
-import { putEntry, QCOW2_MAGIC, qcow2Header, REFCOUNT_ORDER, SECTOR_SIZE } from './format.ts';
+import { appendSpan } from './file-spans.ts';
+import { putEntry } from './format.ts';
 import { ImageFile } from './image-file.ts';
 import type { ImageOptions, ImageWriter } from './image-writer.ts';
 import { L2Table } from './l2-table.ts';
 import { qcow2Geometry, type Qcow2Geometry } from './qcow2-geometry.ts';
-import { refcountLayout, refcountPieces, type RefcountLayout } from './refcounts.ts';
+import { backingRoom, qcow2HeaderCluster, type BackingFile } from './qcow2-header.ts';
+import { refcountLayout, refcountPieces } from './refcounts.ts';
 
 export interface Qcow2Options extends ImageOptions {
   /** Bytes; a power of two from 512 to 2 MiB. Default: 64 KiB, the grain of Hyper-V's change tracking and of QEMU. */
   readonly clusterSize?: number;
+  /** What the image reads where nothing was placed. It is named in the image, not looked at. */
+  readonly backing?: BackingFile;
 }
 
-/** Creates `<path>.partial`. `IMAGE_SIZE_REFUSED` when QEMU could not open an image of that size with those clusters. */
-export async function createQcow2Image(path: string, options: Qcow2Options): Promise<ImageWriter> {
+export interface Qcow2Writer extends ImageWriter {
+  /**
+   * Reserves room for whole clusters when there is a backing file: the rest of a cluster would hide it. In ascending order
+   * with `zero`.
+   */
+  place(offset: number, length: number): FileSpan[] | Promise<FileSpan[]>;
+  /** The range reads as zeros over a backing file. Whole clusters, up to the end of the disk. */
+  zero(offset: number, length: number): Promise<void>;
+}
+
+/**
+ * Creates `<path>.partial`. `IMAGE_SIZE_REFUSED` when QEMU could not open an image of that size with those clusters,
+ * `IMAGE_BACKING_REFUSED` when the header has no room for the name of the backing file.
+ */
+export async function createQcow2Image(path: string, options: Qcow2Options): Promise<Qcow2Writer> {
   const geometry = qcow2Geometry(options.size, options.clusterSize ?? 64 * KiB);
-  return new Qcow2Image(await ImageFile.create(path, options), geometry);
+  if (options.backing) backingRoom(options.backing, geometry.clusterSize);
+  return new Qcow2Image(await ImageFile.create(path, options), geometry, options.backing);
 }
 
-class Qcow2Image implements ImageWriter {
+class Qcow2Image implements Qcow2Writer {
   readonly #file: ImageFile;
   readonly #geometry: Qcow2Geometry;
+  readonly #backing: BackingFile | undefined;
   readonly #l1: Uint8Array;
   readonly #l2: L2Table;
   #nextCluster: number;
   #reached = 0;
 
-  constructor(file: ImageFile, geometry: Qcow2Geometry) {
+  constructor(file: ImageFile, geometry: Qcow2Geometry, backing: BackingFile | undefined) {
     this.#file = file;
     this.#geometry = geometry;
+    this.#backing = backing;
     this.#l1 = new Uint8Array(geometry.l1Clusters * geometry.clusterSize);
     this.#l2 = new L2Table(geometry.clusterSize);
     this.#nextCluster = 1 + geometry.l1Clusters;
@@ -56,10 +76,7 @@ class Qcow2Image implements ImageWriter {
   }
 
   place(offset: number, length: number): FileSpan[] | Promise<FileSpan[]> {
-    this.#file.checkOpen();
-    checkRange(offset, length, this.size);
-    assert(offset >= this.#reached, 'ranges are placed in ascending order');
-    this.#reached = offset + length;
+    this.#advance(offset, length);
     const spans: FileSpan[] = [];
     const region = this.#regionOf(offset);
     if (length === 0) return spans;
@@ -68,6 +85,17 @@ class Qcow2Image implements ImageWriter {
     }
     this.#placeWithin(offset, offset + length, spans);
     return spans;
+  }
+
+  async zero(offset: number, length: number): Promise<void> {
+    this.#advance(offset, length);
+    if (!this.#backing) return;
+    const { clusterSize, regionClusters } = this.#geometry;
+    for (let at = offset; at < offset + length; at += clusterSize) {
+      const region = this.#regionOf(at);
+      if (region !== this.#l2.region) await this.#enterRegion(region);
+      this.#l2.setZero(Math.floor(at / clusterSize) % regionClusters);
+    }
   }
 
   async finish(): Promise<void> {
@@ -81,12 +109,28 @@ class Qcow2Image implements ImageWriter {
       at += piece.length;
     }
     await this.#file.write(clusterSize, this.#l1);
-    await this.#file.write(0, this.#header(layout));
+    const header = qcow2HeaderCluster(this.#geometry, {
+      refcountTableOffset: this.#nextCluster * clusterSize,
+      refcountTableClusters: layout.tableClusters,
+      compression: 'deflate',
+      backing: this.#backing,
+    });
+    await this.#file.write(0, header);
     await this.#file.finish();
   }
 
   async abort(): Promise<void> {
     await this.#file.abort();
+  }
+
+  #advance(offset: number, length: number): void {
+    const { size, clusterSize } = this.#geometry;
+    this.#file.checkOpen();
+    checkRange(offset, length, size);
+    assert(offset >= this.#reached, 'ranges are placed in ascending order');
+    this.#reached = offset + length;
+    const whole = offset % clusterSize === 0 && (this.#reached % clusterSize === 0 || this.#reached === size);
+    assert(whole || !this.#backing, 'over a backing file, ranges are whole clusters');
   }
 
   async #placeAcross(offset: number, length: number, spans: FileSpan[]): Promise<FileSpan[]> {
@@ -108,7 +152,7 @@ class Qcow2Image implements ImageWriter {
       const within = at - cluster * clusterSize;
       const length = Math.min(clusterSize - within, end - at);
       const fileOffset = this.#clusterAt(cluster % regionClusters) + within;
-      append(spans, fileOffset, length);
+      appendSpan(spans, fileOffset, length);
       at += length;
     }
   }
@@ -140,33 +184,5 @@ class Qcow2Image implements ImageWriter {
   async #writeL2(): Promise<void> {
     const { fileOffset, bytes } = this.#l2.used();
     await this.#file.write(fileOffset, bytes);
-  }
-
-  /** The whole first cluster; zeros behind the header say that no extension follows. */
-  #header(layout: RefcountLayout): Uint8Array {
-    const { size, clusterSize, regions } = this.#geometry;
-    const bytes = new Uint8Array(clusterSize);
-    qcow2Header.write(bytes, {
-      magic: QCOW2_MAGIC,
-      version: 3,
-      clusterBits: Math.log2(clusterSize),
-      size: Math.ceil(size / SECTOR_SIZE) * SECTOR_SIZE,
-      l1Size: regions,
-      l1TableOffset: clusterSize,
-      refcountTableOffset: this.#nextCluster * clusterSize,
-      refcountTableClusters: layout.tableClusters,
-      refcountOrder: REFCOUNT_ORDER,
-      headerLength: qcow2Header.size,
-    });
-    return bytes;
-  }
-}
-
-function append(spans: FileSpan[], fileOffset: number, length: number): void {
-  const last = spans.at(-1);
-  if (last && last.fileOffset + last.length === fileOffset) {
-    spans[spans.length - 1] = { fileOffset: last.fileOffset, length: last.length + length };
-  } else {
-    spans.push({ fileOffset, length });
   }
 }

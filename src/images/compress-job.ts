@@ -1,0 +1,46 @@
+/**
+ * One job of a compression worker: up to 1 MiB of disk, cut into units (grains, clusters), each tested for zeros and
+ * compressed by itself. Content and result are in one shared buffer, so no bytes are copied between threads.
+ *
+ *   ┌ content, 1 MiB ┬ result: the units that are not zeros, back to back ┐
+ */
+import { isZero, MiB } from '../base/index.ts';
+import { compress, type Codec } from './codec.ts';
+
+export const PIECE_BYTES = MiB;
+/** Room for units that cannot be compressed and grow a little by the attempt. */
+export const JOB_BUFFER_BYTES = PIECE_BYTES + PIECE_BYTES + PIECE_BYTES / 16;
+
+export interface CompressJob {
+  readonly buffer: SharedArrayBuffer;
+  /** Bytes of content. */
+  readonly length: number;
+  /** Bytes of a unit; the last one may be shorter. */
+  readonly unit: number;
+  readonly codec: Codec;
+  /** What does not get smaller is given back as it is. A VMDK has no place for that. */
+  readonly keepIncompressible: boolean;
+}
+
+/** Bytes of each unit's result: 0 when it is zeros, the unit's own length when it was kept as it is. */
+export type CompressReply = readonly number[];
+
+export function runCompressJob(job: CompressJob): CompressReply {
+  const content = new Uint8Array(job.buffer, 0, job.length);
+  const result = new Uint8Array(job.buffer, PIECE_BYTES);
+  const lengths: number[] = [];
+  let reached = 0;
+  for (let at = 0; at < job.length; at += job.unit) {
+    const raw = content.subarray(at, Math.min(at + job.unit, job.length));
+    const bytes = isZero(raw) ? undefined : packed(raw, job);
+    if (bytes) result.set(bytes, reached);
+    reached += bytes?.length ?? 0;
+    lengths.push(bytes?.length ?? 0);
+  }
+  return lengths;
+}
+
+function packed(raw: Uint8Array, { codec, keepIncompressible }: CompressJob): Uint8Array {
+  const bytes = compress(codec, raw);
+  return keepIncompressible && bytes.length >= raw.length ? raw : bytes;
+}
