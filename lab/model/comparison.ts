@@ -15,12 +15,15 @@ export interface Truth extends RangeReader {
 export class Comparison {
   readonly #truth: Truth;
   readonly #image: RangeReader & Partial<JudgedImage>;
-  readonly #left = Buffer.alloc(STEP);
-  readonly #right = Buffer.alloc(STEP);
+  readonly #left: Buffer;
+  readonly #right: Buffer;
 
   constructor(truth: Truth, image: RangeReader & Partial<JudgedImage>) {
     this.#truth = truth;
     this.#image = image;
+    const length = Math.min(STEP, truth.size);
+    this.#left = Buffer.allocUnsafe(length);
+    this.#right = Buffer.allocUnsafe(length);
   }
 
   /** The first offset at which the image differs, or `undefined`. A missing or surplus tail differs at its first byte. */
