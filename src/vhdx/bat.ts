@@ -4,7 +4,7 @@
  * After every chunk of payload entries (a chunk is what one 1 MiB sector bitmap covers: 2^23 sectors) stands the entry of
  * that chunk's bitmap block, also in files that have no bitmaps.
  */
-import { MiB } from '../base/index.ts';
+import { MiB, type Fault } from '../base/index.ts';
 import { vhdxFaults } from './faults.ts';
 import { BAT_ENTRY_SIZE, BITMAP, BLOCK } from './format.ts';
 import type { DiskShape } from './metadata.ts';
@@ -84,7 +84,7 @@ export function stateAt(page: Page, index: number): number {
   return page.words[2 * index]! & 0b111;
 }
 
-/** Bits 20-63, in bytes. 44 bits of MiB exceed what a number holds only where {@link checkEntry} refuses. */
+/** Bits 20-63, in bytes. 44 bits of MiB exceed what a number holds only where a block lies outside any file. */
 export function fileOffsetAt(page: Page, index: number): number {
   return (page.words[2 * index + 1]! * 4096 + (page.words[2 * index]! >>> 20)) * MiB;
 }
@@ -105,12 +105,12 @@ export function isBitmapPresent(state: number): boolean {
   return state === BITMAP.present || state === BLOCK.partiallyPresent;
 }
 
-/** Refuses an entry that cannot be; places are checked against the file by the layer that knows it. */
-export function checkEntry(page: Page, index: number, entry: number, isBitmap: boolean): void {
-  if ((page.words[2 * index]! & 0xffff8) !== 0) throw vhdxFaults.batReservedBits({ entry });
+/** Why an entry cannot be; places are checked against the file by the layer that knows it. */
+export function entryDefect(page: Page, index: number, entry: number, isBitmap: boolean): Fault | undefined {
+  if ((page.words[2 * index]! & 0xffff8) !== 0) return vhdxFaults.batReservedBits({ entry });
   const state = stateAt(page, index);
   const known = isBitmap
     ? state === BITMAP.notPresent || isBitmapPresent(state)
     : state <= BLOCK.unmapped || isPresent(state);
-  if (!known) throw vhdxFaults.batState({ entry, state });
+  return known ? undefined : vhdxFaults.batState({ entry, state });
 }

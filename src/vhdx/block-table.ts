@@ -7,13 +7,13 @@ import type { CallOptions, RangeReader } from '../disk/index.ts';
 import {
   BatGeometry,
   ENTRIES_PER_PAGE,
-  checkEntry,
+  entryDefect,
   fileOffsetAt,
   isBitmapPresent,
   isPresent,
   stateAt,
 } from './bat.ts';
-import { vhdxFaults } from './faults.ts';
+import { refuse, vhdxFaults, type Report } from './faults.ts';
 import { FileSpace } from './file-space.ts';
 import { BLOCK, HEADER_AREA_SIZE, SECTOR_BITMAP_SIZE } from './format.ts';
 import { PAGE_SIZE, newPage, type Page, type PagedFile } from './pages.ts';
@@ -30,10 +30,12 @@ export class BlockTable {
   /** Page number in the file of the table's first page. */
   readonly #firstPage: number;
   readonly #pageCount: number;
+  readonly #report: Report;
   /** Bit n: page n of the table holds only zeros, so all its blocks are not present and it need not be read. */
   readonly #empty: Uint8Array;
 
-  private constructor(structure: Structure, pages: PagedFile) {
+  private constructor(structure: Structure, pages: PagedFile, report: Report) {
+    this.#report = report;
     const { bat } = structure.regions;
     this.geometry = new BatGeometry(structure.metadata);
     this.pages = pages;
@@ -44,9 +46,14 @@ export class BlockTable {
     this.#empty = new Uint8Array(this.#pageCount);
   }
 
-  /** Reads and checks the whole table; faults of one file without its path. */
-  static async open(structure: Structure, pages: PagedFile, options: CallOptions): Promise<BlockTable> {
-    const table = new BlockTable(structure, pages);
+  /** Reads and checks the whole table; faults of one file without its path. What `report` lets pass is not in use. */
+  static async open(
+    structure: Structure,
+    pages: PagedFile,
+    options: CallOptions,
+    report: Report = refuse,
+  ): Promise<BlockTable> {
+    const table = new BlockTable(structure, pages, report);
     table.#claimStructures(structure);
     await table.#scan(structure.reader, options);
     return table;
@@ -80,7 +87,7 @@ export class BlockTable {
       await reader.read(this.#firstPage * PAGE_SIZE + index * SCAN_PIECE, buffer, options);
       return buffer;
     };
-    const chunk = new ChunkCheck(this.geometry);
+    const chunk = new ChunkCheck(this.geometry, this.#report);
     let page = 0;
     for await (const buffer of mapOrdered(pieces, depth, load)) {
       options.signal?.throwIfAborted();
@@ -107,37 +114,44 @@ export class BlockTable {
 
   #checkEntry(page: Page, i: number, entry: number, fileSize: number, chunk: ChunkCheck): void {
     const block = this.geometry.payloadBlock(entry);
-    if (block !== undefined) {
-      checkEntry(page, i, entry, false);
-      const state = stateAt(page, i);
-      if (state === BLOCK.partiallyPresent) chunk.sawPartial(block);
-      if (isPresent(state)) {
-        this.#claimBlock(entry, fileOffsetAt(page, i), this.geometry.virtualLength(block), fileSize);
-      }
-    } else if (this.geometry.hasParent && this.geometry.isBitmapEntry(entry)) {
-      checkEntry(page, i, entry, true);
-      const present = isBitmapPresent(stateAt(page, i));
+    const isBitmap = this.geometry.hasParent && this.geometry.isBitmapEntry(entry);
+    if (block === undefined && !isBitmap) return;
+    const defect = entryDefect(page, i, entry, isBitmap);
+    if (defect) {
+      this.#report(defect);
+      return;
+    }
+    const state = stateAt(page, i);
+    const offset = fileOffsetAt(page, i);
+    if (block === undefined) {
+      const present = isBitmapPresent(state);
       chunk.sawBitmap(present);
-      if (present) this.#claimBlock(entry, fileOffsetAt(page, i), SECTOR_BITMAP_SIZE, fileSize);
+      if (present) this.#claimBlock(entry, offset, SECTOR_BITMAP_SIZE, fileSize);
+    } else {
+      if (state === BLOCK.partiallyPresent) chunk.sawPartial(block);
+      if (isPresent(state)) this.#claimBlock(entry, offset, this.geometry.virtualLength(block), fileSize);
     }
   }
 
   /** `length` is the virtual part: old qemu left the last block of a file short. */
   #claimBlock(entry: number, offset: number, length: number, fileSize: number): void {
     if (offset < HEADER_AREA_SIZE || offset + length > fileSize) {
-      throw vhdxFaults.blockPlace({ entry, offset });
+      this.#report(vhdxFaults.blockPlace({ entry, offset }));
+    } else if (!this.space.claim(offset, length)) {
+      this.#report(vhdxFaults.blockOverlap({ entry, offset }));
     }
-    if (!this.space.claim(offset, length)) throw vhdxFaults.blockOverlap({ entry, offset });
   }
 }
 
 /** A partly present block needs its chunk's bitmap, whose entry follows those of the chunk's blocks. */
 class ChunkCheck {
   readonly #geometry: BatGeometry;
+  readonly #report: Report;
   #partialBlock: number | undefined;
 
-  constructor(geometry: BatGeometry) {
+  constructor(geometry: BatGeometry, report: Report) {
     this.#geometry = geometry;
+    this.#report = report;
   }
 
   sawPartial(block: number): void {
@@ -146,7 +160,7 @@ class ChunkCheck {
 
   sawBitmap(present: boolean): void {
     if (!present && this.#partialBlock !== undefined) {
-      throw vhdxFaults.bitmapMissing({ block: this.#partialBlock });
+      this.#report(vhdxFaults.bitmapMissing({ block: this.#partialBlock }));
     }
     this.#partialBlock = undefined;
   }

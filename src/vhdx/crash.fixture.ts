@@ -33,7 +33,8 @@ export class Recorder {
     return Buffer.from(this.#bytes.subarray(0, this.#size));
   }
 
-  open(path: string): LocalFile {
+  /** Its syncs fail while `syncsFail` says so. */
+  open(path: string, syncsFail: () => boolean = () => false): LocalFile {
     const medium = {
       read: (into: Uint8Array, at: number, length: number, position: number) => {
         const end = Math.min(position + length, this.#size);
@@ -49,6 +50,7 @@ export class Recorder {
         return Promise.resolve();
       },
       datasync: () => {
+        if (syncsFail()) return Promise.reject(new Error('the disk is gone'));
         this.operations.push({ kind: 'sync' });
         return Promise.resolve();
       },

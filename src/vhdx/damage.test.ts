@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { before, test } from 'node:test';
 import fc from 'fast-check';
 import { GiB, KiB, MiB, declaredFaults, guidToBytes, hasCode, isFault, newGuid } from '../base/index.ts';
+import { checkVhdx } from './check.ts';
 import { createDifferencingVhdx, createVhdx } from './create.ts';
 import {
   TABLES,
@@ -226,6 +227,12 @@ for (const [source, list] of [
       );
       assert.ok(hasCode(fault, `VHDX_${code}`), String(fault));
       assert.ok(fault.message.includes(broken), 'the message names the file');
+      const { findings, sound } = await checkVhdx(broken);
+      assert.ok(
+        findings.some((finding) => finding.code === fault.code && finding.severity === 'damage'),
+        `the check finds ${findings.map((finding) => finding.code).join()}`,
+      );
+      assert.ok(!sound && findings.every((finding) => finding.message.includes(broken)));
     });
   }
 }
@@ -326,6 +333,7 @@ for (const { name, at, length, covered } of areas) {
         writeFileSync(broken, file);
         const got = await outcome(broken);
         if (got && covered) assertSameBytes(got, childContent, name);
+        if (got) assert.ok((await checkVhdx(broken)).sound, 'what opens is no damage');
       }),
       { numRuns: 25 },
     );

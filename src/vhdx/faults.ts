@@ -28,6 +28,16 @@ export const vhdxFaults = faults('VHDX', {
     text: '{path}: neither of the two headers has a valid checksum',
     remedy: RESTORE,
   },
+  headerDamaged: {
+    kind: 'corrupt',
+    text: '{path}: header {copy} of 2 has no valid checksum; the other one is used',
+    remedy: 'the disk reads as it should; `--repair` writes both again',
+  },
+  headerCopiesDiffer: {
+    kind: 'corrupt',
+    text: '{path}: header {copy} of 2 is older than the other one and says something else',
+    remedy: 'the disk reads as it should; a writer was stopped, and `--repair` finishes what it began',
+  },
   headersDisagree: {
     kind: 'corrupt',
     text: '{path}: the two headers differ but claim the same sequence number {sequenceNumber}',
@@ -53,6 +63,12 @@ export const vhdxFaults = faults('VHDX', {
     text: '{path} has changes in a log of {length} bytes; up to {maximum} are replayed in memory',
     remedy: 'let Hyper-V open the disk once, so that it empties the log',
   },
+  logNeedsReplay: {
+    kind: 'corrupt',
+    text: '{path} was not closed: its log holds changes of {sectors} sectors of its tables',
+    remedy:
+      'hvlift reads it with them; other readers may not, and `--repair` writes a copy that holds them in place',
+  },
   noValidLogEntries: {
     kind: 'corrupt',
     text: '{path} says that its log holds changes, but the log has no valid sequence of entries',
@@ -71,6 +87,16 @@ export const vhdxFaults = faults('VHDX', {
   noValidRegionTable: {
     kind: 'corrupt',
     text: '{path}: neither of the two region tables is valid',
+    remedy: RESTORE,
+  },
+  regionTableDamaged: {
+    kind: 'corrupt',
+    text: '{path}: region table {copy} of 2 has no valid checksum; the other one is used',
+    remedy: 'the disk reads as it should; `--repair` writes both again',
+  },
+  regionTablesDiffer: {
+    kind: 'corrupt',
+    text: '{path}: the two region tables are valid and differ; the first one is used',
     remedy: RESTORE,
   },
   tooManyRegions: {
@@ -198,6 +224,11 @@ export const vhdxFaults = faults('VHDX', {
     text: '{path}: block {block} is partly in this file, but the bitmap that says which part is missing',
     remedy: RESTORE,
   },
+  sizeUnaligned: {
+    kind: 'corrupt',
+    text: '{path} has {size} bytes, which are not whole MiB',
+    remedy: 'nothing is missing; some older programs leave files so, and `--repair` fills the last MiB',
+  },
   locatorType: {
     kind: 'refused',
     text: '{path} names its parent in the unknown way {type}',
@@ -271,20 +302,43 @@ export const vhdxFaults = faults('VHDX', {
   },
 });
 
+/** What becomes of a defect: a reader throws it, a check notes it and goes on where it can. */
+export type Report = (defect: Fault) => void;
+
+export const refuse: Report = (defect) => {
+  throw defect;
+};
+
+/** Runs `task`; a defect that ends it is reported, and the result `undefined` when the reporter lets that pass. */
+export async function reported<T>(report: Report, task: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await task();
+  } catch (error) {
+    if (!isDefect(error)) throw error;
+    report(error);
+    return undefined;
+  }
+}
+
+/** True for what is wrong with the file; false for a disk that cannot be read. */
+function isDefect(error: unknown): error is Fault {
+  return isFault(error) && error.code.startsWith('VHDX_');
+}
+
 /** Runs `task`; a fault of this module leaves it with the name of the file. */
 export async function inFile<T>(path: string, task: () => Promise<T>): Promise<T> {
   try {
     return await task();
   } catch (error) {
-    if (!isFault(error) || !error.code.startsWith('VHDX_') || error.details['path'] !== undefined)
-      throw error;
-    const named = new Fault(
-      error.code,
-      declaredFaults.get(error.code)!,
-      { ...error.details, path },
-      error.cause,
-    );
-    named.stack = `${named.name}: ${named.message}\n${(error.stack ?? '').split('\n').slice(1).join('\n')}`;
-    throw named;
+    throw isDefect(error) ? named(error, path) : error;
   }
+}
+
+/** A fault of this module with the name of the file, unless it has one. */
+export function named(fault: Fault, path: string): Fault {
+  if (fault.details['path'] !== undefined) return fault;
+  const definition = declaredFaults.get(fault.code)!;
+  const result = new Fault(fault.code, definition, { ...fault.details, path }, fault.cause);
+  result.stack = `${result.name}: ${result.message}\n${(fault.stack ?? '').split('\n').slice(1).join('\n')}`;
+  return result;
 }

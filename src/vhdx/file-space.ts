@@ -3,6 +3,7 @@
  * in segments made when first needed, so that room depends on what is in the file.
  */
 import { MiB } from '../base/index.ts';
+import type { FileSpan } from '../disk/index.ts';
 import { bitAt, runEnd, setBits } from './sector-bitmap.ts';
 
 /** Bits of one segment: 64 GiB of file in 8 KiB. */
@@ -31,6 +32,20 @@ export class FileSpace {
         at = end;
       } else {
         at = end + 1;
+      }
+    }
+  }
+
+  /** The taken stretches, ascending; one that crosses 64 GiB comes in two. */
+  *taken(): Generator<FileSpan> {
+    for (const index of [...this.#segments.keys()].sort((a, b) => a - b)) {
+      const segment = this.#segments.get(index)!;
+      for (let at = 0; at < SEGMENT_UNITS;) {
+        const end = runEnd(segment, at, SEGMENT_UNITS);
+        if (bitAt(segment, at) === 1) {
+          yield { fileOffset: (index * SEGMENT_UNITS + at) * MiB, length: (end - at) * MiB };
+        }
+        at = end;
       }
     }
   }

@@ -11,22 +11,29 @@ export interface CurrentHeader extends Header {
 }
 
 export async function readHeaders(reader: RangeReader, options: CallOptions): Promise<CurrentHeader> {
-  const copies = await Promise.all(
-    HEADER_OFFSETS.map(async (offset) => {
-      const bytes = new Uint8Array(header.size);
-      await reader.read(offset, bytes, options);
-      return bytes;
-    }),
-  );
-  const current = currentHeader(copies);
+  const current = currentHeader(await readHeaderCopies(reader, options));
   checkHeader(current, reader.size);
   return current;
 }
 
-function currentHeader(copies: readonly Uint8Array[]): CurrentHeader {
-  const [first, second] = copies.map((bytes, slot) =>
-    isValid(bytes) ? { ...parse(header, bytes), slot } : undefined,
+export interface HeaderCopy {
+  readonly bytes: Uint8Array;
+  /** `undefined` when the checksum is wrong. */
+  readonly header: CurrentHeader | undefined;
+}
+
+export function readHeaderCopies(reader: RangeReader, options: CallOptions): Promise<HeaderCopy[]> {
+  return Promise.all(
+    HEADER_OFFSETS.map(async (offset, slot) => {
+      const bytes = new Uint8Array(header.size);
+      await reader.read(offset, bytes, options);
+      return { bytes, header: isValid(bytes) ? { ...parse(header, bytes), slot } : undefined };
+    }),
   );
+}
+
+export function currentHeader(copies: readonly HeaderCopy[]): CurrentHeader {
+  const [first, second] = copies.map((copy) => copy.header);
   if (!first || !second) {
     const only = first ?? second;
     if (!only) throw vhdxFaults.noValidHeader();
@@ -34,7 +41,7 @@ function currentHeader(copies: readonly Uint8Array[]): CurrentHeader {
   }
   if (first.sequenceNumber === second.sequenceNumber) {
     // Disk2vhd writes the same header twice with sequence 1. Equal bytes leave nothing to choose.
-    if (Buffer.compare(copies[0]!, copies[1]!) === 0) return first;
+    if (Buffer.compare(copies[0]!.bytes, copies[1]!.bytes) === 0) return first;
     throw vhdxFaults.headersDisagree({ sequenceNumber: first.sequenceNumber });
   }
   return first.sequenceNumber > second.sequenceNumber ? first : second;

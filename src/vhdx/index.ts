@@ -6,11 +6,13 @@ export {
   type CreateVhdxOptions,
   type VhdxShapeOptions,
 } from './create.ts';
+export { checkVhdx, type VhdxCheck, type VhdxFinding } from './check.ts';
 export type { ChainFile, VhdxDisk } from './disk.ts';
 export { vhdxFaults } from './faults.ts';
 export { defaultParentPaths, type ParentLocator } from './locator.ts';
 export { mergeVhdx, type MergeOptions } from './merge.ts';
 export type { DiskShape, Metadata, VhdxKind } from './metadata.ts';
 export { createPlacedVhdx } from './placed.ts';
+export { repairVhdx, type RepairTarget } from './repair.ts';
 export { readVhdxInfo, type VhdxInfo } from './structure.ts';
 export { openVhdxWritable, type OpenWritableOptions, type VhdxFile } from './vhdx-file.ts';

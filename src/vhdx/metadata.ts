@@ -1,6 +1,7 @@
 /** The metadata region: what the virtual disk is (MS-VHDX 2.6). */
+import type { Fault } from '../base/index.ts';
 import type { CallOptions, RangeReader } from '../disk/index.ts';
-import { vhdxFaults } from './faults.ts';
+import { refuse, reported, vhdxFaults, type Report } from './faults.ts';
 import {
   BLOCK_SIZE_MAX,
   BLOCK_SIZE_MIN,
@@ -56,12 +57,13 @@ export async function readMetadata(
   reader: RangeReader,
   region: Region,
   options: CallOptions,
+  report: Report = refuse,
 ): Promise<Metadata> {
-  const places = await readItemPlaces(reader, region, options);
+  const places = await readItemPlaces(reader, region, options, report);
   const item = async (name: keyof typeof ITEM, length?: number): Promise<Uint8Array> =>
     readItem(reader, places, ITEM[name], length, options);
   const parameters = fileParameters.read(await item('fileParameters', fileParameters.size));
-  checkFlags(parameters.flags);
+  checkFlags(parameters.flags, report);
   const size = parse(virtualDiskSize, await item('virtualDiskSize', virtualDiskSize.size));
   const shape: DiskShape = {
     size: size.size,
@@ -73,9 +75,9 @@ export async function readMetadata(
     virtualDiskId: virtualDiskId.read(await item('virtualDiskId', virtualDiskId.size)).id,
   };
   checkShape(shape);
-  return shape.kind === 'differencing'
-    ? { ...shape, parentLocator: parseLocator(await item('parentLocator')) }
-    : shape;
+  if (shape.kind !== 'differencing') return shape;
+  const parentLocator = await reported(report, async () => parseLocator(await item('parentLocator')));
+  return parentLocator ? { ...shape, parentLocator } : shape;
 }
 
 /** Where each item lies, by item GUID; the table is checked as a whole. */
@@ -83,6 +85,7 @@ export async function readItemPlaces(
   reader: RangeReader,
   region: Region,
   options: CallOptions,
+  report: Report = refuse,
 ): Promise<Map<string, ItemPlace>> {
   const table = new Uint8Array(METADATA_TABLE_SIZE);
   await reader.read(region.fileOffset, table, options);
@@ -92,39 +95,45 @@ export async function readItemPlaces(
   const places = new Map<string, ItemPlace>();
   for (let index = 0; index < count; index += 1) {
     const entry = metadataEntry.read(table, metadataTableHeader.size + index * metadataEntry.size);
-    checkItem(entry, region.length);
+    const defect = itemDefect(entry, region.length);
+    if (defect) {
+      report(defect);
+      continue;
+    }
     const key = (entry.flags & ITEM_IS_USER) === 0 ? entry.itemId : `user ${entry.itemId}`;
-    if (places.has(key)) throw vhdxFaults.itemTwice({ item: entry.itemId });
+    if (places.has(key)) {
+      report(vhdxFaults.itemTwice({ item: entry.itemId }));
+      continue;
+    }
     const fileOffset = region.fileOffset + entry.offset;
     places.set(key, { item: entry.itemId, fileOffset, length: entry.length });
   }
-  checkDisjoint([...places.values()]);
+  checkDisjoint([...places.values()], report);
   return places;
 }
 
-function checkItem(
+function itemDefect(
   entry: { itemId: string; offset: number; length: number; flags: number },
   regionLength: number,
-): void {
+): Fault | undefined {
   const { itemId: item, offset, length } = entry;
   // An empty item has no place: length and offset are both zero.
   const placed = offset >= METADATA_TABLE_SIZE && offset + length <= regionLength;
   if (length > METADATA_ITEM_SIZE_MAX || (length > 0 && !placed)) {
-    throw vhdxFaults.itemPlace({ item, offset, length });
+    return vhdxFaults.itemPlace({ item, offset, length });
   }
   const system = (entry.flags & ITEM_IS_USER) === 0;
-  if (system && item === ITEM.incompleteFile) throw vhdxFaults.incompleteFile();
-  if (system && (entry.flags & ITEM_IS_REQUIRED) !== 0 && !KNOWN.has(item)) {
-    throw vhdxFaults.unknownItem({ item });
-  }
+  if (system && item === ITEM.incompleteFile) return vhdxFaults.incompleteFile();
+  const unknown = system && (entry.flags & ITEM_IS_REQUIRED) !== 0 && !KNOWN.has(item);
+  return unknown ? vhdxFaults.unknownItem({ item }) : undefined;
 }
 
-function checkDisjoint(places: readonly ItemPlace[]): void {
+function checkDisjoint(places: readonly ItemPlace[], report: Report): void {
   const sorted = places.filter((p) => p.length > 0).sort((a, b) => a.fileOffset - b.fileOffset);
   sorted.slice(1).forEach((place, index) => {
     const before = sorted[index]!;
     if (before.fileOffset + before.length > place.fileOffset) {
-      throw vhdxFaults.itemsOverlap({ one: before.item, other: place.item });
+      report(vhdxFaults.itemsOverlap({ one: before.item, other: place.item }));
     }
   });
 }
@@ -146,8 +155,8 @@ async function readItem(
   return bytes;
 }
 
-function checkFlags(flags: number): void {
-  if ((flags & ~(LEAVE_BLOCKS_ALLOCATED | HAS_PARENT)) !== 0) throw vhdxFaults.fileParameters({ flags });
+function checkFlags(flags: number, report: Report): void {
+  if ((flags & ~(LEAVE_BLOCKS_ALLOCATED | HAS_PARENT)) !== 0) report(vhdxFaults.fileParameters({ flags }));
 }
 
 function kindOf(flags: number): VhdxKind {

@@ -1,7 +1,7 @@
 /** The region table: where BAT and metadata lie (MS-VHDX 2.2.3). Two copies; one valid copy is enough. */
-import { MiB } from '../base/index.ts';
+import { MiB, type Fault } from '../base/index.ts';
 import type { CallOptions, RangeReader } from '../disk/index.ts';
-import { vhdxFaults } from './faults.ts';
+import { refuse, vhdxFaults, type Report } from './faults.ts';
 import {
   HEADER_AREA_SIZE,
   REGION,
@@ -41,13 +41,26 @@ export async function readRegions(
   reader: RangeReader,
   log: Claim | undefined,
   options: CallOptions,
+  report: Report = refuse,
 ): Promise<Regions> {
+  for (const bytes of await readRegionTables(reader, options)) {
+    if (bytes) return regionsOf(bytes, log, reader.size, report);
+  }
+  throw vhdxFaults.noValidRegionTable();
+}
+
+/** Both copies; `undefined` for one that is damaged. */
+export async function readRegionTables(
+  reader: RangeReader,
+  options: CallOptions,
+): Promise<(Uint8Array | undefined)[]> {
+  const tables: (Uint8Array | undefined)[] = [];
   for (const offset of REGION_TABLE_OFFSETS) {
     const bytes = new Uint8Array(REGION_TABLE_SIZE);
     await reader.read(offset, bytes, options);
-    if (isValid(bytes)) return regionsOf(bytes, log, reader.size);
+    tables.push(isValid(bytes) ? bytes : undefined);
   }
-  throw vhdxFaults.noValidRegionTable();
+  return tables;
 }
 
 function isValid(bytes: Uint8Array): boolean {
@@ -55,10 +68,10 @@ function isValid(bytes: Uint8Array): boolean {
   return signature === REGION_SIGNATURE && checksum === checksumOf(bytes);
 }
 
-function regionsOf(bytes: Uint8Array, log: Claim | undefined, fileSize: number): Regions {
-  const all = entriesOf(bytes, fileSize);
+function regionsOf(bytes: Uint8Array, log: Claim | undefined, fileSize: number, report: Report): Regions {
+  const all = entriesOf(bytes, fileSize, report);
   const claims = all.map((region) => ({ ...region, name: `region ${region.guid}` }));
-  checkDisjoint(log ? [...claims, log] : claims);
+  checkDisjoint(log ? [...claims, log] : claims, report);
   return {
     bat: found(all, REGION.bat, 'block table'),
     metadata: found(all, REGION.metadata, 'metadata'),
@@ -66,37 +79,41 @@ function regionsOf(bytes: Uint8Array, log: Claim | undefined, fileSize: number):
   };
 }
 
-function entriesOf(bytes: Uint8Array, fileSize: number): Region[] {
+function entriesOf(bytes: Uint8Array, fileSize: number, report: Report): Region[] {
   const { entryCount: count } = regionTableHeader.read(bytes);
   if (count > REGION_ENTRIES_MAX) throw vhdxFaults.tooManyRegions({ count });
-  const seen = new Set<string>();
-  return Array.from({ length: count }, (_, index) => {
+  const regions = new Map<string, Region>();
+  for (let index = 0; index < count; index += 1) {
     const entry = parse(regionEntry, bytes, regionTableHeader.size + index * regionEntry.size);
-    checkPlace(entry, fileSize);
-    if (seen.has(entry.guid)) throw vhdxFaults.regionTwice({ guid: entry.guid });
-    seen.add(entry.guid);
-    const known = entry.guid === REGION.bat || entry.guid === REGION.metadata;
-    if (!known && (entry.flags & 1) !== 0) throw vhdxFaults.unknownRegion({ guid: entry.guid });
-    return { guid: entry.guid, fileOffset: entry.fileOffset, length: entry.length };
-  });
+    const { guid, fileOffset, length, flags } = entry;
+    const known = guid === REGION.bat || guid === REGION.metadata;
+    const misplaced = placeDefect(entry, fileSize);
+    // Without the place of a region that is needed there is nothing to go on with.
+    if (misplaced) (known ? refuse : report)(misplaced);
+    if (regions.has(guid)) report(vhdxFaults.regionTwice({ guid }));
+    else if (!misplaced) regions.set(guid, { guid, fileOffset, length });
+    if (!known && (flags & 1) !== 0) report(vhdxFaults.unknownRegion({ guid }));
+  }
+  return [...regions.values()];
 }
 
-function checkPlace(region: Region, fileSize: number): void {
+function placeDefect(region: Region, fileSize: number): Fault | undefined {
   const { guid, fileOffset: offset, length } = region;
   const aligned = offset % MiB === 0 && length % MiB === 0;
-  if (!aligned || length === 0 || offset < HEADER_AREA_SIZE)
-    throw vhdxFaults.regionPlace({ guid, offset, length });
-  if (offset + length > fileSize) {
-    throw vhdxFaults.truncated({ size: fileSize, what: `region ${guid}`, end: offset + length });
+  if (!aligned || length === 0 || offset < HEADER_AREA_SIZE) {
+    return vhdxFaults.regionPlace({ guid, offset, length });
   }
+  return offset + length > fileSize
+    ? vhdxFaults.truncated({ size: fileSize, what: `region ${guid}`, end: offset + length })
+    : undefined;
 }
 
-function checkDisjoint(claims: readonly Claim[]): void {
+function checkDisjoint(claims: readonly Claim[], report: Report): void {
   const sorted = claims.toSorted((a, b) => a.fileOffset - b.fileOffset);
   sorted.slice(1).forEach((claim, index) => {
     const before = sorted[index]!;
     if (before.fileOffset + before.length > claim.fileOffset) {
-      throw vhdxFaults.regionsOverlap({ one: before.name, other: claim.name });
+      report(vhdxFaults.regionsOverlap({ one: before.name, other: claim.name }));
     }
   });
 }

@@ -1,7 +1,7 @@
 /** What a single file says about itself, from its first bytes to its metadata: everything but the block table. */
 import { MiB } from '../base/index.ts';
 import type { CallOptions, RangeReader } from '../disk/index.ts';
-import { inFile, vhdxFaults } from './faults.ts';
+import { inFile, refuse, reported, vhdxFaults, type Report } from './faults.ts';
 import { FILE_SIGNATURE, HEADER_AREA_SIZE, fileIdentifier } from './format.ts';
 import { readHeaders, type CurrentHeader } from './header.ts';
 import { readMetadata, type Metadata } from './metadata.ts';
@@ -49,22 +49,24 @@ export function infoOf({ header, metadata, creator, replay }: Structure): VhdxIn
   };
 }
 
+/** What `report` lets pass is left out of the result; what nothing can be read without is thrown in any case. */
 export function readStructure(
   source: RangeReader,
   path: string,
   options: CallOptions = {},
+  report: Report = refuse,
 ): Promise<Structure> {
   return inFile(path, async () => {
     const creator = await readIdentifier(source, options);
     const header = await readHeaders(source, options);
-    const replay = await readReplay(source, header, options);
+    const replay = await reported(report, () => readReplay(source, header, options));
     const reader = replay ? new ReplayedReader(source, replay) : source;
     const log =
       header.logLength > 0
         ? { name: 'the log', fileOffset: header.logOffset, length: header.logLength }
         : undefined;
-    const regions = await readRegions(reader, log, options);
-    const metadata = await readMetadata(reader, regions.metadata, options);
+    const regions = await readRegions(reader, log, options, report);
+    const metadata = await readMetadata(reader, regions.metadata, options, report);
     return { path, reader, replay, creator, header, log, regions, metadata };
   });
 }
