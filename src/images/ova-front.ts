@@ -1,7 +1,7 @@
 /**
  * What stands before the disks of an OVA: the envelope and the manifest. Its length depends on names and numbers of disks
  * only, never on what they hold, so that room for it can be left before they are compressed. The envelope is filled up with
- * spaces for that, which XML allows behind the last element.
+ * line ends for that, which XML allows behind the last element.
  */
 import { createHash } from 'node:crypto';
 import { ovfEnvelope, type OvfDisk, type OvfMachine } from './ovf.ts';
@@ -47,7 +47,7 @@ export class OvaFront {
 
   /** The two members, `length` bytes in all. */
   bytes(files: readonly DiskFile[]): Uint8Array {
-    const envelope = Buffer.alloc(this.#envelopeBytes, ' ');
+    const envelope = Buffer.alloc(this.#envelopeBytes, '\n');
     this.#envelope(files).copy(envelope);
     const manifest = this.#manifest(envelope, files);
     const bytes = new Uint8Array(this.length);

@@ -263,5 +263,7 @@ function indented(xml: string): string {
 function escaped(text: string): string {
   return text
     .replace(/(?![\t\n\r])\p{Cc}|[\ufffe\uffff]|\p{Surrogate}/gu, '_')
-    .replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`);
+    .replace(/[&<>"]/g, (character) => ENTITIES[character]!);
 }
+
+const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
