@@ -7,7 +7,7 @@ import { hmacMd5, sealingKey, signingKey, type NtlmSide } from './keys.ts';
 import { Rc4 } from './rc4.ts';
 
 /** Version 1, checksum, sequence number. MS-NLMP 2.2.2.9.2. */
-export const SIGNATURE_BYTES = 16;
+const SIGNATURE_BYTES = 16;
 
 export interface SealedMessage {
   readonly signature: Uint8Array;

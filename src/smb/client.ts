@@ -9,15 +9,17 @@
  *
  * SMB 3.1.1 with encryption or not at all. Read-only: there is no code here that could ask a server to change anything.
  */
+import { securityFor, type SecurityProvider } from '../auth/index.ts';
 import { hasCode, unlessAborted, type Fault } from '../base/index.ts';
 import type { CallOptions, RangeReader } from '../disk/index.ts';
 import { Credentials } from '../ntlm/index.ts';
 import { smbFaults } from './faults.ts';
 import { SmbFile } from './file.ts';
 import type { FilePlace } from './lane.ts';
-import { ntlmSecurity, type SecurityProvider } from './security-context.ts';
 import { SessionSlot } from './session-slot.ts';
 import { SmbSession, type SessionTarget } from './session.ts';
+
+const REFUSALS = ['SMB_LOGON_FAILED', 'SMB_GUEST_REFUSED', 'KERBEROS_PASSWORD_REFUSED'];
 
 export interface SmbOptions {
   /** Name or address; also what the log-on is tied to (`cifs/host`). */
@@ -29,7 +31,7 @@ export interface SmbOptions {
     readonly user: string;
     readonly password: string | (() => Promise<string>);
   };
-  /** The log-on mechanism; default NTLMv2 with the credentials. */
+  /** The log-on mechanism; default Kerberos with the credentials where it can be had, else NTLMv2. */
   readonly security?: SecurityProvider;
   /** At most; further ones are made when one read is not enough to keep the first busy. Default 2. */
   readonly connections?: number;
@@ -63,7 +65,7 @@ export class SmbClient {
       host,
       port,
       user: credentials.name,
-      security: options.security ?? ntlmSecurity(credentials),
+      security: options.security ?? securityFor(credentials, {}),
       connectTimeoutMs: connectTimeoutSeconds * 1000,
       answerTimeoutMs: answerTimeoutSeconds * 1000,
     };
@@ -102,7 +104,7 @@ export class SmbClient {
     try {
       return await SmbSession.open(this.#target, this.#ending.signal);
     } catch (error) {
-      if (hasCode(error, 'SMB_LOGON_FAILED', 'SMB_GUEST_REFUSED')) this.#refusal = error;
+      if (hasCode(error, ...REFUSALS)) this.#refusal = error;
       throw error;
     }
   }

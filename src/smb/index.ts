@@ -1,8 +1,9 @@
 export { createSmbClient, SmbClient, type SmbOptions } from './client.ts';
 export { smbFaults } from './faults.ts';
 export {
+  kerberosSecurity,
   ntlmSecurity,
   type SecurityContext,
   type SecurityProvider,
   type SecurityTarget,
-} from './security-context.ts';
+} from '../auth/index.ts';

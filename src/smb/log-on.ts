@@ -5,6 +5,7 @@
  * Everything up to here is in the clear, so everything is hashed: the keys depend on the hash, and the last answer is
  * signed with one of them. Guests have no key, hence no encryption, and are turned away.
  */
+import { SpnegoClient, type SecurityContext } from '../auth/index.ts';
 import { newGuid, type Fault } from '../base/index.ts';
 import { isSigned } from './cmac.ts';
 import type { SmbConnection } from './connection.ts';
@@ -13,10 +14,8 @@ import { DIALECT_311, messageHeader } from './format.ts';
 import { Malformed, type Reply } from './message.ts';
 import { readNegotiate, writeNegotiate, type Agreement } from './negotiate.ts';
 import { READ_OVERHEAD_BYTES } from './read.ts';
-import type { SecurityContext } from './security-context.ts';
 import { deriveSessionKeys, PreauthHash } from './session-keys.ts';
 import { readSessionSetup, writeSessionSetup } from './session-setup.ts';
-import { mechanismList, readAnswer, writeFirst, writeNext, type SpnegoAnswer } from './spnego.ts';
 import { statusName, STATUS } from './status.ts';
 import { Sealing } from './transform.ts';
 
@@ -33,8 +32,11 @@ export async function logOn(
 ): Promise<{ readBytesMax: number }> {
   const hash = new PreauthHash();
   const { cipher, maxReadSize } = await negotiate(connection, hash);
-  const reply = await exchangeTokens(connection, security, hash, user);
-  const sessionKey = await acceptFinal(connection, security, reply, user);
+  const spnego = new SpnegoClient(security);
+  const reply = await exchangeTokens(connection, spnego, hash, user);
+  await acceptFinal(connection, spnego, reply, user);
+  const { sessionKey } = security;
+  if (!sessionKey || sessionKey.length < 16) throw new Malformed('the log-on ended without a key');
   const keys = deriveSessionKeys(cipher, sessionKey, hash.value);
   if (!isSigned(keys.signing, reply.bytes)) throw smbFaults.tampered({ host: connection.target.host });
   const readBytesMax = Math.min(READ_BYTES_MAX, Math.max(maxReadSize, 1));
@@ -70,12 +72,12 @@ function negotiationFault(host: string, status: number): Fault {
 /** The answer that completed the log-on; it is signed, and the one message that is not hashed. */
 async function exchangeTokens(
   connection: SmbConnection,
-  security: SecurityContext,
+  spnego: SpnegoClient,
   hash: PreauthHash,
   user: string,
 ): Promise<Reply> {
   const observe = (message: Uint8Array): void => hash.add(message);
-  let token = writeFirst(security.mechanism, await demanded(security.step()));
+  let token = await spnego.first();
   for (let round = 0; round < ROUNDS_MAX; round += 1) {
     const reply = await connection.request({
       command: 'SESSION_SETUP',
@@ -86,50 +88,25 @@ async function exchangeTokens(
     if (reply.status !== STATUS.MORE_PROCESSING_REQUIRED) throw logonFault(connection, reply.status, user);
     hash.add(reply.bytes);
     if (round === 0) connection.enterSession(messageHeader.read(reply.bytes).sessionId);
-    const answer = readAnswer(readSessionSetup(reply.bytes).token);
-    checkMechanism(security, answer);
-    if (!answer.token) throw new Malformed('it wants more of the log-on but says nothing');
-    const next = await demanded(security.step(answer.token));
-    token = writeNext(next, security.sign(mechanismList(security.mechanism)));
+    token = await spnego.next(readSessionSetup(reply.bytes).token);
   }
   throw new Malformed('a log-on without end');
 }
 
-/** The session key, once the server's last token and MIC are checked. Kerberos learns its key from that token. */
+/** Checks the server's last token and MIC. Kerberos learns its key from that token. */
 async function acceptFinal(
   connection: SmbConnection,
-  security: SecurityContext,
+  spnego: SpnegoClient,
   reply: Reply,
   user: string,
-): Promise<Uint8Array> {
+): Promise<void> {
   const { host } = connection.target;
   const { token, guest } = readSessionSetup(reply.bytes);
   if (guest) throw smbFaults.guestRefused({ host, user });
   const { sessionId } = messageHeader.read(reply.bytes);
   if (connection.sessionId === 0n) connection.enterSession(sessionId);
   if (sessionId === 0n || sessionId !== connection.sessionId) throw new Malformed('another session id');
-  const answer = token.length === 0 ? undefined : readAnswer(token);
-  if (answer) checkMechanism(security, answer);
-  if (answer?.token) await security.step(answer.token);
-  const { sessionKey } = security;
-  if (!sessionKey || sessionKey.length < 16) throw new Malformed('the log-on ended without a key');
-  if (answer?.mic && !security.verify(mechanismList(security.mechanism), answer.mic)) {
-    throw smbFaults.tampered({ host });
-  }
-  return sessionKey;
-}
-
-function checkMechanism(security: SecurityContext, { mechanism, state }: SpnegoAnswer): void {
-  if (state === 'reject') throw new Malformed('it rejects the log-on mechanism without saying so');
-  if (mechanism && Buffer.compare(mechanism, security.mechanism) !== 0) {
-    throw new Malformed('it chose a log-on mechanism that was not offered');
-  }
-}
-
-async function demanded(step: Promise<Uint8Array | undefined>): Promise<Uint8Array> {
-  const token = await step;
-  if (!token) throw new Malformed('it asks for more log-on tokens than there are');
-  return token;
+  if (token.length > 0 && !(await spnego.finish(token))) throw smbFaults.tampered({ host });
 }
 
 function logonFault(connection: SmbConnection, status: number, user: string): Fault {

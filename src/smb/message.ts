@@ -3,6 +3,7 @@
  *
  * What is wrong is thrown as a {@link Malformed}; the connection, which knows the host, makes `SMB_PROTOCOL_BROKEN` of it.
  */
+import { Malformed } from '../auth/index.ts';
 import type { Struct, StructValue } from '../base/index.ts';
 import { messageHeader } from './format.ts';
 
@@ -14,7 +15,7 @@ export interface Reply {
   readonly bytes: Uint8Array;
 }
 
-export class Malformed extends Error {}
+export { Malformed };
 
 /** The fixed part of the body. `odd`: a variable part follows, which its structure size counts as one byte. */
 export function readBody<T>(kind: Struct<T>, bytes: Uint8Array, odd = true): StructValue<T> {

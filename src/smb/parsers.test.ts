@@ -3,12 +3,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { readCreate } from './create.ts';
-import { readDer } from './der.ts';
+import { readDer } from '../auth/der.ts';
 import { Malformed } from './message.ts';
 import { readNegotiate } from './negotiate.ts';
 import { readData } from './read.ts';
 import { readSessionSetup } from './session-setup.ts';
-import { readAnswer } from './spnego.ts';
+import { readAnswer } from '../auth/spnego.ts';
 import { SAMBA_REPLIES, WINDOWS_LOG_ON } from './testing/recorded.fixture.ts';
 import { readTreeConnect } from './tree-connect.ts';
 

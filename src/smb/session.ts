@@ -1,4 +1,5 @@
 /** A logged-on connection: shares, handles, reads. What it throws says whether a new session could do better. */
+import type { SecurityProvider } from '../auth/index.ts';
 import { diskFaults } from '../disk/index.ts';
 import { SmbConnection, type ConnectionTarget, type Request } from './connection.ts';
 import { readCreate, writeClose, writeCreate, type FileIdentity } from './create.ts';
@@ -7,7 +8,6 @@ import { CREDIT_BYTES, emptyRequest, messageHeader } from './format.ts';
 import { logOn } from './log-on.ts';
 import { writeBody, type Reply } from './message.ts';
 import { readCharge, readData, writeRead } from './read.ts';
-import type { SecurityProvider } from './security-context.ts';
 import { isForgotten, statusFault } from './status-fault.ts';
 import { STATUS } from './status.ts';
 import { readTreeConnect, writeTreeConnect } from './tree-connect.ts';
@@ -50,11 +50,8 @@ export class SmbSession {
     const onAbort = (): void => connection.close();
     signal.addEventListener('abort', onAbort, { once: true });
     try {
-      const { readBytesMax } = await logOn(
-        connection,
-        target.security({ host, service: 'cifs' }),
-        target.user,
-      );
+      using security = await target.security({ host, service: 'cifs' }, signal);
+      const { readBytesMax } = await logOn(connection, security, target.user);
       return new SmbSession(target, connection, readBytesMax);
     } catch (error) {
       const fault = connection.faultOf(error);

@@ -7,7 +7,7 @@ import { DIALECT_311 } from './format.ts';
 import { readNegotiate } from './negotiate.ts';
 import { deriveSessionKeys, PreauthHash } from './session-keys.ts';
 import { readSessionSetup } from './session-setup.ts';
-import { mechanismList, readAnswer, writeFirst, writeNext } from './spnego.ts';
+import { mechanismList, readAnswer, writeFirst, writeNext } from '../auth/spnego.ts';
 import { WINDOWS_BOXES, WINDOWS_KEYS, WINDOWS_LOG_ON } from './testing/recorded.fixture.ts';
 import { Sealing } from './transform.ts';
 

@@ -6,6 +6,7 @@
  *       Pool            a few connections, one request at a time on each
  *         Connection    log-on and sealing
  */
+import { securityFor, type Mechanism } from '../auth/index.ts';
 import type { CallOptions } from '../disk/index.ts';
 import { Credentials } from '../ntlm/index.ts';
 import { parseAddress, type Address } from './address.ts';
@@ -13,7 +14,9 @@ import { SoapCaller, type Call } from './caller.ts';
 import { decodeInstance, decodeOutput } from './cim/instance.ts';
 import { encodeParameters } from './cim/parameters.ts';
 import { winrmFaults } from './faults.ts';
+import type { LogOnMethod } from './http/log-on.ts';
 import { Pool } from './http/pool.ts';
+import type { ClientCertificate, TlsTrust } from './http/socket.ts';
 import { instancesOf } from './instances.ts';
 import type { CimClass, CimInstance, CimReference, MethodInput, MethodOutput } from './schema.ts';
 import type { CimSession } from './session.ts';
@@ -27,8 +30,18 @@ export interface WinrmOptions {
   readonly credentials: {
     /** `DOMAIN\name`, `name@domain`, or `name` for an account of the host. */
     readonly user: string;
+    /** Asked for only when it is needed: not with a Kerberos ticket, a keytab or a client certificate. */
     readonly password: string | (() => Promise<string>);
   };
+  /**
+   * How to log on. Default `auto`: Kerberos when a ticket can be had (the user has a realm and the host a name), else NTLMv2.
+   * `basic` and `certificate` only over https with a certificate that is checked.
+   */
+  readonly auth?: AuthMethod;
+  /** A file with the user's Kerberos key, used instead of tickets and the password. */
+  readonly keytab?: string;
+  /** For `auth: 'certificate'`, PEM. */
+  readonly clientCertificate?: ClientCertificate;
   /** Default `root/virtualization/v2`. */
   readonly namespace?: string;
   /** Connections at most, hence requests at a time. Default 2. */
@@ -45,9 +58,15 @@ export interface WinrmOptions {
   readonly ca?: string;
   /** SHA-256 of the only certificate to trust for https. */
   readonly fingerprint256?: string;
+  /** Accepts any certificate for https. Not with `basic` or `certificate`. */
+  readonly insecure?: boolean;
+  /** Connections unused for longer are closed. Default 60, which is less than the 120 of a Windows host. */
+  readonly idleSeconds?: number;
   /** Cancels the opening. */
   readonly signal?: AbortSignal;
 }
+
+export type AuthMethod = Mechanism | 'basic' | 'certificate';
 
 /** Beyond the operation timeout, for the way there and back. */
 const ANSWER_GRACE_MS = 30_000;
@@ -84,16 +103,18 @@ export class WinrmSession implements CimSession {
       maxEnvelopeBytes: options.maxEnvelopeBytes ?? 512_000,
       operationTimeoutSeconds: options.operationTimeoutSeconds ?? 60,
     };
+    const credentials = new Credentials(this.#user, options.credentials.password);
     this.#pool = new Pool(
       {
         address: this.#address,
-        credentials: new Credentials(this.#user, options.credentials.password),
-        trust: { ca: options.ca, fingerprint256: options.fingerprint256 },
+        credentials,
+        method: methodOf(options, this.#address, credentials),
+        trust: trustOf(options),
         // Twice what was agreed, for a host that counts characters and not bytes; then something is wrong.
         bodyBytesMax: 2 * settings.maxEnvelopeBytes + 64 * 1024,
         timeoutMs: settings.operationTimeoutSeconds * 1000 + ANSWER_GRACE_MS,
       },
-      options.sessions ?? 2,
+      { size: options.sessions ?? 2, idleMs: (options.idleSeconds ?? 60) * 1000 },
     );
     this.#caller = new SoapCaller(this.#pool, settings, { host: this.#address.host, user: this.#user });
   }
@@ -187,6 +208,23 @@ export class WinrmSession implements CimSession {
   #uri(className: string): string {
     return resourceUri(this.#namespace, className);
   }
+}
+
+/** Throws `WINRM_METHOD_NEEDS_TLS`, `WINRM_CLIENT_CERTIFICATE_UNUSABLE`. */
+function methodOf(options: WinrmOptions, address: Address, credentials: Credentials): LogOnMethod {
+  const { auth = 'auto', keytab, insecure, clientCertificate } = options;
+  if (auth !== 'basic' && auth !== 'certificate') {
+    return { kind: 'security', provider: securityFor(credentials, { mechanism: auth, keytab }) };
+  }
+  if (!address.tls || insecure) throw winrmFaults.methodNeedsTls({ method: auth, host: address.host });
+  if (auth === 'certificate' && !clientCertificate) {
+    throw winrmFaults.clientCertificateUnusable({ reason: 'none is given' });
+  }
+  return { kind: auth };
+}
+
+function trustOf({ ca, fingerprint256, insecure, clientCertificate }: WinrmOptions): TlsTrust {
+  return { ca, fingerprint256, insecure, clientCertificate };
 }
 
 function demanded(content: XmlElement | undefined): XmlElement {

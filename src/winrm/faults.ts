@@ -15,23 +15,67 @@ export const winrmFaults = faults('WINRM', {
   },
   tlsRefused: {
     kind: 'refused',
-    text: 'no trusted TLS connection to {host} port {port}: {reason}',
+    text: 'no TLS connection to {host} port {port}: {reason}',
     remedy:
-      'give the certificate authority (`ca`) or the SHA-256 fingerprint of the host certificate, or correct the host name',
+      'check that the port is that of an HTTPS listener (`winrm enumerate winrm/config/listener` on the host) and that it allows TLS 1.2 or later',
+  },
+  certificateUntrusted: {
+    kind: 'refused',
+    text: 'the certificate of {host} port {port} comes from nobody this computer trusts ({reason}); its SHA-256 fingerprint is {fingerprint}',
+    remedy:
+      'give the certificate authority (--ca-file, `caFile`), or compare the fingerprint on the host itself and pin it (--fingerprint256, `fingerprint256`)',
+  },
+  certificateExpired: {
+    kind: 'refused',
+    text: 'the certificate of {host} port {port} is not valid now ({reason})',
+    remedy: 'check the clock of this computer, then renew the certificate of the HTTPS listener on the host',
+  },
+  certificateName: {
+    kind: 'refused',
+    text: 'the certificate of {host} port {port} is made out to another name: {reason}',
+    remedy: 'use a name of the certificate in the address, or a certificate with this name on the host',
+  },
+  certificateNotPinned: {
+    kind: 'refused',
+    text: 'the certificate of {host} port {port} is not the pinned one: its SHA-256 fingerprint is {fingerprint}',
+    remedy:
+      'find out on the host whether its certificate was renewed, and if so pin the new fingerprint; otherwise somebody stands between',
+  },
+  methodNeedsTls: {
+    kind: 'refused',
+    text: 'auth {method} is possible only over https to a host whose certificate is checked, and {host} is not reached so',
+    remedy:
+      'use an https address without `insecure`, or auth kerberos or ntlm, which protect themselves; nothing was sent',
+  },
+  clientCertificateUnusable: {
+    kind: 'refused',
+    text: 'the client certificate can not be used: {reason}',
+    remedy: 'give the certificate and its unencrypted private key as PEM files that belong together',
+  },
+  certificateNotMapped: {
+    kind: 'refused',
+    text: '{host} does not accept the client certificate',
+    remedy:
+      'on the host allow it (winrm set winrm/config/service/auth @{Certificate="true"}) and map it to a local account (New-Item WSMan:\\localhost\\ClientCertificate)',
+  },
+  hostNotProved: {
+    kind: 'refused',
+    text: '{host} accepted the log-on without proving who it is',
+    remedy: 'look for a proxy or an intruder between this computer and the host; nothing was sent to it',
   },
   notWinrm: {
     kind: 'refused',
     text: '{host} port {port} answered HTTP {status}, which a WinRM service would not',
     remedy: 'check port and path of the address; WinRM listens on 5985 (http) and 5986 (https), path /wsman',
   },
-  negotiateNotOffered: {
+  methodNotOffered: {
     kind: 'refused',
-    text: '{host} does not offer Negotiate authentication; it offers: {offered}',
-    remedy: 'allow it on the host: winrm set winrm/config/service/auth @{Negotiate="true"}',
+    text: '{host} does not offer {wanted} authentication; it offers: {offered}',
+    remedy: 'allow it on the host: winrm set winrm/config/service/auth @{{wanted}="true"}',
   },
   authenticationFailed: {
     kind: 'refused',
-    text: '{host} refused user {user}: wrong user name or password, or the account may not log on',
+    text: '{host} refused user {user} by {mechanism}: wrong user name or password, or the account may not log on',
     remedy:
       'check user (DOMAIN\\name or name@domain) and password, whether the account is locked, and that NTLM is not blocked; nothing is tried again with this password',
   },

@@ -55,7 +55,7 @@ const BEFORE_LOG_ON: Readonly<Record<string, readonly [talk: (socket: Socket) =>
   'lets everybody in': [answering('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'), 'WINRM_NOT_WINRM'],
   'offers only Basic': [
     answering('HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm="x"\r\nContent-Length: 0\r\n\r\n'),
-    'WINRM_NEGOTIATE_NOT_OFFERED',
+    'WINRM_METHOD_NOT_OFFERED',
   ],
   'sends a challenge of four bytes': [
     answering('HTTP/1.1 401 No\r\nWWW-Authenticate: Negotiate AAAA\r\nContent-Length: 0\r\n\r\n'),

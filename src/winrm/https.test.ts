@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { requires } from '../../test/requires.ts';
-import { channelBinding } from '../ntlm/channel-binding.ts';
+import { channelBinding } from '../auth/index.ts';
+import { bindingHash } from '../ntlm/index.ts';
 import { AV } from '../ntlm/format.ts';
 import { openWinrm } from './client.ts';
 import { Thing, thingXml } from './testing/classes.fixture.ts';
@@ -38,7 +39,7 @@ test('with the authority given a read works, and the log-on names the certificat
   assert.equal((await session.get(Thing, { InstanceID: 'a' })).InstanceID, 'a');
   const binding = server.logOns[0]!.pairs.find((pair) => pair.id === AV.channelBindings);
   const der = new X509Certificate(tls.cert).raw;
-  assert.deepEqual(Buffer.from(binding!.value), Buffer.from(channelBinding(der)));
+  assert.deepEqual(Buffer.from(binding!.value), Buffer.from(bindingHash(channelBinding(der))));
 });
 
 test('over http the log-on carries no channel binding at all', async () => {
@@ -50,7 +51,7 @@ test('over http the log-on carries no channel binding at all', async () => {
 
 test('an unknown certificate is refused before a log-on', needs, async () => {
   await using server = await startSealedServer({ tls: makeCertificate(), answer: () => '' });
-  await assert.rejects(openWinrm(server.options), { code: 'WINRM_TLS_REFUSED' });
+  await assert.rejects(openWinrm(server.options), { code: 'WINRM_CERTIFICATE_UNTRUSTED' });
   assert.deepEqual(server.logOns, []);
 });
 
@@ -65,7 +66,7 @@ test('the pinned certificate is accepted, any other is not', needs, async () => 
   const tried = server.logOns.length;
   const other = fingerprint256.replace(/^../, (byte) => (byte === '00' ? '01' : '00'));
   await assert.rejects(openWinrm({ ...server.options, fingerprint256: other }), {
-    code: 'WINRM_TLS_REFUSED',
+    code: 'WINRM_CERTIFICATE_NOT_PINNED',
   });
   assert.equal(server.logOns.length, tried);
 });
@@ -82,7 +83,7 @@ for (const hash of ['sha256', 'sha384', 'sha512']) {
     const data = Buffer.concat([Buffer.from('tls-server-end-point:'), createHash(hash).update(der).digest()]);
     const structure = Buffer.concat([Buffer.alloc(16), Buffer.from([data.length, 0, 0, 0]), data]);
     assert.equal(
-      Buffer.from(channelBinding(der)).toString('hex'),
+      Buffer.from(bindingHash(channelBinding(der))).toString('hex'),
       createHash('md5').update(structure).digest('hex'),
     );
   });

@@ -1,4 +1,4 @@
-export { openWinrm, WinrmSession, type WinrmOptions } from './client.ts';
+export { openWinrm, WinrmSession, type AuthMethod, type WinrmOptions } from './client.ts';
 export { decodeInstance, decodeOutput } from './cim/instance.ts';
 export { decodeEmbedded, encodeEmbedded } from './cim/embedded.ts';
 export { formatObjectPath, parseObjectPath, type ObjectPath } from './cim/object-path.ts';

@@ -269,7 +269,7 @@ async function openExclusively(samba: Samba, name: string): Promise<() => void> 
   const target = { host, port, connectTimeoutMs: 5000, answerTimeoutMs: 5000 };
   const connection = await SmbConnection.open(target, new AbortController().signal);
   const security = ntlmSecurity(new Credentials(credentials.user, credentials.password));
-  await logOn(connection, security({ host, service: 'cifs' }), credentials.user);
+  await logOn(connection, await security({ host, service: 'cifs' }), credentials.user);
   const tree = await connection.request({ command: 'TREE_CONNECT', body: writeTreeConnect(host, 'C$') });
   const { treeId } = messageHeader.read(tree.bytes);
   const body = writeCreate(name);

@@ -18,6 +18,7 @@ const LAYERS = [
   'images',
   'nbd',
   'ntlm',
+  'auth',
   'smb',
   'winrm',
   'hostfile',

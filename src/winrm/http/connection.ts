@@ -1,29 +1,28 @@
 /**
  * One authenticated connection: a socket, a log-on, and the protection of messages that came with it.
  *
- *   http    every message sealed by NTLM inside multipart/encrypted; an answer that is not sealed is not believed
+ *   http    every message sealed by NTLM or Kerberos inside multipart/encrypted; an answer that is not sealed is not believed
  *   https   protected by TLS; the log-on is tied to the certificate by a channel binding
  *
  * No request travels with the log-on itself: Identify does, so a real request only ever leaves on a connection that has
  * proved itself. One request at a time. Any failure closes the connection, because the sealing streams are then out of step.
  */
 import type { TLSSocket } from 'node:tls';
-import { channelBinding, NtlmHandshake, type Credentials, type NtlmSeal } from '../../ntlm/index.ts';
-import type { Address } from '../address.ts';
+import { channelBinding } from '../../auth/index.ts';
+import { hasCode } from '../../base/index.ts';
 import { winrmFaults } from '../faults.ts';
 import { IDENTIFY, readIdentity, type HostIdentity } from '../soap/identify.ts';
 import {
-  ENCRYPTED_CONTENT_TYPE,
+  encryptedContentType,
   isEncrypted,
   readEncryptedBody,
   writeEncryptedBody,
 } from './encrypted-body.ts';
 import { HttpExchange, type Delivery, type HttpReply } from './exchange.ts';
+import { logOn, refusal, type LoggedOn, type LogOnTarget } from './log-on.ts';
 import { openSocket, type TlsTrust } from './socket.ts';
 
-export interface ConnectionTarget {
-  readonly address: Address;
-  readonly credentials: Credentials;
+export interface ConnectionTarget extends LogOnTarget {
   readonly trust: TlsTrust;
   readonly bodyBytesMax: number;
   /** How long an answer may take: the operation timeout of the host and some more. */
@@ -38,12 +37,14 @@ export interface ExchangeCall {
 
 const PLAIN_CONTENT_TYPE = 'application/soap+xml;charset=UTF-8';
 const NO_BYTES = new Uint8Array(0);
+/** A connection whose keys are about to expire is not begun with; half a minute is what one call may well take. */
+const EXPIRY_MARGIN_MS = 30_000;
 
 export class Connection {
   readonly #target: ConnectionTarget;
   readonly #http: HttpExchange;
-  /** Absent over TLS. */
-  #seal: NtlmSeal | undefined;
+  #loggedOn: LoggedOn = { headers: {}, firstHeaders: {} };
+  readonly #openedMs = Date.now();
   #lastUsedMs = Date.now();
   identity: HostIdentity | undefined;
 
@@ -52,7 +53,7 @@ export class Connection {
     this.#http = http;
   }
 
-  /** Throws what `openSocket` throws, `WINRM_AUTHENTICATION_FAILED`, `WINRM_NOT_WINRM`, `WINRM_SEALING_REFUSED`, `NTLM_…`. */
+  /** Throws what `openSocket` and `logOn` throw, and `WINRM_SEALING_REFUSED`. */
   static async open(target: ConnectionTarget, signal?: AbortSignal): Promise<Connection> {
     const socket = await openSocket(target.address, target.trust, signal);
     const connection = new Connection(target, new HttpExchange(socket, target.address));
@@ -66,8 +67,11 @@ export class Connection {
     return connection;
   }
 
+  /** False once either side has closed, or when the keys are at their end: the last half minute, or half of a shorter life. */
   get usable(): boolean {
-    return this.#http.usable;
+    const { expiresAtMs } = this.#loggedOn.security ?? { expiresAtMs: Infinity };
+    const margin = Math.min(EXPIRY_MARGIN_MS, (expiresAtMs - this.#openedMs) / 2);
+    return this.#http.usable && (expiresAtMs === Infinity || Date.now() < expiresAtMs - margin);
   }
 
   /** Milliseconds since the last answer. */
@@ -77,6 +81,7 @@ export class Connection {
 
   close(): void {
     this.#http.close();
+    this.#loggedOn.security?.[Symbol.dispose]();
   }
 
   /** Sends one envelope and returns the answer's, whatever its HTTP status: faults are told by their body. */
@@ -92,48 +97,49 @@ export class Connection {
   }
 
   async #logOn(certificate: Uint8Array | undefined, signal: AbortSignal | undefined): Promise<void> {
-    const { address, credentials } = this.#target;
-    const handshake = new NtlmHandshake(credentials, {
-      host: address.host,
-      service: 'HTTP',
-      channelBinding: certificate && channelBinding(certificate),
-    });
     const call: ExchangeCall = { signal, delivery: { mayHaveRun: false }, resource: 'log-on' };
-    const offer = await this.#http.post(
-      { ...negotiateHeader(handshake.negotiate()), 'Content-Type': PLAIN_CONTENT_TYPE },
-      NO_BYTES,
-      { ...call, ...this.#target },
-    );
-    const { token, seal } = await handshake.authenticate(this.#challengeIn(offer));
-    if (!address.tls) this.#seal = seal;
-    const reply = await this.#post(IDENTIFY, negotiateHeader(token), call);
-    if (reply.status === 401) {
-      throw winrmFaults.authenticationFailed({ host: address.host, user: credentials.name });
-    }
+    const post = (headers: Readonly<Record<string, string>>): Promise<HttpReply> =>
+      this.#http.post({ ...headers, 'Content-Type': PLAIN_CONTENT_TYPE }, NO_BYTES, {
+        ...call,
+        ...this.#target,
+      });
+    const binding = certificate && channelBinding(certificate);
+    this.#loggedOn = await logOn(this.#target, binding, post, signal);
+    const reply = await this.#post(IDENTIFY, this.#loggedOn.firstHeaders, call);
+    if (reply.status === 401) throw refusal(this.#target, this.#loggedOn, reply);
     this.identity = readIdentity(this.#open(reply));
-  }
-
-  #challengeIn(reply: HttpReply): Uint8Array {
-    const { host, port } = this.#target.address;
-    if (reply.status !== 401) throw winrmFaults.notWinrm({ host, port, status: reply.status });
-    const offered = reply.headers['www-authenticate'] ?? '';
-    const token = /(?:^|,\s*)Negotiate\s+([A-Za-z0-9+/]+=*)/i.exec(offered)?.[1];
-    if (token === undefined) throw winrmFaults.negotiateNotOffered({ host, offered: offered || 'nothing' });
-    return Buffer.from(token, 'base64');
   }
 
   #post(xml: string, headers: Readonly<Record<string, string>>, call: ExchangeCall): Promise<HttpReply> {
     const plain = Buffer.from(xml, 'utf8');
-    const body = this.#seal ? writeEncryptedBody(this.#seal.seal(plain)) : plain;
-    const type = this.#seal ? ENCRYPTED_CONTENT_TYPE : PLAIN_CONTENT_TYPE;
-    return this.#http.post({ ...headers, 'Content-Type': type }, body, { ...call, ...this.#target });
+    const { body, type } = this.#protect(plain);
+    const all = { ...this.#loggedOn.headers, ...headers, 'Content-Type': type };
+    return this.#http.post(all, body, { ...call, ...this.#target });
+  }
+
+  #protect(plain: Uint8Array): { body: Uint8Array; type: string } {
+    const { security, scheme = 'Negotiate' } = this.#sealing;
+    if (!security) return { body: plain, type: PLAIN_CONTENT_TYPE };
+    try {
+      return { body: writeEncryptedBody(security.seal(plain), scheme), type: encryptedContentType(scheme) };
+    } catch (error) {
+      if (!hasCode(error, 'KERBEROS_TICKET_EXPIRED')) throw error;
+      // Nothing was sent: as with a host that forgot the log-on, a new one is made.
+      throw winrmFaults.sessionExpired({ host: this.#target.address.host }, { cause: error });
+    }
+  }
+
+  /** TLS protects by itself. */
+  get #sealing(): Pick<LoggedOn, 'security' | 'scheme'> {
+    return this.#target.address.tls ? {} : this.#loggedOn;
   }
 
   /** The envelope inside a reply, once its protection is verified. */
   #open(reply: HttpReply): string {
     const { host, port } = this.#target.address;
     if (reply.status === 401) throw winrmFaults.sessionExpired({ host });
-    if (!this.#seal) {
+    const { security } = this.#sealing;
+    if (!security) {
       if (!isSoap(reply)) throw winrmFaults.notWinrm({ host, port, status: reply.status });
       return decodeText(reply.body, 'utf-8');
     }
@@ -144,14 +150,10 @@ export class Connection {
         : winrmFaults.connectionLost({ host, reason });
     }
     const message = readEncryptedBody(reply.body);
-    const plain = this.#seal.unseal(message);
+    const plain = security.unseal(message);
     if (!plain) throw winrmFaults.tampered({ host });
     return decodeText(plain, message.charset);
   }
-}
-
-function negotiateHeader(token: Uint8Array): { Authorization: string } {
-  return { Authorization: `Negotiate ${Buffer.from(token).toString('base64')}` };
 }
 
 function isSoap(reply: HttpReply): boolean {

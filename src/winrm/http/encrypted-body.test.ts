@@ -5,7 +5,8 @@ import { isFault } from '../../base/index.ts';
 import { readEncryptedBody, writeEncryptedBody } from './encrypted-body.ts';
 
 const signature = Buffer.alloc(16, 7);
-const frame = (ciphertext: Uint8Array): Buffer => Buffer.from(writeEncryptedBody({ signature, ciphertext }));
+const frame = (ciphertext: Uint8Array): Buffer =>
+  Buffer.from(writeEncryptedBody({ signature, ciphertext }, 'Negotiate'));
 
 test('any ciphertext survives, even one that holds the boundary', () => {
   const nasty = Buffer.from(

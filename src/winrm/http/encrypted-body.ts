@@ -2,7 +2,7 @@
  * The frame around a sealed message. MS-WSMV 2.2.9.1.
  *
  *   --Encrypted Boundary CRLF
- *   HT Content-Type: application/HTTP-SPNEGO-session-encrypted CRLF
+ *   HT Content-Type: application/HTTP-SPNEGO-session-encrypted CRLF          (scheme Kerberos: HTTP-Kerberos-…)
  *   HT OriginalContent: type=application/soap+xml;charset=UTF-8;Length=<bytes of plaintext> CRLF
  *   --Encrypted Boundary CRLF
  *   HT Content-Type: application/octet-stream CRLF
@@ -11,14 +11,21 @@
  * Read by its lengths: ciphertext may well contain the boundary. The HT is optional on reading, as is a blank after `--`.
  */
 import { winrmFaults } from '../faults.ts';
-import { SIGNATURE_BYTES, type SealedMessage } from '../../ntlm/index.ts';
+import type { SealedMessage } from '../../auth/index.ts';
+import type { Scheme } from './log-on.ts';
 
-export const ENCRYPTED_CONTENT_TYPE =
-  'multipart/encrypted;protocol="application/HTTP-SPNEGO-session-encrypted";boundary="Encrypted Boundary"';
+const PROTOCOLS: Readonly<Record<Scheme, string>> = {
+  Negotiate: 'application/HTTP-SPNEGO-session-encrypted',
+  Kerberos: 'application/HTTP-Kerberos-session-encrypted',
+};
 
-const HEAD = (length: number): string =>
+export function encryptedContentType(scheme: Scheme): string {
+  return `multipart/encrypted;protocol="${PROTOCOLS[scheme]}";boundary="Encrypted Boundary"`;
+}
+
+const HEAD = (length: number, scheme: Scheme): string =>
   '--Encrypted Boundary\r\n' +
-  '\tContent-Type: application/HTTP-SPNEGO-session-encrypted\r\n' +
+  `\tContent-Type: ${PROTOCOLS[scheme]}\r\n` +
   `\tOriginalContent: type=application/soap+xml;charset=UTF-8;Length=${length}\r\n` +
   '--Encrypted Boundary\r\n' +
   '\tContent-Type: application/octet-stream\r\n';
@@ -27,15 +34,18 @@ const TAIL = '--Encrypted Boundary--\r\n';
 /** A line of the head is 80 characters; six of them are allowed for before the binary part. */
 const LINE_BYTES_MAX = 512;
 const HEAD_LINES_MAX = 8;
+/** NTLM has 16, Kerberos 60 to 72 bytes. */
+const SIGNATURE_BYTES_MIN = 16;
+const SIGNATURE_BYTES_MAX = 256;
 
 export function isEncrypted(contentType: string | undefined): boolean {
   return /^multipart\/encrypted\b/i.test(contentType ?? '');
 }
 
-export function writeEncryptedBody({ signature, ciphertext }: SealedMessage): Uint8Array {
+export function writeEncryptedBody({ signature, ciphertext }: SealedMessage, scheme: Scheme): Uint8Array {
   const signatureLength = Buffer.alloc(4);
   signatureLength.writeUInt32LE(signature.length);
-  const head = Buffer.from(HEAD(ciphertext.length), 'latin1');
+  const head = Buffer.from(HEAD(ciphertext.length, scheme), 'latin1');
   return Buffer.concat([head, signatureLength, signature, ciphertext, Buffer.from(TAIL, 'latin1')]);
 }
 
@@ -47,10 +57,11 @@ export interface EncryptedBody extends SealedMessage {
 /** Throws `WINRM_PROTOCOL_BROKEN` unless every length fits. */
 export function readEncryptedBody(body: Buffer): EncryptedBody {
   const { length, charset, end } = readHead(body);
-  const ciphertextAt = end + 4 + SIGNATURE_BYTES;
-  if (ciphertextAt > body.length || body.readUInt32LE(end) !== SIGNATURE_BYTES) {
-    throw broken('it has no signature of 16 bytes');
+  const signatureLength = end + 4 > body.length ? 0 : body.readUInt32LE(end);
+  if (signatureLength < SIGNATURE_BYTES_MIN || signatureLength > SIGNATURE_BYTES_MAX) {
+    throw broken('it has no usable signature');
   }
+  const ciphertextAt = end + 4 + signatureLength;
   const tail = body.toString('latin1', ciphertextAt + length, ciphertextAt + length + 64);
   if (!/^--\s?Encrypted Boundary--(?:\r\n)?$/.test(tail)) throw broken('its length is not the one it states');
   return {

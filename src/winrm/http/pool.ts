@@ -8,11 +8,17 @@ import { hasCode } from '../../base/index.ts';
 import { winrmFaults } from '../faults.ts';
 import { Connection, type ConnectionTarget } from './connection.ts';
 
-/**
- * A connection idle for longer is replaced, not used: http.sys closes idle ones after 120 s, and a request that crosses
- * that close on the wire would be one whose effect is unknown.
- */
-const IDLE_MS_MAX = 60_000;
+const REFUSALS = ['WINRM_AUTHENTICATION_FAILED', 'KERBEROS_PASSWORD_REFUSED'];
+
+export interface PoolLimits {
+  /** Connections at most. */
+  readonly size: number;
+  /**
+   * A connection idle for longer is closed: http.sys closes idle ones after 120 s, and a request that crosses that close on
+   * the wire would be one whose effect is unknown.
+   */
+  readonly idleMs: number;
+}
 
 export interface PoolUse {
   readonly signal?: AbortSignal | undefined;
@@ -22,17 +28,18 @@ export interface PoolUse {
 
 export class Pool {
   readonly #target: ConnectionTarget;
-  readonly #size: number;
+  readonly #limits: PoolLimits;
   readonly #idle: Connection[] = [];
   readonly #busy = new Set<Connection>();
   readonly #waiting: (() => void)[] = [];
   readonly #closing = new AbortController();
+  #sweeping: NodeJS.Timeout | undefined;
   #leases = 0;
   #refusal: unknown;
 
-  constructor(target: ConnectionTarget, size: number) {
+  constructor(target: ConnectionTarget, limits: PoolLimits) {
     this.#target = target;
-    this.#size = size;
+    this.#limits = limits;
   }
 
   /** Runs `task` with a connection of its own. A task that closed its connection gave it up. */
@@ -58,12 +65,13 @@ export class Pool {
     this.#closing.abort(winrmFaults.closed({ host: this.#target.address.host }));
     for (const connection of [...this.#idle, ...this.#busy]) connection.close();
     this.#idle.length = 0;
+    clearTimeout(this.#sweeping);
     for (const wake of this.#waiting.splice(0)) wake();
   }
 
   async #lease(signal: AbortSignal | undefined): Promise<void> {
     signal?.throwIfAborted();
-    while (this.#leases >= this.#size && !this.#closing.signal.aborted) await this.#turn(signal);
+    while (this.#leases >= this.#limits.size && !this.#closing.signal.aborted) await this.#turn(signal);
     this.#closing.signal.throwIfAborted();
     this.#leases += 1;
   }
@@ -85,7 +93,7 @@ export class Pool {
 
   async #take(fresh: boolean, signal: AbortSignal | undefined): Promise<Connection> {
     const stale = (connection: Connection): boolean =>
-      fresh || !connection.usable || connection.idleMs > IDLE_MS_MAX;
+      fresh || !connection.usable || connection.idleMs > this.#limits.idleMs;
     for (let idle = this.#idle.pop(); idle; idle = this.#idle.pop()) {
       if (!stale(idle)) return idle;
       idle.close();
@@ -99,13 +107,26 @@ export class Pool {
     try {
       return await Connection.open(this.#target, signal ? AbortSignal.any([signal, closing]) : closing);
     } catch (error) {
-      if (hasCode(error, 'WINRM_AUTHENTICATION_FAILED')) this.#refusal = error;
+      if (hasCode(error, ...REFUSALS)) this.#refusal = error;
       throw error;
     }
   }
 
   #keep(connection: Connection): void {
-    if (this.#closing.signal.aborted) connection.close();
-    else this.#idle.push(connection);
+    if (this.#closing.signal.aborted || !connection.usable) return connection.close();
+    this.#idle.push(connection);
+    this.#sweepLater();
+  }
+
+  #sweepLater(): void {
+    this.#sweeping ??= setTimeout(() => {
+      this.#sweeping = undefined;
+      const idle = this.#idle.splice(0);
+      for (const connection of idle) {
+        if (connection.usable && connection.idleMs < this.#limits.idleMs) this.#idle.push(connection);
+        else connection.close();
+      }
+      if (this.#idle.length > 0) this.#sweepLater();
+    }, this.#limits.idleMs).unref();
   }
 }

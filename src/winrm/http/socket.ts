@@ -1,7 +1,7 @@
 /** One TCP or TLS connection, opened with a deadline and the certificate checked before a byte of ours is sent. */
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
-import { connect as connectTls, type TLSSocket } from 'node:tls';
-import { withTimeout } from '../../base/index.ts';
+import { connect as connectTls, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
+import { isFault, withTimeout } from '../../base/index.ts';
 import type { Address } from '../address.ts';
 import { winrmFaults } from '../faults.ts';
 
@@ -10,11 +10,21 @@ export interface TlsTrust {
   readonly ca?: string | undefined;
   /** SHA-256 of the host's certificate, hexadecimal, colons or not: then only this certificate is trusted, whoever signed it. */
   readonly fingerprint256?: string | undefined;
+  /** Trusts whatever certificate is shown: messages are then safe from listeners, not from somebody in between. */
+  readonly insecure?: boolean | undefined;
+  /** Who we are, for a host that maps certificates to accounts. */
+  readonly clientCertificate?: ClientCertificate | undefined;
+}
+
+/** PEM. */
+export interface ClientCertificate {
+  readonly certificate: string;
+  readonly key: string;
 }
 
 const CONNECT_TIMEOUT_MS = 15_000;
 
-/** Throws `WINRM_UNREACHABLE`, `WINRM_TLS_REFUSED`, or the signal's reason. */
+/** Throws `WINRM_UNREACHABLE`, `WINRM_TLS_REFUSED`, `WINRM_CERTIFICATE_…`, or the signal's reason. */
 export async function openSocket(address: Address, trust: TlsTrust, signal?: AbortSignal): Promise<Socket> {
   signal?.throwIfAborted();
   using deadline = withTimeout(CONNECT_TIMEOUT_MS, 'connecting', signal);
@@ -25,7 +35,7 @@ export async function openSocket(address: Address, trust: TlsTrust, signal?: Abo
   socket.setNoDelay(true);
   try {
     await ready(socket, address.tls ? 'secureConnect' : 'connect', deadline.signal);
-    if (address.tls) checkPin(socket as TLSSocket, trust);
+    if (address.tls) judge(socket as TLSSocket, address, trust);
   } catch (error) {
     socket.destroy();
     if (signal?.aborted) throw signal.reason;
@@ -36,15 +46,26 @@ export async function openSocket(address: Address, trust: TlsTrust, signal?: Abo
   return socket;
 }
 
-function startTls({ host, port }: Address, { ca, fingerprint256 }: TlsTrust): TLSSocket {
+function startTls({ host, port }: Address, trust: TlsTrust): TLSSocket {
   return connectTls({
     host,
     port,
+    secureContext: secureContextOf(trust),
     ...(isIP(host) === 0 ? { servername: host } : {}),
-    ...(ca === undefined ? {} : { ca }),
-    // With a pinned fingerprint the chain does not matter: checkPin compares before anything is sent.
-    rejectUnauthorized: fingerprint256 === undefined,
+    // Judged in `judge`, before anything is sent, so that a refusal can name the certificate.
+    rejectUnauthorized: false,
   });
+}
+
+function secureContextOf({ ca, clientCertificate }: TlsTrust): SecureContext {
+  const trusted = ca === undefined ? {} : { ca };
+  if (!clientCertificate) return createSecureContext(trusted);
+  const { certificate: cert, key } = clientCertificate;
+  try {
+    return createSecureContext({ ...trusted, cert, key });
+  } catch (cause) {
+    throw winrmFaults.clientCertificateUnusable({ reason: (cause as Error).message }, { cause });
+  }
 }
 
 function ready(socket: Socket, event: string, signal: AbortSignal): Promise<void> {
@@ -62,18 +83,38 @@ function ready(socket: Socket, event: string, signal: AbortSignal): Promise<void
   });
 }
 
-class PinMismatch extends Error {}
+const NOT_NOW = ['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID'];
 
-function checkPin(socket: TLSSocket, { fingerprint256 }: TlsTrust): void {
-  if (fingerprint256 === undefined) return;
-  const plain = (text: string): string => text.replaceAll(':', '').toLowerCase();
-  const actual = socket.getPeerX509Certificate()?.fingerprint256 ?? '';
-  if (plain(actual) !== plain(fingerprint256)) {
-    throw new PinMismatch(`the certificate has the SHA-256 fingerprint ${actual}`);
+/** A pinned certificate is trusted whoever signed it and whenever; any other by its chain, its dates and its name. */
+function judge(socket: TLSSocket, { host, port }: Address, trust: TlsTrust): void {
+  const fingerprint = socket.getPeerX509Certificate()?.fingerprint256 ?? 'none';
+  if (trust.fingerprint256 !== undefined) {
+    if (plainHex(fingerprint) === plainHex(trust.fingerprint256)) return;
+    throw winrmFaults.certificateNotPinned({ host, port, fingerprint });
   }
+  if (trust.insecure || socket.authorized) return;
+  const reason = reasonOf(socket.authorizationError);
+  const details = { host, port, fingerprint, reason };
+  if (NOT_NOW.includes(reason)) throw winrmFaults.certificateExpired(details);
+  if (reason === 'ERR_TLS_CERT_ALTNAME_INVALID') {
+    const names = socket.getPeerX509Certificate()?.subjectAltName ?? 'none';
+    throw winrmFaults.certificateName({ ...details, reason: `it is for ${names}` });
+  }
+  throw winrmFaults.certificateUntrusted(details);
+}
+
+/** A code, though Node declares it an error. */
+function reasonOf(error: Error | string | null): string {
+  if (typeof error === 'string') return error;
+  return (error as NodeJS.ErrnoException | null)?.code ?? error?.message ?? 'unknown';
+}
+
+function plainHex(text: string): string {
+  return text.replaceAll(':', '').toLowerCase();
 }
 
 function openingFault(address: Address, error: unknown, timedOut: boolean): Error {
+  if (isFault(error)) return error;
   const { host, port } = address;
   const { code, message } = error as NodeJS.ErrnoException;
   const reason = timedOut ? `no answer in ${CONNECT_TIMEOUT_MS / 1000} s` : (code ?? message);

@@ -21,7 +21,7 @@ import {
 import { hmacMd5, passwordKey } from '../../ntlm/keys.ts';
 import { Rc4 } from '../../ntlm/rc4.ts';
 import { NtlmSeal } from '../../ntlm/seal.ts';
-import { ENCRYPTED_CONTENT_TYPE, readEncryptedBody, writeEncryptedBody } from '../http/encrypted-body.ts';
+import { encryptedContentType, readEncryptedBody, writeEncryptedBody } from '../http/encrypted-body.ts';
 import { NS } from '../soap/names.ts';
 
 export interface Heard {
@@ -124,9 +124,9 @@ async function handle(
 
 function react(response: ServerResponse, reaction: Reaction, seal: NtlmSeal | undefined): void {
   const sealed = (xml: string): Buffer =>
-    seal ? Buffer.from(writeEncryptedBody(seal.seal(Buffer.from(xml)))) : Buffer.from(xml);
+    seal ? Buffer.from(writeEncryptedBody(seal.seal(Buffer.from(xml)), 'Negotiate')) : Buffer.from(xml);
   if (typeof reaction === 'function') return reaction(response, sealed);
-  const type = seal ? ENCRYPTED_CONTENT_TYPE : 'application/soap+xml;charset=UTF-8';
+  const type = seal ? encryptedContentType('Negotiate') : 'application/soap+xml;charset=UTF-8';
   response.writeHead(reaction.includes(':Fault') ? 500 : 200, { 'Content-Type': type });
   response.end(sealed(reaction));
 }

@@ -8,8 +8,7 @@
  *
  * One mechanism is offered, so nothing is left to negotiate; the MICs prove to each side that nobody changed the list.
  */
-import { der, readDer, readDerAs } from './der.ts';
-import { Malformed } from './message.ts';
+import { der, Malformed, readDer, readDerAs } from './der.ts';
 
 const TAG = { octets: 0x04, oid: 0x06, enumerated: 0x0a, sequence: 0x30, application0: 0x60 } as const;
 const context = (number: number): number => 0xa0 + number;

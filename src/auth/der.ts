@@ -1,5 +1,7 @@
 /** As much of DER (X.690) as SPNEGO needs: single-byte tags, definite lengths. */
-import { Malformed } from './message.ts';
+
+/** What a peer sent can not be read. The connection, which knows the host, makes a fault of its own of it. */
+export class Malformed extends Error {}
 
 export interface DerItem {
   readonly tag: number;

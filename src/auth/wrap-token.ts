@@ -1,0 +1,37 @@
+/**
+ * The wrap token of Kerberos in the two forms it has on the wire. RFC 4121 4.2.4, 4.2.6.2.
+ *
+ *   gss_wrap      header(16) | confounder(16) message filler header'(16) checksum        RRC 0
+ *   WinRM, SSPI   header(16) | filler header' checksum | confounder | message           RRC = length of the second part
+ *                 └──────────────── signature ────────────────────┘ └ ciphertext ┘
+ *
+ * The second is the first with what follows the header rotated to the right by RRC. Both sides of a rotation are encrypted
+ * alike, so it is done on the finished token; every receiver turns it back by the RRC it reads.
+ */
+import type { SealedMessage } from './security-context.ts';
+
+const HEADER_BYTES = 16;
+const CONFOUNDER_BYTES = 16;
+/** RFC 4121 4.2.6.2: TOK_ID of a wrap token; offset of RRC. */
+const WRAP_TOKEN = 0x0504;
+const RRC_OFFSET = 6;
+
+/** `undefined` when `token` is not what gss_wrap makes with an AES key. */
+export function splitWrapToken(token: Uint8Array, messageBytes: number): SealedMessage | undefined {
+  const view = new DataView(token.buffer, token.byteOffset, token.length);
+  const tail = token.length - HEADER_BYTES - CONFOUNDER_BYTES - messageBytes;
+  if (tail < CONFOUNDER_BYTES || view.getUint16(0) !== WRAP_TOKEN) return undefined;
+  if (view.getUint16(RRC_OFFSET) !== 0) return undefined;
+  const header = Buffer.from(token.subarray(0, HEADER_BYTES));
+  header.writeUInt16BE(tail, RRC_OFFSET);
+  const end = token.length - tail;
+  const confounderEnd = HEADER_BYTES + CONFOUNDER_BYTES;
+  return {
+    signature: Buffer.concat([header, token.subarray(end), token.subarray(HEADER_BYTES, confounderEnd)]),
+    ciphertext: token.subarray(confounderEnd, end),
+  };
+}
+
+export function joinWrapToken({ signature, ciphertext }: SealedMessage): Uint8Array {
+  return Buffer.concat([signature, ciphertext]);
+}
