@@ -19,7 +19,7 @@ import { join } from 'node:path';
 import { after, test, type TestContext } from 'node:test';
 import { hasCode, MiB, TiB } from '../base/index.ts';
 import { requires } from '../../test/requires.ts';
-import { createImage, imageFormats, type ImageFormat, type ImageWriter } from './index.ts';
+import { createImage, filesOfImage, imageFormats, type ImageFormat, type ImageWriter } from './index.ts';
 
 const folders: string[] = [];
 after(() => folders.forEach((folder) => rmSync(folder, { recursive: true, force: true })));
@@ -28,7 +28,13 @@ const withLimits = requires(['bash'], 'a file system whose files end before the 
 const formats = Object.keys(imageFormats) as ImageFormat[];
 const size = 8 * MiB;
 /** What QEMU calls a format. */
-const qemuNames: Partial<Record<ImageFormat, string>> = { vhd: 'vpc', 'vhd-fixed': 'vpc' };
+const qemuNames: Partial<Record<ImageFormat, string>> = {
+  vhd: 'vpc',
+  'vhd-fixed': 'vpc',
+  'vmdk-flat': 'vmdk',
+};
+/** The file that bytes are written into. */
+const dataFile = (format: ImageFormat, path: string): string => filesOfImage(format, path).at(-1)!;
 const withCode = (code: string) => (error: unknown) => hasCode(error, code);
 
 function newFolder(): string {
@@ -73,7 +79,7 @@ for (const format of formats) {
     const path = join(newFolder(), 'disk');
     const image = await createImage(format, path, { size });
     assert.equal(image.finalPath, path);
-    assert.equal(image.path, `${path}.partial`);
+    assert.equal(image.path, `${dataFile(format, path)}.partial`);
     await write(image, 0, Buffer.alloc(MiB, 1));
     assert.ok(!existsSync(path));
     await image.finish();
@@ -100,7 +106,7 @@ for (const format of formats) {
     assert.equal(readFileSync(path, 'utf8'), 'precious', 'kept until the new image is complete');
     await replacing.finish();
     assert.notEqual(statSync(path).size, 8);
-    writeFileSync(path, '');
+    filesOfImage(format, path).forEach((file) => writeFileSync(file, ''));
     await (await createImage(format, path, { size })).finish();
     assert.ok(statSync(path).size > 0);
   });

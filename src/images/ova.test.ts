@@ -7,11 +7,12 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { GiB, hasCode, KiB, MiB } from '../base/index.ts';
 import { MemoryDisk, type Disk } from '../disk/index.ts';
-import { requires, DEBIAN_PYTHON } from '../../test/requires.ts';
+import { assertDocumented } from '../../test/offset-table.ts';
+import { DEBIAN_PYTHON, requires } from '../../test/requires.ts';
 import { ovaStream, writeOva, type OvaContents, type OvfMachine } from './index.ts';
 import { assertQemuReads, diskOf, rawFile, Scratch } from './judges.fixture.ts';
 import { ovfEnvelope } from './ovf.ts';
-import { memberBytes, tarHeader } from './tar.ts';
+import { memberBytes, tarFields, tarHeader } from './tar.ts';
 
 const MACHINE: OvfMachine = {
   name: 'web <01> & "söhne"',
