@@ -24,6 +24,7 @@ import { MemoryFile, Recorder, crashStates, type CrashState, type FileOperation 
 import { createDifferencingVhdx, createVhdx } from './create.ts';
 import { checksumOf } from './format.ts';
 import { TABLES, scratchFolder, withChain } from './scratch.fixture.ts';
+import { readVhdxInfo } from './structure.ts';
 import { openVhdxWritable, writableOver } from './vhdx-file.ts';
 
 const folder = scratchFolder();
@@ -309,7 +310,7 @@ for (const [claim, kind, mistake] of MISTAKES) {
     const random = randomOf(SEED + claim.length);
     for (let attempt = 0; attempt < 40; attempt += 1) {
       // Short sessions too: what only the last flush of a session can lose is rare in long ones.
-      const session = await recorded(kind, random, attempt % 2 === 0 ? 20 : 3);
+      const session = await recorded(kind, random, attempt % 2 === 0 ? 3 : 20);
       const mistaken = { ...session, operations: mistake(session.operations) };
       if ((await enumerated(mistaken, random, 512, 4)).defects.length > 0) return;
     }
@@ -328,16 +329,15 @@ test(
       statesEach: 3,
       random,
     });
-    let count = 0;
     let dirty = 0;
     for (const { file } of states) {
-      if ((count += 1) % 25 > 0) continue;
+      // One in twenty of those with a log: each costs qemu half a second.
+      if (!(await readVhdxInfo(file)).logReplayed || (dirty += 1) % 20 !== 1) continue;
       const bytes = Buffer.alloc(file.size);
       await file.read(0, bytes);
-      dirty += bytes.subarray(64 * KiB + 48, 64 * KiB + 64).every((byte) => byte === 0) ? 0 : 1;
       await assertQemuAgrees(bytes, await contentAfter('dynamic', file));
     }
-    assert.ok(dirty > 1, `${dirty} states had a log`);
+    assert.ok(dirty > 0);
   },
 );
 

@@ -111,6 +111,26 @@ test(
   },
 );
 
+for (const kind of ['dynamic', 'fixed'] as const) {
+  test(
+    `qemu reads zeros where a ${kind} disk was trimmed`,
+    requires(['qemu-img'], 'that qemu takes unmapped blocks for zeros'),
+    async () => {
+      const path = join(folder, 'trimmed.vhdx');
+      await createVhdx(path, { size: SIZE, kind, blockSize: 2 * MiB });
+      const file = await openVhdxWritable(path);
+      await file.write(0, Buffer.alloc(SIZE, 0x77));
+      await file.flush();
+      await file.trim(0, SIZE);
+      for (const { offset, length } of DATA)
+        await file.write(offset, content.subarray(offset, offset + length));
+      await file.close();
+      assertQemuAgrees(path);
+      rmSync(path);
+    },
+  );
+}
+
 test(
   'a placed image, its blocks written by path, is read by qemu; blocks never placed are holes',
   requires(['qemu-img'], 'that qemu reads placed images'),

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { KiB, MiB, hasCode } from '../base/index.ts';
 import { createDifferencingVhdx, createVhdx } from './create.ts';
-import { assertSameBytes, contentOf, openFile, patch, scratchFolder } from './scratch.fixture.ts';
+import { TABLES, assertSameBytes, contentOf, openFile, patch, scratchFolder } from './scratch.fixture.ts';
 import { readVhdxInfo, type VhdxInfo } from './structure.ts';
 import { openVhdxWritable } from './vhdx-file.ts';
 
@@ -93,6 +93,51 @@ test('zeroed blocks give their room to later ones, in this session after a flush
   const expected = Buffer.alloc(8 * MiB).fill(1, 0, 4 * MiB);
   for (let block = 4; block < 8; block += 1) expected.fill(2, block * MiB + 512, block * MiB + 1024);
   assertSameBytes(await contentOf(path), expected, 'reused');
+});
+
+/** State and place of the first `count` blocks; there is no bitmap entry between them. */
+function entriesOf(path: string, count: number): { state: number; offsetMiB: number }[] {
+  const file = readFileSync(path);
+  return Array.from({ length: count }, (_, n) => {
+    const entry = file.readBigUInt64LE(TABLES.bat + 8 * n);
+    return { state: Number(entry & 7n), offsetMiB: Number(entry >> 20n) };
+  });
+}
+
+for (const kind of ['dynamic', 'fixed', 'differencing'] as const) {
+  test(`what is trimmed reads as zeros, whole blocks and the parts at both ends: ${kind}`, async () => {
+    const parentPath = await fullDisk(8 * MiB, MiB);
+    const path = newPath();
+    if (kind === 'differencing') await createDifferencingVhdx(path, { parentPath, blockSize: MiB });
+    else await createVhdx(path, { size: 8 * MiB, kind, blockSize: MiB });
+    const file = await openVhdxWritable(path);
+    // In a child, blocks 4 to 7 are the parent's when they are trimmed.
+    await file.write(0, Buffer.alloc(kind === 'differencing' ? 4 * MiB : 8 * MiB, 0xbb));
+    await file.trim(MiB - 4096, 5 * MiB + 8192);
+    await file.flush();
+    const expected = Buffer.alloc(8 * MiB, kind === 'differencing' ? 0xaa : 0xbb)
+      .fill(0xbb, 0, 4 * MiB)
+      .fill(0, MiB - 4096, 6 * MiB + 4096);
+    assertSameBytes(await contentOf(path), expected, kind);
+    const states = entriesOf(path, 6).map(({ state }) => state);
+    const unmapped = kind === 'fixed' ? 6 : 3;
+    assert.deepEqual(states, [6, ...Array.from({ length: 5 }, () => unmapped)]);
+    await file.close();
+    assertSameBytes(await contentOf(path), expected, `${kind} closed`);
+  });
+}
+
+test('the room of trimmed blocks is taken by later ones before the file grows', async () => {
+  const path = await fullDisk(8 * MiB, MiB);
+  const file = await openVhdxWritable(path);
+  const places = new Set(entriesOf(path, 8).map(({ offsetMiB }) => offsetMiB));
+  await file.trim(0, 8 * MiB);
+  await file.flush();
+  for (let block = 7; block >= 0; block -= 1) await file.write(block * MiB, Buffer.alloc(MiB, block));
+  await file.close();
+  assert.deepEqual(new Set(entriesOf(path, 8).map(({ offsetMiB }) => offsetMiB)), places);
+  const expected = Buffer.concat(Array.from({ length: 8 }, (_, n) => Buffer.alloc(MiB, n)));
+  assertSameBytes(await contentOf(path), expected, 'written again');
 });
 
 test('room released since the last flush is not written: a crash still finds the old content there', async () => {
