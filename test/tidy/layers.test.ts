@@ -20,6 +20,8 @@ const LAYERS = [
   'ntlm',
   'auth',
   'smb',
+  'ssh',
+  'sftp',
   'winrm',
   'hostfile',
   'hyperv',

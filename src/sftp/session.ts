@@ -1,0 +1,216 @@
+/** One SSH connection with SFTP on it: looks files up, opens and reads them. Nothing here could change a file. */
+import { createHash } from 'node:crypto';
+import { KiB, type Fault } from '../base/index.ts';
+import { diskFaults } from '../disk/index.ts';
+import type { SshConnection, SshServer } from '../ssh/index.ts';
+import { SftpChannel, type Answer } from './channel.ts';
+import { sftpFaults } from './faults.ts';
+import { ANSWER, STATUS, STATUS_NAMES, type RequestName } from './format.ts';
+import {
+  Malformed,
+  readAttributes,
+  readHandle,
+  readNames,
+  readStatus,
+  writeOf,
+  writeOpen,
+  type Attributes,
+} from './message.ts';
+
+/** An open file of one session. */
+export interface FileHandle {
+  readonly session: SftpSession;
+  readonly handle: Uint8Array;
+  readonly path: string;
+  readonly identity: FileIdentity;
+}
+
+/**
+ * What tells a file from another of the same name. SFTP says neither the number of a file nor fractions of a second, so the
+ * beginning counts too: a VHDX has identifiers there that change whenever it is opened for writing.
+ */
+export interface FileIdentity {
+  readonly size: number;
+  readonly modified: number;
+  /** Digest of the first {@link BEGINNING_BYTES}. */
+  readonly beginning: string;
+}
+
+/** One request each: the least any OpenSSH answers in full; that of Windows 2019 and 2022 gives no more. */
+export const PIECE_BYTES = 64 * KiB;
+const BEGINNING_BYTES = 4 * PIECE_BYTES;
+/** A folder of a host holds thousands of files at most; the rest is somebody who means harm. */
+const ENTRIES_MAX = 100_000;
+
+export class SftpSession {
+  readonly #host: string;
+  readonly #user: string;
+  readonly #connection: SshConnection;
+  readonly #channel: SftpChannel;
+
+  private constructor(server: SshServer, connection: SshConnection, channel: SftpChannel) {
+    this.#host = server.target.host;
+    this.#user = server.target.user;
+    this.#connection = connection;
+    this.#channel = channel;
+  }
+
+  /** Throws the faults of a log-on by SSH, `SSH_SUBSYSTEM_REFUSED`, `SFTP_TIMED_OUT`, `SFTP_PROTOCOL_BROKEN`. */
+  static async open(server: SshServer, signal: AbortSignal): Promise<SftpSession> {
+    const connection = await server.connect(signal);
+    try {
+      const stream = await connection.subsystem('sftp', signal);
+      const { host, answerTimeoutMs } = server.target;
+      const onFailure = (fault: Fault): void => connection.fail(fault);
+      const channel = new SftpChannel(stream, { host, answerTimeoutMs, onFailure });
+      connection.ended.addEventListener('abort', () => channel.fail(connection.ended.reason as Fault));
+      await channel.start();
+      return new SftpSession(server, connection, channel);
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
+  }
+
+  get usable(): boolean {
+    return this.#connection.usable && this.#channel.usable;
+  }
+
+  /** Throws `SFTP_NOT_FOUND`, `SFTP_ACCESS_DENIED`, `SFTP_SERVER_FAILED` and what ends a session. */
+  async stat(path: string, signal?: AbortSignal): Promise<Attributes> {
+    const body = await this.#demand('STAT', path, ANSWER.ATTRS, (id) => writeOf('STAT', id, path), signal);
+    return this.#parse(() => readAttributes(body));
+  }
+
+  /** The names in a folder. Throws as `stat`, and `SFTP_FOLDER_TOO_LARGE`. */
+  async list(path: string): Promise<string[]> {
+    const body = await this.#demand('OPENDIR', path, ANSWER.HANDLE, (id) => writeOf('OPENDIR', id, path));
+    const handle = this.#parse(() => readHandle(body));
+    const names: string[] = [];
+    try {
+      for (let part = await this.#names(path, handle); part; part = await this.#names(path, handle)) {
+        names.push(...part);
+        if (names.length > ENTRIES_MAX) {
+          throw sftpFaults.folderTooLarge({ host: this.#host, path, most: ENTRIES_MAX });
+        }
+      }
+    } finally {
+      this.#discard(handle);
+    }
+    return names;
+  }
+
+  /**
+   * Looks before it opens: the opening of a named pipe would hang the server, and a folder can be opened like a file. Throws
+   * as `stat`, and `SFTP_NOT_A_FILE`.
+   */
+  async open(path: string): Promise<FileHandle> {
+    this.#demandFile(path, await this.stat(path));
+    const body = await this.#demand('OPEN', path, ANSWER.HANDLE, (id) => writeOpen(id, path));
+    const handle = this.#parse(() => readHandle(body));
+    try {
+      return { session: this, handle, path, identity: await this.#identity(handle, path) };
+    } catch (error) {
+      this.#discard(handle);
+      throw error;
+    }
+  }
+
+  /** At least one byte at `offset` into `into`, at most all; says how many. Throws `DISK_TRUNCATED` when the file ends there. */
+  async read(
+    { handle, path }: Pick<FileHandle, 'handle' | 'path'>,
+    offset: number,
+    into: Uint8Array,
+    signal?: AbortSignal,
+  ): Promise<number> {
+    const got = await this.#channel.read(handle, offset, into, signal);
+    if (typeof got === 'number') return got;
+    const { code, text } = this.#status(got, 'READ');
+    if (code === STATUS.EOF) {
+      throw diskFaults.truncated({ path: `${this.#host}:${path}`, end: offset, missing: into.length });
+    }
+    throw this.#statusFault(code, text, 'READ', path);
+  }
+
+  /** Does not wait: a handle of a broken session is gone anyway. */
+  closeFile({ handle }: FileHandle): void {
+    this.#discard(handle);
+  }
+
+  /** Breaks what is under way. Idempotent. */
+  close(): void {
+    this.#connection.close();
+  }
+
+  async #identity(handle: Uint8Array, path: string): Promise<FileIdentity> {
+    const body = await this.#demand('FSTAT', path, ANSWER.ATTRS, (id) => writeOf('FSTAT', id, handle));
+    const attributes = this.#parse(() => readAttributes(body));
+    this.#demandFile(path, attributes);
+    const { size, modified } = attributes;
+    const beginning = Buffer.alloc(Math.min(size, BEGINNING_BYTES));
+    for (let at = 0; at < beginning.length;) {
+      at += await this.read({ handle, path }, at, beginning.subarray(at, at + PIECE_BYTES));
+    }
+    return { size, modified, beginning: createHash('sha256').update(beginning).digest('hex') };
+  }
+
+  #demandFile(path: string, { kind, size }: Attributes): void {
+    if (kind !== 'file') throw sftpFaults.notAFile({ host: this.#host, path });
+    if (size < 0) throw this.#channel.broken(new Malformed('a file without a size'));
+  }
+
+  async #names(path: string, handle: Uint8Array): Promise<string[] | undefined> {
+    const answer = await this.#channel.request('READDIR', (id) => writeOf('READDIR', id, handle));
+    if (answer.type === ANSWER.NAME) {
+      const names = this.#parse(() => readNames(answer.body));
+      if (names.length > 0) return names;
+      throw this.#channel.broken(new Malformed('a list of no names'));
+    }
+    const { code, text } = this.#status(answer, 'READDIR');
+    if (code === STATUS.EOF) return undefined;
+    throw this.#statusFault(code, text, 'READDIR', path);
+  }
+
+  /** The body of the answer, when it is of type `wanted`. */
+  async #demand(
+    command: RequestName,
+    path: string,
+    wanted: number,
+    write: (id: number) => Buffer,
+    signal?: AbortSignal,
+  ): Promise<Buffer> {
+    const answer = await this.#channel.request(command, write, signal);
+    if (answer.type === wanted) return answer.body;
+    const { code, text } = this.#status(answer, command);
+    throw this.#statusFault(code, text, command, path);
+  }
+
+  #status({ type, body }: Answer, command: RequestName): { code: number; text: string } {
+    return this.#parse(() => {
+      if (type !== ANSWER.STATUS) throw new Malformed(`an answer of type ${type} to ${command}`);
+      return readStatus(body);
+    });
+  }
+
+  #statusFault(code: number, text: string, command: RequestName, path: string): Fault {
+    const host = this.#host;
+    if (code === STATUS.OK)
+      return this.#channel.broken(new Malformed(`success without a result for ${command}`));
+    if (code === STATUS.NO_SUCH_FILE) return sftpFaults.notFound({ host, path });
+    if (code === STATUS.PERMISSION_DENIED) return sftpFaults.accessDenied({ host, path, user: this.#user });
+    const reason = text || STATUS_NAMES[code] || `status ${code}`;
+    return sftpFaults.serverFailed({ host, path, command, reason });
+  }
+
+  #parse<T>(read: () => T): T {
+    try {
+      return read();
+    } catch (error) {
+      throw this.#channel.broken(error);
+    }
+  }
+
+  #discard(handle: Uint8Array): void {
+    this.#channel.request('CLOSE', (id) => writeOf('CLOSE', id, handle)).catch(() => undefined);
+  }
+}

@@ -1,0 +1,199 @@
+/**
+ * OpenSSH's sshd as a process of the test: its own configuration, host keys, port and tree of files, gone when the test is.
+ *
+ * It needs root, because sshd becomes the user who logged on. The user is Debian's `backup`, which every Debian has and
+ * nobody else is. What it sees as `/` is a folder of the test, so that `/C:/VMs` is a path as it is on Windows; that folder
+ * cannot be below /tmp, for sshd wants every folder above it to be root's alone.
+ */
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { connect, createServer, type AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import type { SftpOptions } from '../../src/sftp/index.ts';
+import { requires } from '../requires.ts';
+
+export const SSH_USER = 'backup';
+const HOST_KEY_TYPES = ['ed25519', 'ecdsa', 'rsa'] as const;
+export type HostKeyType = (typeof HOST_KEY_TYPES)[number];
+
+/** `{ skip }` where sshd cannot run; also says so where the test is not root. */
+export function requiresSshd(unproved: string): { skip?: string } {
+  if (process.getuid?.() !== 0) return { skip: `sshd needs root; not proved: ${unproved}` };
+  return requires(['sshd', 'ssh-keygen', 'ssh-agent', 'ssh-add'], unproved);
+}
+
+export interface SshdOptions {
+  /** More lines of sshd_config, above ours: the first one of a name counts. */
+  readonly config?: readonly string[];
+  /** Default: all there are. */
+  readonly hostKeys?: readonly HostKeyType[];
+}
+
+export interface Sshd extends AsyncDisposable {
+  readonly port: number;
+  /** Folder for the files of a test: keys, known hosts. */
+  readonly folder: string;
+  /** The private key that is let in. */
+  readonly keyFile: string;
+  /** What is needed to connect. */
+  readonly target: Pick<SftpOptions, 'host' | 'port' | 'user' | 'hostKey' | 'logOn'>;
+  /** Where `path`, as the user of SFTP sees it, really lies. */
+  pathOf(path: string): string;
+  fingerprint(type: HostKeyType): string;
+  /** A line of known_hosts without its host. */
+  publicKey(type: HostKeyType): string;
+  /** Replaces a host key; the next start shows the new one. */
+  newHostKey(type: HostKeyType): Promise<void>;
+  /** Ends sshd and every connection at once, as a power cut would. */
+  kill(): Promise<void>;
+  start(): Promise<void>;
+}
+
+export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
+  const folder = await mkdtemp('/var/lib/hvlift-sshd-');
+  spawnSync('chmod', ['755', folder]);
+  await mkdir(join(folder, 'root', 'C:'), { recursive: true });
+  // Where sshd keeps nothing and yet insists on it.
+  await mkdir('/run/sshd', { recursive: true, mode: 0o755 });
+  const { hostKeys = HOST_KEY_TYPES } = options;
+  const hostKeyFile = (type: HostKeyType): string => join(folder, `host_${type}`);
+  for (const type of hostKeys) makeKey(hostKeyFile(type), type);
+  const keyFile = join(folder, 'user_ed25519');
+  makeKey(keyFile, 'ed25519');
+  await writeFile(join(folder, 'authorized_keys'), await readFile(`${keyFile}.pub`), { mode: 0o644 });
+  const port = await freePort();
+  const config = join(folder, 'sshd_config');
+  await writeFile(config, configuration(folder, port, options.config ?? [], hostKeys.map(hostKeyFile)));
+  const publicKey = (type: HostKeyType): string =>
+    readFileSync(`${hostKeyFile(type)}.pub`, 'utf8')
+      .split(' ')
+      .slice(0, 2)
+      .join(' ');
+  const fingerprint = (type: HostKeyType): string => {
+    const blob = Buffer.from(publicKey(type).split(' ')[1]!, 'base64');
+    return `SHA256:${createHash('sha256').update(blob).digest('base64').replace(/=+$/, '')}`;
+  };
+  let process: ChildProcess | undefined;
+  const sshd: Sshd = {
+    port,
+    folder,
+    keyFile,
+    target: {
+      host: '127.0.0.1',
+      port,
+      user: SSH_USER,
+      hostKey: { fingerprint: fingerprint(hostKeys[0]!) },
+      logOn: { key: { path: keyFile } },
+    },
+    pathOf: (path) => join(folder, 'root', path),
+    fingerprint,
+    publicKey,
+    async newHostKey(type) {
+      await rm(hostKeyFile(type));
+      makeKey(hostKeyFile(type), type);
+    },
+    async start() {
+      process = spawn('/usr/sbin/sshd', ['-D', '-f', config], { stdio: 'ignore' });
+      await listening(port, process);
+    },
+    async kill() {
+      if (process) await killTree(process);
+      process = undefined;
+    },
+    async [Symbol.asyncDispose]() {
+      await sshd.kill();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+  await sshd.start();
+  return sshd;
+}
+
+function configuration(
+  folder: string,
+  port: number,
+  more: readonly string[],
+  hostKeys: readonly string[],
+): string {
+  return [
+    ...more,
+    `Port ${port}`,
+    'ListenAddress 127.0.0.1',
+    ...hostKeys.map((file) => `HostKey ${file}`),
+    `AuthorizedKeysFile ${folder}/authorized_keys`,
+    'StrictModes no',
+    'UsePAM no',
+    'PidFile none',
+    'PasswordAuthentication no',
+    'MaxStartups 100',
+    'LogLevel QUIET',
+    'Subsystem sftp internal-sftp',
+    `ChrootDirectory ${folder}/root`,
+    '',
+  ].join('\n');
+}
+
+/** `passphrase`: the key is encrypted with it. */
+export function makeKey(path: string, type: HostKeyType, passphrase = ''): void {
+  const made = spawnSync('ssh-keygen', ['-q', '-t', type, '-N', passphrase, '-f', path], {
+    encoding: 'utf8',
+  });
+  if (made.status !== 0) throw new Error(`ssh-keygen: ${made.stderr}`);
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+async function listening(port: number, process: ChildProcess): Promise<void> {
+  for (let tries = 0; tries < 200; tries += 1) {
+    if (process.exitCode !== null) throw new Error(`sshd ended with ${process.exitCode}`);
+    if (await accepts(port)) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error('sshd does not listen');
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+      .once('connect', () => resolve(true))
+      .once('error', () => resolve(false));
+    socket.once('connect', () => socket.destroy());
+  });
+}
+
+/** The listener first, so that nothing new begins; its children are not in its process group. */
+async function killTree(child: ChildProcess): Promise<void> {
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  process.kill(child.pid!, 'SIGSTOP');
+  for (const pid of [child.pid!, ...descendants(child.pid!)]) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // It has ended by itself meanwhile.
+    }
+  }
+  if (child.exitCode === null && child.signalCode === null) await ended;
+}
+
+function descendants(pid: number): number[] {
+  let text = '';
+  try {
+    text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
+  } catch {
+    return [];
+  }
+  return text
+    .trim()
+    .split(/\s+/)
+    .filter(Boolean)
+    .map(Number)
+    .flatMap((child) => [child, ...descendants(child)]);
+}
