@@ -43,8 +43,8 @@ export class LabProvider implements LabCimProvider {
     return this.#core.state.hostName;
   }
 
-  async instances(className: string, _caller: LabCaller): Promise<LabInstance[]> {
-    const misbehaviours = this.#core.rehearsal.take(`Enumerate ${className}`);
+  async instances(className: string, caller: LabCaller): Promise<LabInstance[]> {
+    const misbehaviours = this.#core.rehearsal.take(`Enumerate ${className}`, caller.user);
     await this.#before(misbehaviours);
     const rows = classesUnder(className).flatMap((cls) => rowsOf(this.#core, cls.name));
     dropAfter(misbehaviours);
@@ -60,7 +60,7 @@ export class LabProvider implements LabCimProvider {
     const run = METHODS[target.className]?.[method];
     if (!run) throw new LabWmiError(WBEM.invalidMethod, `${target.className} has no method ${method}`);
     this.#mustExist(target);
-    const misbehaviours = this.#core.rehearsal.take(method);
+    const misbehaviours = this.#core.rehearsal.take(method, caller.user);
     await this.#before(misbehaviours);
     const refusal = ofKind(misbehaviours, 'return');
     if (refusal) return answer(refusal.code);

@@ -11,7 +11,7 @@ import { changeGuest, guestChanges, type GuestChange } from './guest.ts';
 import { loseReferencePoint, otherBackup, userCheckpoint } from './host-events.ts';
 import { checkRun, observe, type Run } from './invariants.ts';
 import { Cancelled, type Happening, type Trouble, type When } from './schedule.ts';
-import type { World } from './world.ts';
+import { STRANGER, type World } from './world.ts';
 
 /** A quiet run of a VM with two disks makes about 130 calls, the later half of them after the commit. */
 const CALLS_MAX = 260;
@@ -170,7 +170,7 @@ export async function backUp(world: World, spec: BackupSpec): Promise<void> {
   await world.lab.settle();
   const before = await observe(world);
   await world.lab.configure({ changes: { ...PLAIN, ...spec.report } });
-  if (spec.host) await world.lab.addFault(spec.host);
+  if (spec.host) await world.lab.addFault({ ...spec.host, spares: STRANGER });
   const lostBefore = world.knowledge.pointsLost;
   const ended = await attempt(world, spec);
   await world.lab.clearFaults();

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { isFault } from '../../src/base/index.ts';
 import { RETURN } from '../../lab/model/index.ts';
 import { commands, pick } from './command.ts';
-import type { World } from './world.ts';
+import { STRANGER, type World } from './world.ts';
 
 const nothing = fc.constant({});
 const choice = fc.record({ which: fc.nat({ max: 3 }) }, { noNullPrototype: true });
@@ -44,14 +44,13 @@ async function restart(world: World): Promise<void> {
 }
 
 const SERVICE = { className: 'Msvm_VirtualSystemSnapshotService', keys: {} };
-const ADMINISTRATOR = { user: 'HV01\\Administrator' };
 const STANDARD = 2;
 
 /** A user takes a checkpoint in Hyper-V Manager. */
 export async function userCheckpoint(world: World): Promise<void> {
   const AffectedSystem = { className: 'Msvm_ComputerSystem', keys: { Name: world.vmId.toUpperCase() } };
   const input = { AffectedSystem, SnapshotType: STANDARD };
-  await world.lab.provider.invoke(SERVICE, 'CreateSnapshot', input, ADMINISTRATOR);
+  await world.lab.provider.invoke(SERVICE, 'CreateSnapshot', input, { user: STRANGER });
   await world.lab.settle();
   for (const { id, kind } of (await world.vm()).checkpoints)
     if (kind === 'user') world.knowledge.foreign.add(`Microsoft:${id}`);
@@ -71,7 +70,7 @@ async function deleteUserCheckpoint(world: World, which: number): Promise<void> 
     SERVICE,
     'DestroySnapshot',
     { AffectedSnapshot },
-    ADMINISTRATOR,
+    { user: STRANGER },
   );
   if (returnValue === RETURN.jobStarted) world.knowledge.foreign.delete(`Microsoft:${checkpoint.id}`);
   await world.lab.settle();

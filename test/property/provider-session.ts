@@ -21,14 +21,14 @@ import { runQuery } from '../../lab/wire/query.ts';
 import { SoapFault } from '../../lab/wire/soap-fault.ts';
 import { inputValue, outputValue } from './provider-values.ts';
 
-const CALLER = { user: 'HV01\\Administrator', filtered: false };
-
 export class ProviderSession implements CimSession {
   readonly #provider: () => LabCimProvider;
+  readonly #user: string;
 
   /** `provider` is asked at every call: a host that was restarted has a new one. */
-  constructor(provider: () => LabCimProvider) {
+  constructor(provider: () => LabCimProvider, user = 'HV01\\Administrator') {
     this.#provider = provider;
+    this.#user = user;
   }
 
   get<C extends CimClass>(
@@ -95,7 +95,7 @@ export class ProviderSession implements CimSession {
   async #once<T>({ signal }: CallOptions, work: (view: ProviderView) => Promise<T>): Promise<T> {
     signal?.throwIfAborted();
     try {
-      return await work(new ProviderView(this.#provider(), CALLER));
+      return await work(new ProviderView(this.#provider(), { user: this.#user, filtered: false }));
     } catch (error) {
       throw asClientFault(error);
     } finally {

@@ -34,6 +34,8 @@ export interface Setup {
   readonly granularity: number;
 }
 
+/** Account of everybody but us: what is rehearsed for our calls does not happen to theirs. */
+export const STRANGER = 'HV01\\Somebody';
 const PASSPHRASE = 'a passphrase for this test';
 
 export class World {
@@ -63,7 +65,7 @@ export class World {
     this.schedule.watch = (call, input) => watchCall(this, call, input);
     const clock = clockOf(parts);
     this.#ours = createHyperV(new ScheduledSession(parts.session, this.schedule), { clock });
-    this.stranger = createHyperV(new ProviderSession(() => parts.lab.provider), { clock });
+    this.stranger = createHyperV(new ProviderSession(() => parts.lab.provider, STRANGER), { clock });
   }
 
   static async open(setup: Setup, tally: Tally): Promise<World> {
