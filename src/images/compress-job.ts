@@ -5,7 +5,7 @@
  *   ┌ content, 1 MiB ┬ result: the units that are not zeros, back to back ┐
  */
 import { isZero, MiB } from '../base/index.ts';
-import { compress, type Codec } from './codec.ts';
+import { compress, free, type Codec } from './codec.ts';
 
 export const PIECE_BYTES = MiB;
 /** Room for units that cannot be compressed and grow a little by the attempt. */
@@ -32,15 +32,19 @@ export function runCompressJob(job: CompressJob): CompressReply {
   let reached = 0;
   for (let at = 0; at < job.length; at += job.unit) {
     const raw = content.subarray(at, Math.min(at + job.unit, job.length));
-    const bytes = isZero(raw) ? undefined : packed(raw, job);
-    if (bytes) result.set(bytes, reached);
-    reached += bytes?.length ?? 0;
-    lengths.push(bytes?.length ?? 0);
+    const length = isZero(raw) ? 0 : pack(raw, result.subarray(reached), job);
+    reached += length;
+    lengths.push(length);
   }
   return lengths;
 }
 
-function packed(raw: Uint8Array, { codec, keepIncompressible }: CompressJob): Uint8Array {
+/** Bytes put at the start of `into`. */
+function pack(raw: Uint8Array, into: Uint8Array, { codec, keepIncompressible }: CompressJob): number {
   const bytes = compress(codec, raw);
-  return keepIncompressible && bytes.length >= raw.length ? raw : bytes;
+  const keep = keepIncompressible && bytes.length >= raw.length;
+  into.set(keep ? raw : bytes);
+  const length = keep ? raw.length : bytes.length;
+  free(bytes);
+  return length;
 }

@@ -66,7 +66,7 @@ export const anyDisk: fc.Arbitrary<{ size: number; strokes: Stroke[] }> = fc
 /** The disk as a raw file of whole sectors, which is what the formats hold. */
 export async function rawFile(disk: MemoryDisk, path: string): Promise<string> {
   const file = openSync(path, 'w');
-  for await (const { offset, length } of disk.allocated()) {
+  for (const { offset, length } of disk.allocated()) {
     const bytes = new Uint8Array(length);
     await disk.read(offset, bytes);
     writeSync(file, bytes, 0, length, offset);

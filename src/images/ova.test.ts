@@ -9,7 +9,7 @@ import { GiB, hasCode, KiB, MiB } from '../base/index.ts';
 import { MemoryDisk, type Disk } from '../disk/index.ts';
 import { assertDocumented } from '../../test/offset-table.ts';
 import { DEBIAN_PYTHON, requires } from '../../test/requires.ts';
-import { ovaStream, writeOva, type OvaContents, type OvfMachine } from './index.ts';
+import { ovaStream, writeOva, type OvaContents, type OvaDisk, type OvfMachine } from './index.ts';
 import { assertQemuReads, diskOf, rawFile, Scratch } from './judges.fixture.ts';
 import { ovfEnvelope } from './ovf.ts';
 import { memberBytes, tarFields, tarHeader } from './tar.ts';
@@ -29,7 +29,15 @@ const withTools = requires(
   'tar, sha256sum, xmllint and QEMU read our OVA packages',
 );
 
-async function contents(): Promise<OvaContents & { disks: readonly { disk: MemoryDisk }[] }> {
+test('docs/formats/ova.md and tar.ts agree on every field', () => {
+  assertDocumented('docs/formats/ova.md', tarFields);
+});
+
+interface Contents extends OvaContents {
+  readonly disks: readonly (OvaDisk & { readonly disk: MemoryDisk })[];
+}
+
+async function contents(): Promise<Contents> {
   const system = await diskOf(40 * MiB + 512, [
     { offset: 0, length: 3 * MiB, kind: 'text' },
     { offset: 30 * MiB, length: 100 * KiB, kind: 'noise' },
