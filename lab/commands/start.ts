@@ -1,4 +1,5 @@
 /** `hvlift lab start`, `status` and `stop`. */
+import { once } from 'node:events';
 import type { Command } from '@commander-js/extra-typings';
 import { Option } from '@commander-js/extra-typings';
 import { createLab, type Lab } from '../control/index.ts';
@@ -29,6 +30,11 @@ export function registerStart(program: Command): void {
       (value: string, all: string[]) => [...all, value],
       [] as string[],
     )
+    .option(
+      '--stop-with-stdin',
+      'stop when standard input ends: a program that starts a lab leaves none behind',
+      false,
+    )
     .option('--instant', 'jobs and merges take no longer than their work', false)
     .action(async (options) => {
       await using lab = await createLab({
@@ -42,7 +48,7 @@ export function registerStart(program: Command): void {
       await createVms(lab, options.vm);
       const { url, controlUrl, user, passwordFile, controlTokenFile, mappings, pid } = lab;
       print(JSON.stringify({ url, controlUrl, user, passwordFile, controlTokenFile, mappings, pid }));
-      await Promise.race([lab.stopAsked, signalled()]);
+      await Promise.race([lab.stopAsked, signalled(), ...(options.stopWithStdin ? [stdinEnded()] : [])]);
     });
   program
     .command('status')
@@ -70,6 +76,12 @@ async function createVms(lab: Lab, specs: readonly string[]): Promise<void> {
 export function diskSpec(text: string): DiskSpec {
   if (/^\d/.test(text)) return { size: bytes(text) };
   return /\.vhdx$/i.test(text) ? { fromVhdx: text } : { fromRaw: text };
+}
+
+/** Whoever holds the other end is gone, however it went. */
+async function stdinEnded(): Promise<void> {
+  process.stdin.resume();
+  await once(process.stdin, 'close');
 }
 
 function signalled(): Promise<void> {

@@ -17,8 +17,19 @@ export interface LabProcess extends AsyncDisposable {
 export async function startLab(folder: string, onStart?: (kill: () => void) => void): Promise<LabProcess> {
   const child = spawn(
     process.execPath,
-    ['-C', 'source', MAIN, 'start', '--folder', folder, '--instant', '--language', 'en-US'],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
+    [
+      '-C',
+      'source',
+      MAIN,
+      'start',
+      '--folder',
+      folder,
+      '--instant',
+      '--stop-with-stdin',
+      '--language',
+      'en-US',
+    ],
+    { stdio: ['pipe', 'pipe', 'inherit'] },
   );
   onStart?.(() => void child.kill('SIGKILL'));
   try {

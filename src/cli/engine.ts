@@ -251,6 +251,14 @@ export interface VerifyRun {
   readonly warnings: readonly Warning[];
 }
 
+export interface RepairRun {
+  readonly packs: number;
+  readonly objects: number;
+  /** What is wrong with each damaged pack; its objects were found by walking through it. */
+  readonly damagedPacks: readonly string[];
+  readonly warnings: readonly Warning[];
+}
+
 export interface RepositoryStatus {
   readonly repositoryId: string;
   readonly formatVersion: number;
@@ -321,6 +329,8 @@ export interface Engine {
     request: { readonly repository: RepositoryAccess; readonly point?: PointSelector },
     task: Task,
   ): Promise<VerifyRun>;
+  /** Makes the index anew from the packs. */
+  repair(repository: RepositoryAccess, task: Task): Promise<RepairRun>;
 
   /** Makes a reference point: from now on the host can tell what changes. */
   enableRct(

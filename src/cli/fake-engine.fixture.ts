@@ -5,6 +5,7 @@ import type {
   Engine,
   HostReport,
   PointSummary,
+  RepairRun,
   RepositoryStatus,
   RestoreRun,
   Sizes,
@@ -91,6 +92,8 @@ export const VERIFIED: VerifyRun = {
   warnings: [],
 };
 
+const REPAIRED: RepairRun = { packs: 3, objects: 400, damagedPacks: [], warnings: [] };
+
 export const STATUS: RepositoryStatus = {
   repositoryId: '9c1b',
   formatVersion: 1,
@@ -167,6 +170,10 @@ const ANSWERS: Engine = {
   async verify({ repository }) {
     await repository.unlock();
     return VERIFIED;
+  },
+  async repair(repository) {
+    await repository.unlock();
+    return REPAIRED;
   },
   async enableRct() {
     return {

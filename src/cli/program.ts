@@ -6,6 +6,7 @@ import { registerHost } from './commands/host.ts';
 import { registerInit } from './commands/init.ts';
 import { registerPoints } from './commands/points.ts';
 import { registerRct } from './commands/rct.ts';
+import { registerRepair } from './commands/repair.ts';
 import { registerRestore } from './commands/restore.ts';
 import { registerStatus } from './commands/status.ts';
 import { registerVerify } from './commands/verify.ts';
@@ -23,6 +24,7 @@ const ORDER = [
   registerPoints,
   registerRestore,
   registerVerify,
+  registerRepair,
   registerStatus,
   registerRct,
 ];

@@ -30,7 +30,7 @@ import { Secret } from './secret.ts';
 
 type RepositoryEngine = Pick<
   Engine,
-  'createRepository' | 'repositoryStatus' | 'backup' | 'points' | 'restore' | 'verify'
+  'createRepository' | 'repositoryStatus' | 'backup' | 'points' | 'restore' | 'verify' | 'repair'
 >;
 
 export const repositoryEngine: RepositoryEngine = {
@@ -78,10 +78,15 @@ export const repositoryEngine: RepositoryEngine = {
         seconds: disk.seconds,
       })),
       seconds: (performance.now() - started) / 1000,
-      warnings: [],
+      warnings: record.warnings,
     };
   },
   verify,
+  async repair(access, task) {
+    const repository = await open(access, task);
+    const { packs, objects, damagedPacks } = await repository.rebuildIndex(task);
+    return { packs, objects, damagedPacks: damagedPacks.map(({ message }) => message), warnings: [] };
+  },
 };
 
 /** What a new file system holds, and what an `init` that was cut off leaves behind. */

@@ -15,6 +15,7 @@ const EVERY_COMMAND: readonly [string, string | undefined][] = [
   ['points', 'points'],
   ['restore a1b2 --to out', 'restore'],
   ['verify', 'verify'],
+  ['repair', 'repair'],
   ['status', 'repositoryStatus'],
   ['rct enable web01', 'enableRct'],
   ['rct changes web01 --since rp-1', 'changedBlocks'],

@@ -16,6 +16,12 @@ export const flowFaults = faults('FLOW', {
     text: '{path} exists already and holds the settings of something else',
     remedy: 'nothing was written; choose another folder, or pass --overwrite',
   },
+  settingsLost: {
+    kind: 'corrupt',
+    text: 'the settings of the VM cannot be read from the repository: {reason}',
+    remedy: 'the disks were restored; look for the settings in another restore point of the VM',
+    lost: "the VM's settings in this restore point",
+  },
   baselineNotAdopted: {
     kind: 'retry',
     text: 'restore point {point} is complete, but its reference point could not be made the new baseline: {reason}',

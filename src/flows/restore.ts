@@ -8,7 +8,8 @@
  */
 import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { silentProgress, type Progress } from '../base/index.ts';
+import { isFault, silentProgress, warningOf, type Progress, type Warning } from '../base/index.ts';
+import type { CallOptions } from '../disk/index.ts';
 import { createImage, imageFault, imageFormats, ImageName, type ImageFormat } from '../images/index.ts';
 import type { PointDisk, Repository, RestorePoint } from '../repository/index.ts';
 import { flowFaults } from './faults.ts';
@@ -33,6 +34,11 @@ interface Target {
   readonly path: string;
 }
 
+interface SettingsFile {
+  readonly warnings: readonly Warning[];
+  write(): Promise<void>;
+}
+
 /** Throws `FLOW_NO_SUCH_DISK`, `FLOW_NO_FOLDER`, `FLOW_SETTINGS_EXIST`, `IMAGE_EXISTS`, `IMAGE_UNFINISHED` before it reads. */
 export async function restorePoint(repository: Repository, request: RestoreRequest): Promise<RestoreRecord> {
   const { point } = request;
@@ -51,6 +57,7 @@ export async function restorePoint(repository: Repository, request: RestoreReque
     startedAt,
     finishedAt: new Date().toISOString(),
     disks,
+    warnings: settings.warnings,
   };
 }
 
@@ -98,15 +105,17 @@ async function restoreDisk(
 async function settingsFile(
   repository: Repository,
   { point, folder, overwrite, signal }: RestoreRequest,
-): Promise<{ write(): Promise<void> }> {
+): Promise<SettingsFile> {
   const path = join(folder, 'vm.json');
-  const bytes = await repository.readBlob(point.vm.configuration, { signal });
+  const bytes = await readSettings(repository, point, { signal });
+  if (!(bytes instanceof Uint8Array)) return { warnings: [bytes], write: async () => {} };
   const configuration: unknown = JSON.parse(Buffer.from(bytes).toString());
   const { id, vm, consistency } = point;
   const text = `${JSON.stringify({ point: id, vm, consistency, configuration }, null, 2)}\n`;
   const existing = await readFile(path, 'utf8').catch(undefinedIfMissing);
   if (existing !== undefined && existing !== text && !overwrite) throw flowFaults.settingsExist({ path });
   return {
+    warnings: [],
     async write() {
       try {
         await writeFile(`${path}.partial`, text);
@@ -116,6 +125,20 @@ async function settingsFile(
       }
     },
   };
+}
+
+/** Damage to a few KiB of settings must not keep anybody from the disks: it becomes a warning. */
+async function readSettings(
+  repository: Repository,
+  point: RestorePoint,
+  options: CallOptions,
+): Promise<Uint8Array | Warning> {
+  try {
+    return await repository.readBlob(point.vm.configuration, options);
+  } catch (error) {
+    if (!isFault(error) || error.kind !== 'corrupt') throw error;
+    return warningOf(flowFaults.settingsLost({ reason: error.message }, { cause: error }));
+  }
 }
 
 function undefinedIfMissing(error: NodeJS.ErrnoException): undefined {

@@ -46,6 +46,7 @@ export interface RestoreRecord {
   readonly startedAt: string;
   readonly finishedAt: string;
   readonly disks: readonly DiskRestoreRecord[];
+  readonly warnings: readonly Warning[];
 }
 
 export interface DiskRestoreRecord {

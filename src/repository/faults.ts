@@ -47,7 +47,7 @@ export const repositoryFaults = faults('REPO', {
   objectMissing: {
     kind: 'corrupt',
     text: 'the {kind} object {id} is in no pack the index knows',
-    remedy: 'rebuild the index; if that does not help, a pack file is lost: bring it back from a copy',
+    remedy: '`hvlift repair` makes the index anew; if that does not help, a pack file is lost: bring it back from a copy',
     lost: 'what the object held, in every restore point that uses it',
   },
   objectDamaged: {
@@ -69,7 +69,7 @@ export const repositoryFaults = faults('REPO', {
   indexDamaged: {
     kind: 'corrupt',
     text: 'the index segment {name} is damaged: {problem}',
-    remedy: 'rebuild the index; the packs hold everything that is needed for it',
+    remedy: '`hvlift repair` makes the index anew; the packs hold everything that is needed for it',
   },
   pointDamaged: {
     kind: 'corrupt',

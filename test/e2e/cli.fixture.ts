@@ -8,6 +8,7 @@ import { once } from 'node:events';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { connectLab, type LabAddress, type LabClient } from '../../lab/control/index.ts';
@@ -142,10 +143,11 @@ export class LabProcess {
 
   static async start(...argv: readonly string[]): Promise<LabProcess> {
     const folder = await mkdtemp(join(tmpdir(), 'hvlift-lab-'));
-    const args = [PROGRAM, 'lab', 'start', '--instant', '--folder', folder, ...argv];
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const args = [PROGRAM, 'lab', 'start', '--instant', '--stop-with-stdin', '--folder', folder, ...argv];
+    const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
     for await (const line of createInterface({ input: child.stdout })) {
       const address = JSON.parse(line) as LabAddress;
+      letGo(child);
       return new LabProcess(folder, child, address, await connectLab(address));
     }
     throw new Error(`the lab in ${folder} did not start`);
@@ -171,6 +173,12 @@ export class LabProcess {
     }
     await rm(this.#folder, { recursive: true, force: true });
   }
+}
+
+/** The lab keeps no test process alive: it stops when that one ends, however it ends. */
+function letGo(child: ChildProcess): void {
+  child.unref();
+  for (const pipe of [child.stdin, child.stdout]) (pipe as Socket).unref();
 }
 
 /** An empty folder `name` in the home with a file system of `bytes` of its own; only root can have that. */

@@ -168,6 +168,20 @@ test('one changed byte in a pack: verify names what is hurt, restore leaves no i
   await home.ok('verify', ...options);
 });
 
+test('a damaged index hides what it holds, names the command that makes it anew, and that brings all of it back', async () => {
+  await cp(home.path('repo'), home.path('unindexed'), { recursive: true });
+  const segments = await readdir(home.path('unindexed', 'index'));
+  for (const segment of segments) await flipByte(home.path('unindexed', 'index', segment), 20);
+  const options = ['--repo', './unindexed', '--passphrase-file', 'passphrase'];
+  const restore = ['restore', 'latest', '--vm', 'db', '--to', 'unindexed-out', ...options];
+  const refused = await home.run(...restore, '--json');
+  assertFailed(refused, { exit: 3, code: 'REPO_INDEX_DAMAGED' });
+  assert.match(refused.json().error.remedy, /`hvlift repair`/);
+  await home.ok('repair', ...options);
+  await home.ok('verify', ...options);
+  await home.ok(...restore);
+});
+
 test('a VHDX cut short on the host is damage: nothing of it is stored, and it is named', async () => {
   const { id, disks } = await lab.client.createVm({ name: 'cut', disks: [{ size: 16 * MiB }] });
   await lab.client.guestRun(id, { seed: 3, writes: 20 });
