@@ -274,7 +274,7 @@ const tablesBeforeEntry: Mistake = (operations) => {
   return result;
 };
 
-const MISTAKES: [claim: string, kind: Kind, mistake: Mistake][] = [
+const MISTAKES: [claim: string, kind: Kind, mistake: Mistake, changes?: number][] = [
   ['no sync between data and the entry that names it', 'dynamic', withoutSync((_, next) => isEntry(next))],
   ['no sync between an entry and its tables in place', 'differencing', withoutSync((last) => isEntry(last))],
   [
@@ -286,6 +286,8 @@ const MISTAKES: [claim: string, kind: Kind, mistake: Mistake][] = [
     'no sync between the tables and headers that drop the log',
     'differencing',
     withoutSync((last, next) => !isEntry(last) && !isHeader(last) && isHeader(next)),
+    // What only the last flush of a session can lose is rare in long ones.
+    1,
   ],
   ['tables in place before their entry', 'differencing', tablesBeforeEntry],
   [
@@ -305,14 +307,13 @@ const MISTAKES: [claim: string, kind: Kind, mistake: Mistake][] = [
   ['headers that never name the log', 'dynamic', rewritten(isHeader, (bytes) => bytes.fill(0, 48, 64))],
 ];
 
-for (const [claim, kind, mistake] of MISTAKES) {
+for (const [claim, kind, mistake, changes = 20] of MISTAKES) {
   test(`the enumeration finds a mistake: ${claim}`, async () => {
     const random = randomOf(SEED + claim.length);
     for (let attempt = 0; attempt < 40; attempt += 1) {
-      // Short sessions too: what only the last flush of a session can lose is rare in long ones.
-      const session = await recorded(kind, random, attempt % 2 === 0 ? 3 : 20);
+      const session = await recorded(kind, random, changes);
       const mistaken = { ...session, operations: mistake(session.operations) };
-      if ((await enumerated(mistaken, random, 512, 4)).defects.length > 0) return;
+      if ((await enumerated(mistaken, random, 512, 10)).defects.length > 0) return;
     }
     assert.fail(`not found with seed ${SEED}`);
   });
