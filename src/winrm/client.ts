@@ -16,7 +16,7 @@ import { encodeParameters } from './cim/parameters.ts';
 import { winrmFaults } from './faults.ts';
 import type { LogOnMethod } from './http/log-on.ts';
 import { Pool } from './http/pool.ts';
-import type { ClientCertificate, TlsTrust } from './http/socket.ts';
+import type { ClientCertificate, SocketFactory, TlsTrust } from './http/socket.ts';
 import { instancesOf } from './instances.ts';
 import type { CimClass, CimInstance, CimReference, MethodInput, MethodOutput } from './schema.ts';
 import type { CimSession } from './session.ts';
@@ -62,6 +62,8 @@ export interface WinrmOptions {
   readonly insecure?: boolean;
   /** Connections unused for longer are closed. Default 60, which is less than the 120 of a Windows host. */
   readonly idleSeconds?: number;
+  /** How connections are made, when not by TCP from this machine. */
+  readonly createConnection?: SocketFactory;
   /** Cancels the opening. */
   readonly signal?: AbortSignal;
 }
@@ -110,6 +112,7 @@ export class WinrmSession implements CimSession {
         credentials,
         method: methodOf(options, this.#address, credentials),
         trust: trustOf(options),
+        createConnection: options.createConnection,
         // Twice what was agreed, for a host that counts characters and not bytes; then something is wrong.
         bodyBytesMax: 2 * settings.maxEnvelopeBytes + 64 * 1024,
         timeoutMs: settings.operationTimeoutSeconds * 1000 + ANSWER_GRACE_MS,

@@ -7,7 +7,6 @@
  * No request travels with the log-on itself: Identify does, so a real request only ever leaves on a connection that has
  * proved itself. One request at a time. Any failure closes the connection, because the sealing streams are then out of step.
  */
-import type { TLSSocket } from 'node:tls';
 import { channelBinding } from '../../auth/index.ts';
 import { hasCode } from '../../base/index.ts';
 import { winrmFaults } from '../faults.ts';
@@ -20,10 +19,11 @@ import {
 } from './encrypted-body.ts';
 import { HttpExchange, type Delivery, type HttpReply } from './exchange.ts';
 import { logOn, refusal, type LoggedOn, type LogOnTarget } from './log-on.ts';
-import { openSocket, type TlsTrust } from './socket.ts';
+import { openSocket, type SocketFactory, type TlsTrust } from './socket.ts';
 
 export interface ConnectionTarget extends LogOnTarget {
   readonly trust: TlsTrust;
+  readonly createConnection?: SocketFactory | undefined;
   readonly bodyBytesMax: number;
   /** How long an answer may take: the operation timeout of the host and some more. */
   readonly timeoutMs: number;
@@ -55,9 +55,9 @@ export class Connection {
 
   /** Throws what `openSocket` and `logOn` throw, and `WINRM_SEALING_REFUSED`. */
   static async open(target: ConnectionTarget, signal?: AbortSignal): Promise<Connection> {
-    const socket = await openSocket(target.address, target.trust, signal);
-    const connection = new Connection(target, new HttpExchange(socket, target.address));
-    const certificate = target.address.tls ? (socket as TLSSocket).getPeerX509Certificate()?.raw : undefined;
+    const { address, trust, createConnection } = target;
+    const { socket, certificate } = await openSocket(address, trust, signal, createConnection);
+    const connection = new Connection(target, new HttpExchange(socket, address));
     try {
       await connection.#logOn(certificate, signal);
     } catch (error) {

@@ -22,34 +22,49 @@ export interface ClientCertificate {
   readonly key: string;
 }
 
+/** Another way to `host:port` than a TCP connection of our own, such as a tunnel. What it throws is thrown on. */
+export type SocketFactory = (host: string, port: number, signal?: AbortSignal) => Promise<Socket>;
+
+export interface OpenSocket {
+  readonly socket: Socket;
+  /** The certificate the host showed, in DER; absent without TLS. */
+  readonly certificate?: Uint8Array;
+}
+
 const CONNECT_TIMEOUT_MS = 15_000;
 
 /** Throws `WINRM_UNREACHABLE`, `WINRM_TLS_REFUSED`, `WINRM_CERTIFICATE_…`, or the signal's reason. */
-export async function openSocket(address: Address, trust: TlsTrust, signal?: AbortSignal): Promise<Socket> {
+export async function openSocket(
+  address: Address,
+  trust: TlsTrust,
+  signal?: AbortSignal,
+  open?: SocketFactory,
+): Promise<OpenSocket> {
   signal?.throwIfAborted();
+  const { host, port } = address;
+  // Before the deadline: somebody may be asked for a passphrase. A factory has time limits of its own.
+  const carrier = await open?.(host, port, signal);
   using deadline = withTimeout(CONNECT_TIMEOUT_MS, 'connecting', signal);
-  const socket = address.tls
-    ? startTls(address, trust)
-    : connectTcp({ host: address.host, port: address.port });
+  const socket = address.tls ? startTls(address, trust, carrier) : (carrier ?? connectTcp({ host, port }));
   // Small requests would otherwise wait for delayed acknowledgements: measured 40 ms a call.
   socket.setNoDelay(true);
   try {
-    await ready(socket, address.tls ? 'secureConnect' : 'connect', deadline.signal);
-    if (address.tls) judge(socket as TLSSocket, address, trust);
+    if (address.tls || !carrier) {
+      await ready(socket, address.tls ? 'secureConnect' : 'connect', deadline.signal);
+    }
+    // A host that vanishes without a word is noticed while we wait for its answer.
+    socket.setKeepAlive(true, 30_000);
+    return address.tls ? { socket, certificate: judge(socket as TLSSocket, address, trust) } : { socket };
   } catch (error) {
     socket.destroy();
     if (signal?.aborted) throw signal.reason;
     throw openingFault(address, error, deadline.signal.aborted);
   }
-  // A host that vanishes without a word is noticed while we wait for its answer.
-  socket.setKeepAlive(true, 30_000);
-  return socket;
 }
 
-function startTls({ host, port }: Address, trust: TlsTrust): TLSSocket {
+function startTls({ host, port }: Address, trust: TlsTrust, carrier: Socket | undefined): TLSSocket {
   return connectTls({
-    host,
-    port,
+    ...(carrier ? { socket: carrier } : { host, port }),
     secureContext: secureContextOf(trust),
     ...(isIP(host) === 0 ? { servername: host } : {}),
     // Judged in `judge`, before anything is sent, so that a refusal can name the certificate.
@@ -85,22 +100,25 @@ function ready(socket: Socket, event: string, signal: AbortSignal): Promise<void
 
 const NOT_NOW = ['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID'];
 
-/** A pinned certificate is trusted whoever signed it and whenever; any other by its chain, its dates and its name. */
-function judge(socket: TLSSocket, { host, port }: Address, trust: TlsTrust): void {
-  const fingerprint = socket.getPeerX509Certificate()?.fingerprint256 ?? 'none';
+/** The certificate shown. A pinned one is trusted whoever signed it and whenever; any other by its chain, dates and name. */
+function judge(socket: TLSSocket, address: Address, trust: TlsTrust): Uint8Array {
+  // Once only: Node takes the certificate out of the chain, and a second call finds none.
+  const shown = socket.getPeerX509Certificate();
+  if (!shown) throw new Error('the host shows no certificate');
+  const details = { host: address.host, port: address.port, fingerprint: shown.fingerprint256 };
   if (trust.fingerprint256 !== undefined) {
-    if (plainHex(fingerprint) === plainHex(trust.fingerprint256)) return;
-    throw winrmFaults.certificateNotPinned({ host, port, fingerprint });
+    if (plainHex(shown.fingerprint256) === plainHex(trust.fingerprint256)) return shown.raw;
+    throw winrmFaults.certificateNotPinned(details);
   }
-  if (trust.insecure || socket.authorized) return;
+  if (trust.insecure || socket.authorized) return shown.raw;
   const reason = reasonOf(socket.authorizationError);
-  const details = { host, port, fingerprint, reason };
-  if (NOT_NOW.includes(reason)) throw winrmFaults.certificateExpired(details);
-  if (reason === 'ERR_TLS_CERT_ALTNAME_INVALID') {
-    const names = socket.getPeerX509Certificate()?.subjectAltName ?? 'none';
-    throw winrmFaults.certificateName({ ...details, reason: `it is for ${names}` });
-  }
-  throw winrmFaults.certificateUntrusted(details);
+  if (NOT_NOW.includes(reason)) throw winrmFaults.certificateExpired({ ...details, reason });
+  if (reason !== 'ERR_TLS_CERT_ALTNAME_INVALID')
+    throw winrmFaults.certificateUntrusted({ ...details, reason });
+  throw winrmFaults.certificateName({
+    ...details,
+    reason: `it is for ${shown.subjectAltName ?? shown.subject}`,
+  });
 }
 
 /** A code, though Node declares it an error. */
