@@ -7,16 +7,25 @@ import { Duplex } from 'node:stream';
 export class TunnelSocket extends Duplex {
   readonly #channel: Duplex;
   #bytesWritten = 0;
+  #ended = false;
 
   constructor(channel: Duplex) {
     super({ allowHalfOpen: false });
     this.#channel = channel;
+    // An error of an idle socket would otherwise end the process. Who uses the socket learns of its close.
+    this.on('error', () => undefined);
     channel.on('data', (bytes: Buffer) => {
       if (!this.push(bytes)) channel.pause();
     });
-    channel.on('end', () => this.push(null));
+    channel.on('end', () => {
+      this.#ended = true;
+      this.push(null);
+    });
     channel.on('error', (error) => this.destroy(error));
-    channel.on('close', () => this.destroy());
+    // After its end the channel closes too, while what it brought may still wait to be read.
+    channel.on('close', () => {
+      if (!this.#ended) this.destroy();
+    });
   }
 
   get bytesWritten(): number {

@@ -30,8 +30,13 @@ export function createSshTunnel(options: SshOptions): SshTunnel {
       ending.signal.throwIfAborted();
       const connection = await unlessAborted(slot.get(), signal);
       const channel = await connection.forward(host, port, signal);
+      const socket = new TunnelSocket(channel);
+      // The channel of a connection that breaks only ends, as if the other side had said all it had to say.
+      const onEnd = (): void => void socket.destroy(connection.ended.reason as Error);
+      connection.ended.addEventListener('abort', onEnd);
+      socket.once('close', () => connection.ended.removeEventListener('abort', onEnd));
       // Everything an HTTP agent and TLS ask of a socket is there.
-      return new TunnelSocket(channel) as unknown as Socket;
+      return socket as unknown as Socket;
     },
     close,
     [Symbol.asyncDispose]: close,
