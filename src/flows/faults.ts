@@ -16,6 +16,11 @@ export const flowFaults = faults('FLOW', {
     text: '{path} exists already and holds the settings of something else',
     remedy: 'nothing was written; choose another folder, or pass --overwrite',
   },
+  oneDiskOnly: {
+    kind: 'refused',
+    text: 'a stream of the format {format} is one disk, and {disks} are chosen',
+    remedy: 'name one disk, or choose the format ova, which holds them all',
+  },
   settingsLost: {
     kind: 'corrupt',
     text: 'the settings of the VM cannot be read from the repository: {reason}',

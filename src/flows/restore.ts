@@ -1,5 +1,5 @@
 /**
- * Restore of a restore point's disks into image files, with the VM's settings beside them.
+ * Restore of a restore point's disks into image files or one package, with the VM's settings beside them.
  *
  *   choose the disks ─► refuse what is in the way, for all of them ─► write one image after the other ─► vm.json
  *
@@ -8,18 +8,30 @@
  */
 import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { isFault, silentProgress, warningOf, type Progress, type Warning } from '../base/index.ts';
-import type { CallOptions } from '../disk/index.ts';
-import { createImage, imageFault, imageFormats, ImageName, type ImageFormat } from '../images/index.ts';
+import { silentProgress, type Progress, type Warning } from '../base/index.ts';
+import {
+  checkFits,
+  createImage,
+  imageFault,
+  ImageName,
+  writeCompressedImage,
+  writeOva,
+  type CompressedFormat,
+  type ImageFormat,
+} from '../images/index.ts';
 import type { PointDisk, Repository, RestorePoint } from '../repository/index.ts';
 import { flowFaults } from './faults.ts';
+import { closeAll, ovaContents, sizeOf } from './ova-contents.ts';
+import { chosenDisks, fileNameOf } from './point-disks.ts';
+import { filesOf, formatInfo, isCompressed, type RestoreFormat } from './restore-formats.ts';
 import type { DiskRestoreRecord, RestoreRecord } from './run-record.ts';
+import { readSettings } from './vm-settings.ts';
 
 export interface RestoreRequest {
   readonly point: RestorePoint;
-  /** Folder that receives one image a disk and `vm.json`; made when missing. */
+  /** Folder that receives one image a disk, or one package, and `vm.json`; made when missing. */
   readonly folder: string;
-  readonly format: ImageFormat;
+  readonly format: RestoreFormat;
   /** Numbers (from 1), VirtualDiskIds or file names of disks; all when left out. */
   readonly disks?: readonly string[];
   /** Replaces images of these names, finished and unfinished ones, once the new ones are complete. Default: refused. */
@@ -35,20 +47,25 @@ interface Target {
 }
 
 interface SettingsFile {
+  /** The VM's settings; empty when they are lost. */
+  readonly configuration: object;
   readonly warnings: readonly Warning[];
   write(): Promise<void>;
 }
 
-/** Throws `FLOW_NO_SUCH_DISK`, `FLOW_NO_FOLDER`, `FLOW_SETTINGS_EXIST`, `IMAGE_EXISTS`, `IMAGE_UNFINISHED` before it reads. */
+/** Throws `FLOW_NO_SUCH_DISK`, `FLOW_NO_FOLDER`, `FLOW_SETTINGS_EXIST`, `IMAGE_EXISTS`, `IMAGE_UNFINISHED`, `IMAGE_SIZE_REFUSED`, `IMAGE_SECTOR_SIZE_REFUSED` before it reads. */
 export async function restorePoint(repository: Repository, request: RestoreRequest): Promise<RestoreRecord> {
   const { point } = request;
   const startedAt = new Date().toISOString();
   const targets = targetsOf(request);
+  for (const { disk } of targets) checkFits(request.format, formatInfo(request.format), disk);
   await makeFolder(request.folder);
-  if (!request.overwrite) for (const { path } of targets) await ImageName.choose(path);
+  if (!request.overwrite) await refuseExisting(request.format, targets);
   const settings = await settingsFile(repository, request);
-  const disks: DiskRestoreRecord[] = [];
-  for (const target of targets) disks.push(await restoreDisk(repository, request, target));
+  const disks =
+    request.format === 'ova'
+      ? await restorePackage(repository, request, targets, settings.configuration)
+      : await restoreDisks(repository, { ...request, format: request.format }, targets);
   await settings.write();
   return {
     type: 'restore',
@@ -61,40 +78,94 @@ export async function restorePoint(repository: Repository, request: RestoreReque
   };
 }
 
-async function restoreDisk(
+async function refuseExisting(format: RestoreFormat, targets: readonly Target[]): Promise<void> {
+  const paths = new Set(targets.flatMap(({ path }) => filesOf(format, path)));
+  for (const path of paths) await ImageName.choose(path);
+}
+
+type DiskRequest<F = ImageFormat | CompressedFormat> = RestoreRequest & { readonly format: F };
+
+async function restoreDisks(
   repository: Repository,
-  request: RestoreRequest,
+  request: DiskRequest,
+  targets: readonly Target[],
+): Promise<DiskRestoreRecord[]> {
+  const records: DiskRestoreRecord[] = [];
+  for (const target of targets) {
+    const { disk, path } = target;
+    const started = performance.now();
+    request.progress?.phase(`restore ${basename(path)}`, disk.size);
+    const { format } = request;
+    const { writtenBytes } = isCompressed(format)
+      ? await compressDisk(repository, { ...request, format }, target)
+      : await placeDisk(repository, { ...request, format }, target);
+    const seconds = (performance.now() - started) / 1000;
+    records.push(recordOf(request, target, { writtenBytes, seconds }));
+  }
+  return records;
+}
+
+function recordOf(
+  { format }: RestoreRequest,
   { disk, path }: Target,
-): Promise<DiskRestoreRecord> {
-  const started = performance.now();
-  const progress = request.progress ?? silentProgress;
-  progress.phase(`restore ${basename(path)}`, disk.size);
-  const target = await createImage(request.format, path, {
-    size: disk.size,
-    logicalSectorSize: disk.logicalSectorSize,
-    physicalSectorSize: disk.physicalSectorSize,
-    overwrite: request.overwrite ?? false,
-  });
+  stats: { readonly writtenBytes: number; readonly seconds: number },
+): DiskRestoreRecord {
+  return { diskId: disk.diskId, path, format, virtualBytes: disk.size, ...stats };
+}
+
+/** Workers write the bytes where the image places them. */
+async function placeDisk(
+  repository: Repository,
+  request: DiskRequest<ImageFormat>,
+  { disk, path }: Target,
+): Promise<{ readonly writtenBytes: number }> {
+  const { signal, overwrite = false, progress = silentProgress } = request;
+  const { root, size, logicalSectorSize, physicalSectorSize } = disk;
+  const options = { size, logicalSectorSize, physicalSectorSize, overwrite };
+  const target = await createImage(request.format, path, options);
   try {
-    const stats = await repository.restoreDisk({
-      root: disk.root,
-      size: disk.size,
-      target,
-      progress,
-      signal: request.signal,
-    });
+    const stats = await repository.restoreDisk({ root, size, target, progress, signal });
     await target.finish();
-    return {
-      diskId: disk.diskId,
-      path,
-      format: request.format,
-      virtualBytes: disk.size,
-      writtenBytes: stats.writtenBytes,
-      seconds: (performance.now() - started) / 1000,
-    };
+    return stats;
   } catch (error) {
     await target.abort();
     throw error;
+  }
+}
+
+/** Bytes that are compressed have no place before: the disk is read in order. */
+async function compressDisk(
+  repository: Repository,
+  request: DiskRequest<CompressedFormat>,
+  { disk, path }: Target,
+): Promise<{ readonly writtenBytes: number }> {
+  const { signal, overwrite = false, progress = silentProgress } = request;
+  const reader = repository.openDisk(disk.root, disk.size, disk);
+  try {
+    return await writeCompressedImage(request.format, path, reader, { signal, overwrite, progress });
+  } finally {
+    await reader.close();
+  }
+}
+
+async function restorePackage(
+  repository: Repository,
+  request: RestoreRequest,
+  targets: readonly Target[],
+  configuration: object,
+): Promise<DiskRestoreRecord[]> {
+  const { point, signal, overwrite = false, progress = silentProgress } = request;
+  const { disks, contents } = ovaContents(repository, point, {
+    configuration,
+    disks: targets.map(({ disk }) => disk),
+  });
+  const path = packagePath(request);
+  progress.phase(`restore ${basename(path)}`, sizeOf(disks));
+  try {
+    const stats = await writeOva(path, contents, { signal, overwrite, progress });
+    return disks.map((disk, i) => recordOf(request, { disk, path }, stats.disks[i]!));
+  } finally {
+    await closeAll(contents);
   }
 }
 
@@ -108,13 +179,16 @@ async function settingsFile(
 ): Promise<SettingsFile> {
   const path = join(folder, 'vm.json');
   const bytes = await readSettings(repository, point, { signal });
-  if (!(bytes instanceof Uint8Array)) return { warnings: [bytes], write: async () => {} };
-  const configuration: unknown = JSON.parse(Buffer.from(bytes).toString());
+  if (!(bytes instanceof Uint8Array)) {
+    return { configuration: {}, warnings: [bytes], write: async () => {} };
+  }
+  const configuration = JSON.parse(Buffer.from(bytes).toString()) as object;
   const { id, vm, consistency } = point;
   const text = `${JSON.stringify({ point: id, vm, consistency, configuration }, null, 2)}\n`;
   const existing = await readFile(path, 'utf8').catch(undefinedIfMissing);
   if (existing !== undefined && existing !== text && !overwrite) throw flowFaults.settingsExist({ path });
   return {
+    configuration,
     warnings: [],
     async write() {
       try {
@@ -125,20 +199,6 @@ async function settingsFile(
       }
     },
   };
-}
-
-/** Damage to a few KiB of settings must not keep anybody from the disks: it becomes a warning. */
-async function readSettings(
-  repository: Repository,
-  point: RestorePoint,
-  options: CallOptions,
-): Promise<Uint8Array | Warning> {
-  try {
-    return await repository.readBlob(point.vm.configuration, options);
-  } catch (error) {
-    if (!isFault(error) || error.kind !== 'corrupt') throw error;
-    return warningOf(flowFaults.settingsLost({ reason: error.message }, { cause: error }));
-  }
 }
 
 function undefinedIfMissing(error: NodeJS.ErrnoException): undefined {
@@ -161,39 +221,16 @@ async function makeFolder(path: string): Promise<void> {
   }
 }
 
-/** The disks asked for, each once and with a file name that is unique in the folder. */
-function targetsOf({ point, folder, format, disks: wanted }: RestoreRequest): Target[] {
-  const names = diskNames(point);
-  const all = point.disks.map((disk, i): Target => ({
+/** The disks asked for, each with its file; those of a package share one. */
+function targetsOf(request: RestoreRequest): Target[] {
+  const { point, folder, format, disks } = request;
+  const { extension } = formatInfo(format);
+  return chosenDisks(point, disks).map(({ disk, name }) => ({
     disk,
-    path: join(folder, `${names[i]!}.${imageFormats[format].extension}`),
+    path: format === 'ova' ? packagePath(request) : join(folder, `${name}.${extension}`),
   }));
-  if (!wanted) return all;
-  return [...new Set(wanted.map((text) => all[indexOf(text, point, names)]!))];
 }
 
-/** A number wins over a file of that name: the numbers are what `hvlift points --disks` shows. */
-function indexOf(text: string, point: RestorePoint, names: readonly string[]): number {
-  const file = text.replace(/\.a?vhdx?$/i, '');
-  const id = text.toLowerCase();
-  const index = /^\d+$/.test(text)
-    ? Number(text) - 1
-    : point.disks.findIndex((disk, i) => disk.diskId.toLowerCase() === id || names[i] === file);
-  if (point.disks[index]) return index;
-  throw flowFaults.noSuchDisk({ disk: text, disks: names.map((name, i) => `${i + 1}: ${name}`).join(', ') });
-}
-
-/** The file name of each disk on the host without folder and extension; a number is appended to what occurs twice. */
-export function diskNames(point: { readonly disks: readonly { readonly path: string }[] }): string[] {
-  const taken = new Set<string>();
-  return point.disks.map((disk) => {
-    const base =
-      (disk.path.split(/[\\/]/).at(-1) ?? '')
-        .replace(/\.a?vhdx?$/i, '')
-        .replace(/[^\p{L}\p{N}._ -]/gu, '_') || 'disk';
-    let name = base;
-    for (let n = 2; taken.has(name.toLowerCase()); n += 1) name = `${base}-${n}`;
-    taken.add(name.toLowerCase());
-    return name;
-  });
+function packagePath({ point, folder }: RestoreRequest): string {
+  return join(folder, `${fileNameOf(point.vm.name) || 'vm'}.ova`);
 }

@@ -7,7 +7,7 @@ import { TiB } from '../base/index.ts';
 import type { Disk } from '../disk/index.ts';
 import { writeCompressedQcow2 } from './compressed-qcow2.ts';
 import type { CompressOptions } from './compressed-pieces.ts';
-import { checkSize, type FormatInfo } from './format-info.ts';
+import { checkFits, type FormatInfo } from './format-info.ts';
 import type { ImageNameOptions } from './image-name.ts';
 import { rawStream } from './raw-stream.ts';
 import { writeStreamedImage } from './streamed-file.ts';
@@ -37,6 +37,7 @@ export const compressedFormats: Readonly<Record<CompressedFormat, CompressedForm
     summary: 'compressed VMDK (streamOptimized); for uploads to vSphere',
     extension: 'vmdk',
     sizeMax: 64 * TiB,
+    sectorSize: 512,
     write: async (path, disk, options) => {
       const bytes = vmdkStream(disk, { ...options, fileName: basename(path) });
       return { writtenBytes: await writeStreamedImage(path, bytes, options) };
@@ -54,9 +55,8 @@ export async function writeCompressedImage(
   disk: Disk,
   options: CompressedImageOptions = {},
 ): Promise<{ writtenBytes: number }> {
-  const { sizeMax, write } = compressedFormats[format];
-  checkSize(format, disk.size, sizeMax);
-  return await write(path, disk, options);
+  checkFits(format, compressedFormats[format], disk);
+  return await compressedFormats[format].write(path, disk, options);
 }
 
 /** The formats that are written front to back without going back: they can go down a pipe. */
@@ -68,6 +68,6 @@ export async function* imageStream(
   disk: Disk,
   options: CompressOptions & VmdkOptions = {},
 ): AsyncGenerator<Uint8Array> {
-  if (format === 'vmdk-stream') checkSize(format, disk.size, compressedFormats[format].sizeMax);
+  if (format === 'vmdk-stream') checkFits(format, compressedFormats[format], disk);
   yield* format === 'raw' ? rawStream(disk, options) : vmdkStream(disk, options);
 }

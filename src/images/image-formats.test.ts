@@ -18,8 +18,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test, type TestContext } from 'node:test';
 import { hasCode, MiB, TiB } from '../base/index.ts';
+import { MemoryDisk } from '../disk/index.ts';
 import { requires } from '../../test/requires.ts';
-import { createImage, filesOfImage, imageFormats, type ImageFormat, type ImageWriter } from './index.ts';
+import {
+  createImage,
+  filesOfImage,
+  imageFormats,
+  writeCompressedImage,
+  type ImageFormat,
+  type ImageWriter,
+} from './index.ts';
 
 const folders: string[] = [];
 after(() => folders.forEach((folder) => rmSync(folder, { recursive: true, force: true })));
@@ -181,6 +189,17 @@ test('a raw disk longer than files can be is refused, and nothing is left', { ..
   const limited = spawnSync('bash', ['-c', 'ulimit -f 1024; exec "$@"', 'bash', ...nodeArguments(script)]);
   assert.equal(String(limited.stdout).trim(), 'IMAGE_TOO_LARGE_FOR_VOLUME', String(limited.stderr));
   assert.ok(!existsSync(`${path}.partial`));
+});
+
+test('a VMDK of a disk with sectors of 4 KiB is refused, in a file and as a stream', async () => {
+  const path = join(newFolder(), 'disk');
+  const refused = withCode('IMAGE_SECTOR_SIZE_REFUSED');
+  for (const format of ['vmdk', 'vmdk-flat'] as const) {
+    await assert.rejects(createImage(format, path, { size, logicalSectorSize: 4096 }), refused);
+  }
+  const disk = new MemoryDisk(size, { logicalSectorSize: 4096 });
+  await assert.rejects(writeCompressedImage('vmdk-stream', path, disk), refused);
+  assert.ok(!existsSync(path) && !existsSync(`${path}.partial`));
 });
 
 test('a VHD of a disk with other sectors than its own is refused; a disk too large or of half sectors is', async () => {

@@ -1,6 +1,6 @@
 /** The formats that bytes can be placed in, in one table: the CLI lists it, restore creates from it. */
 import { GiB, TiB } from '../base/index.ts';
-import { checkSize, type FormatInfo } from './format-info.ts';
+import { checkFits, type FormatInfo } from './format-info.ts';
 import type { ImageWriter } from './image-writer.ts';
 import { createQcow2Image } from './qcow2-image.ts';
 import { createRawImage } from './raw-image.ts';
@@ -17,8 +17,8 @@ export interface ImageFormatInfo extends FormatInfo {
 }
 
 /**
- * Options a format has no place for are left aside: qcow2, VMDK and raw know no sector size, all but VHDX no disk identity,
- * all but VMDK no adapter. A VHD refuses sectors that are not its own.
+ * Options a format has no place for are left aside: qcow2 and raw know no sector size, all but VHDX no disk identity, all but
+ * VMDK no adapter. VHD and VMDK refuse sectors that are not their own.
  */
 export type CreateImageOptions = Omit<VhdxImageOptions, 'blockSize'> & VmdkOptions;
 
@@ -45,24 +45,28 @@ export const imageFormats: Readonly<Record<ImageFormat, ImageFormatInfo>> = {
     summary: 'dynamic VHD; for older Hyper-V, XenServer, CloudStack',
     extension: 'vhd',
     sizeMax: 2040 * GiB,
+    sectorSize: 512,
     create: createVhdImage,
   },
   'vhd-fixed': {
     summary: 'fixed VHD, sparse; for Azure',
     extension: 'vhd',
     sizeMax: 2040 * GiB,
+    sectorSize: 512,
     create: createFixedVhdImage,
   },
   vmdk: {
     summary: 'VMDK of one growing file (monolithicSparse); for VMware Workstation and VirtualBox',
     extension: 'vmdk',
     sizeMax: SPARSE_SIZE_MAX,
+    sectorSize: 512,
     create: createVmdkImage,
   },
   'vmdk-flat': {
     summary: 'VMDK as description and flat file, sparse; for VMware',
     extension: 'vmdk',
     sizeMax: 64 * TiB,
+    sectorSize: 512,
     create: createVmdkFlatImage,
   },
 };
@@ -82,7 +86,6 @@ export async function createImage(
   path: string,
   options: CreateImageOptions,
 ): Promise<ImageWriter> {
-  const { sizeMax, create } = imageFormats[format];
-  checkSize(format, options.size, sizeMax);
-  return await create(path, options);
+  checkFits(format, imageFormats[format], options);
+  return await imageFormats[format].create(path, options);
 }

@@ -2,7 +2,7 @@ export * from './compressed-formats.ts';
 export type { CompressOptions } from './compressed-pieces.ts';
 export * from './compressed-qcow2.ts';
 export { imageFault, imageFaults } from './faults.ts';
-export type { FormatInfo } from './format-info.ts';
+export { checkFits, type FormatInfo } from './format-info.ts';
 export { ImageName } from './image-name.ts';
 export * from './image-formats.ts';
 export type { ImageOptions, ImageWriter } from './image-writer.ts';

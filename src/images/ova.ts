@@ -12,7 +12,9 @@
 import { createHash } from 'node:crypto';
 import type { Disk } from '../disk/index.ts';
 import type { CompressOptions } from './compressed-pieces.ts';
+import { compressedFormats } from './compressed-formats.ts';
 import { imageFaults } from './faults.ts';
+import { checkFits } from './format-info.ts';
 import { ImageFile } from './image-file.ts';
 import type { ImageNameOptions } from './image-name.ts';
 import { OvaFront, type DiskFile } from './ova-front.ts';
@@ -39,6 +41,11 @@ export interface OvaOptions extends CompressOptions {
   readonly modified?: Date;
 }
 
+export interface OvaStats {
+  /** In the order of the contents: bytes of the compressed disk, and the time it took. */
+  readonly disks: readonly { readonly writtenBytes: number; readonly seconds: number }[];
+}
+
 /**
  * Writes `<path>.partial` and gives it its name. Nothing is left when it fails. `progress` is advanced by the sizes of the
  * disks. Throws `IMAGE_TOO_MANY_DISKS`, `IMAGE_FULL`.
@@ -47,13 +54,13 @@ export async function writeOva(
   path: string,
   contents: OvaContents,
   options: OvaOptions & ImageNameOptions = {},
-): Promise<{ writtenBytes: number }> {
+): Promise<OvaStats> {
   const ova = new Ova(contents, options);
   const file = await ImageFile.create(path, options);
   try {
-    const writtenBytes = await ova.writeTo(file);
+    const disks = await ova.writeTo(file);
     await file.finish();
-    return { writtenBytes };
+    return { disks };
   } catch (error) {
     await file.abort();
     throw error;
@@ -90,22 +97,23 @@ class Ova {
     );
   }
 
-  async writeTo(file: ImageFile): Promise<number> {
-    const files: DiskFile[] = [];
+  async writeTo(file: ImageFile): Promise<OvaStats['disks']> {
+    const files: (DiskFile & { seconds: number })[] = [];
     let position = this.#front.length;
     for (const index of this.#contents.disks.keys()) {
+      const started = performance.now();
       const measured = new Measured();
       for await (const piece of this.#diskBytes(index)) {
         await file.write(position + TAR_BLOCK + measured.size, piece);
         measured.add(piece);
       }
-      files.push(measured.file());
+      files.push({ ...measured.file(), seconds: (performance.now() - started) / 1000 });
       await file.write(position, this.#front.diskHeader(index, measured.size));
       position += memberBytes(measured.size);
     }
     await file.write(0, this.#front.bytes(files));
     await file.setSize(position + TAR_END_BYTES);
-    return position + TAR_END_BYTES;
+    return files.map(({ size, seconds }) => ({ writtenBytes: size, seconds }));
   }
 
   async *bytes(): AsyncGenerator<Uint8Array> {
@@ -158,7 +166,9 @@ class Measured {
   }
 }
 
+/** Everything that would stop the last disk is found before the first is read. */
 function checkLimits(disks: readonly OvaDisk[]): void {
+  for (const { disk } of disks) checkFits('ova', compressedFormats['vmdk-stream'], disk);
   for (const bus of ['ide', 'scsi'] as const) {
     const count = disks.filter((disk) => disk.bus === bus).length;
     if (count > OVF_LIMITS[bus]) throw imageFaults.tooManyDisks({ bus, count, limit: OVF_LIMITS[bus] });

@@ -1,6 +1,6 @@
 /** A VHD as an image: dynamic, or fixed as Azure takes it. */
 import { createPlacedVhd } from '../vhd/index.ts';
-import { imageFaults } from './faults.ts';
+import { checkSectorSize } from './format-info.ts';
 import type { ImageOptions, ImageWriter } from './image-writer.ts';
 import { PlacedImage } from './placed-image.ts';
 
@@ -25,8 +25,7 @@ async function create(
   options: VhdImageOptions,
 ): Promise<ImageWriter> {
   const { size, overwrite = false, logicalSectorSize = 512 } = options;
-  if (logicalSectorSize !== 512)
-    throw imageFaults.sectorSizeRefused({ format: 'VHD', size: logicalSectorSize });
+  checkSectorSize('VHD', logicalSectorSize);
   return PlacedImage.create(path, { overwrite }, (partialPath) =>
     createPlacedVhd(partialPath, { size, kind }),
   );

@@ -5,6 +5,7 @@
 import { rm } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { checkRange, type FileSpan } from '../disk/index.ts';
+import { checkSectorSize } from './format-info.ts';
 import { ImageFile } from './image-file.ts';
 import type { ImageOptions, ImageWriter } from './image-writer.ts';
 import { createRawImage } from './raw-image.ts';
@@ -12,6 +13,9 @@ import { vmdkDescriptor, type VmdkOptions } from './vmdk-descriptor.ts';
 import { SECTOR, sectorsOf } from './vmdk-format.ts';
 
 export interface VmdkFlatOptions extends ImageOptions, VmdkOptions {
+  /** Of the disk's origin. A VMDK has 512 and no other: `IMAGE_SECTOR_SIZE_REFUSED`. */
+  readonly logicalSectorSize?: number;
+
   /** The words of VMware Workstation, or those of ESXi for the same two files. Default: `monolithicFlat`. */
   readonly createType?: 'monolithicFlat' | 'vmfs';
 }
@@ -24,6 +28,7 @@ export function flatFileOf(path: string): string {
 
 /** Creates `<path>.partial`, and that of the flat file. Throws as {@link createRawImage} does. */
 export async function createVmdkFlatImage(path: string, options: VmdkFlatOptions): Promise<ImageWriter> {
+  checkSectorSize('VMDK', options.logicalSectorSize ?? 512);
   const descriptor = await ImageFile.create(path, options);
   try {
     // Whole sectors: a description counts in them, and a shorter file would end inside the last.

@@ -13,6 +13,7 @@ import { assert, GiB } from '../base/index.ts';
 import { checkRange, type FileSpan } from '../disk/index.ts';
 import { appendSpan } from './file-spans.ts';
 import { directoryBytes, GrainTable } from './grain-table.ts';
+import { checkSectorSize } from './format-info.ts';
 import { ImageFile } from './image-file.ts';
 import type { ImageOptions, ImageWriter } from './image-writer.ts';
 import { embeddedDescriptor, type VmdkOptions } from './vmdk-descriptor.ts';
@@ -33,13 +34,17 @@ import {
   TABLE_SPAN,
 } from './vmdk-format.ts';
 
-export interface VmdkImageOptions extends ImageOptions, VmdkOptions {}
+export interface VmdkImageOptions extends ImageOptions, VmdkOptions {
+  /** Of the disk's origin. A VMDK has 512 and no other: `IMAGE_SECTOR_SIZE_REFUSED`. */
+  readonly logicalSectorSize?: number;
+}
 
 /** Bytes. VMware's library ends at 2 TiB for this form; below this size, metadata and data of a full disk fit too. */
 export const SPARSE_SIZE_MAX = 2047 * GiB;
 
 /** Creates `<path>.partial`. */
 export async function createVmdkImage(path: string, options: VmdkImageOptions): Promise<ImageWriter> {
+  checkSectorSize('VMDK', options.logicalSectorSize ?? 512);
   return new VmdkImage(await ImageFile.create(path, options), options);
 }
 

@@ -11,6 +11,7 @@ import type { Disk } from '../disk/index.ts';
 import { compressedPieces, type CompressedPiece, type CompressOptions } from './compressed-pieces.ts';
 import type { Codec } from './codec.ts';
 import { imageFaults } from './faults.ts';
+import { checkSectorSize } from './format-info.ts';
 import { directoryBytes, GrainTable } from './grain-table.ts';
 import { embeddedDescriptor, type VmdkOptions } from './vmdk-descriptor.ts';
 import {
@@ -48,9 +49,11 @@ const LEVEL_DEFAULT = 3;
 
 /**
  * The bytes of the file, in pieces of up to about 1 MiB. The same disk and options (`contentId` among them) give the same
- * bytes, however many threads compress. Throws `IMAGE_FULL` beyond 2 TiB of compressed data.
+ * bytes, however many threads compress. Throws `IMAGE_FULL` beyond 2 TiB of compressed data,
+ * `IMAGE_SECTOR_SIZE_REFUSED` for a disk of 4 KiB sectors.
  */
 export async function* vmdkStream(disk: Disk, options: VmdkStreamOptions = {}): AsyncGenerator<Uint8Array> {
+  checkSectorSize('VMDK', disk.logicalSectorSize);
   const codec: Codec = { name: 'zlib', level: options.level ?? LEVEL_DEFAULT };
   const shape = { unit: GRAIN, lastUnitMultiple: SECTOR, codec, keepIncompressible: false };
   const writer = new VmdkStreamWriter(disk.size);
