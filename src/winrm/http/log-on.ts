@@ -140,7 +140,10 @@ class TokenExchange {
 
   async #finish(reply: HttpReply, token: Uint8Array | undefined): Promise<boolean> {
     const { host, port } = this.#target.address;
-    if (reply.status !== 200) throw winrmFaults.notWinrm({ host, port, status: reply.status });
+    // NTLM always ends with a token of ours: who is content before that looked at nothing.
+    if (reply.status !== 200 || this.#security.name !== 'Kerberos') {
+      throw winrmFaults.notWinrm({ host, port, status: reply.status });
+    }
     if (token && !(await this.#tokens.finish(token))) throw winrmFaults.tampered({ host });
     if (!this.#security.complete) throw winrmFaults.hostNotProved({ host });
     return true;
