@@ -67,8 +67,22 @@ export const CONSISTENCIES = ['application-preferred', 'application-required', '
 export type ConsistencyAsked = (typeof CONSISTENCIES)[number];
 export type ConsistencyReached = 'application' | 'crash' | 'offline';
 
-export const IMAGE_FORMATS = ['raw', 'vhdx', 'qcow2', 'vhd', 'vhd-fixed'] as const;
-export type ImageFormat = (typeof IMAGE_FORMATS)[number];
+export const RESTORE_FORMATS = [
+  'raw',
+  'vhdx',
+  'qcow2',
+  'qcow2-zstd',
+  'vhd',
+  'vhd-fixed',
+  'vmdk',
+  'vmdk-flat',
+  'vmdk-stream',
+  'ova',
+] as const;
+export type RestoreFormat = (typeof RESTORE_FORMATS)[number];
+
+/** Those that are written front to back, and can go down a pipe. */
+export const PIPE_FORMATS = ['raw', 'vmdk-stream', 'ova'] as const satisfies readonly RestoreFormat[];
 
 /** `id` is a restore point's id or a prefix of it; `latest` is the newest point of a VM (its name or GUID). */
 export type PointSelector =
@@ -210,9 +224,17 @@ export interface RestoreRequest {
   readonly disks: readonly string[];
   /** The folder for the image files, absolute; made when missing. */
   readonly to: string;
-  readonly format: ImageFormat;
+  readonly format: RestoreFormat;
   /** Replace existing images, finished or not. */
   readonly overwrite: boolean;
+}
+
+export interface StreamRequest {
+  readonly repository: RepositoryAccess;
+  readonly point: PointSelector;
+  /** Exactly one, named or the only one there is, unless the format is `ova`. */
+  readonly disks: readonly string[];
+  readonly format: (typeof PIPE_FORMATS)[number];
 }
 
 export interface RestoreRun {
@@ -324,6 +346,8 @@ export interface Engine {
     task: Task,
   ): AsyncIterable<PointSummary>;
   restore(request: RestoreRequest, task: Task): Promise<RestoreRun>;
+  /** The bytes of an image or a package. Cut off when it throws. */
+  restoreStream(request: StreamRequest, task: Task): AsyncIterable<Uint8Array>;
   /** Reads back one point, or everything. Damage is in the report, not thrown. */
   verify(
     request: { readonly repository: RepositoryAccess; readonly point?: PointSelector },

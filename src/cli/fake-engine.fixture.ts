@@ -163,6 +163,11 @@ const ANSWERS: Engine = {
     await repository.unlock();
     yield pointSummary();
   },
+  async *restoreStream({ repository }) {
+    await repository.unlock();
+    yield Buffer.from('bytes of ');
+    yield Buffer.from([0, 255, 10]);
+  },
   async restore({ repository }) {
     await repository.unlock();
     return RESTORED;

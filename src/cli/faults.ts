@@ -7,6 +7,11 @@ export const cliFaults = faults('CLI', {
     text: '{reason}',
     remedy: 'see `{command} --help`',
   },
+  readerGone: {
+    kind: 'retry',
+    text: 'the program that read stdout ended after {bytes} bytes',
+    remedy: 'look at what it said, then start again; what it got is not complete',
+  },
   vmAmbiguous: {
     kind: 'refused',
     text: 'the repository knows several VMs called "{vm}"',

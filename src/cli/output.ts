@@ -69,10 +69,15 @@ export class Output {
   /** To stdout; waits while the reader is slow. */
   async write(text: string): Promise<void> {
     if (this.#closed) return;
-    const { stdout } = this.#options;
     this.statusLine.clear();
-    if (!stdout.write(text)) await drained(stdout);
+    await this.bytes(Buffer.from(text));
     this.statusLine.redraw();
+  }
+
+  /** To a stdout that is no terminal; waits while the reader is slow. */
+  async bytes(bytes: Uint8Array): Promise<void> {
+    const { stdout } = this.#options;
+    if (!this.#closed && !stdout.write(bytes)) await drained(stdout);
   }
 
   /** One line to stderr. */

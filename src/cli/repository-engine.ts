@@ -2,7 +2,7 @@
 import { readdir } from 'node:fs/promises';
 import { hasCode, newGuid } from '../base/index.ts';
 import { createHyperVSource } from '../capture/index.ts';
-import { backupVm, restorePoint, type BackupRecord } from '../flows/index.ts';
+import { backupVm, restorePoint, streamPoint, type BackupRecord } from '../flows/index.ts';
 import { openDirectoryStore } from '../objectstore/index.ts';
 import {
   createRepository,
@@ -30,7 +30,14 @@ import { Secret } from './secret.ts';
 
 type RepositoryEngine = Pick<
   Engine,
-  'createRepository' | 'repositoryStatus' | 'backup' | 'points' | 'restore' | 'verify' | 'repair'
+  | 'createRepository'
+  | 'repositoryStatus'
+  | 'backup'
+  | 'points'
+  | 'restore'
+  | 'restoreStream'
+  | 'verify'
+  | 'repair'
 >;
 
 export const repositoryEngine: RepositoryEngine = {
@@ -80,6 +87,12 @@ export const repositoryEngine: RepositoryEngine = {
       seconds: (performance.now() - started) / 1000,
       warnings: record.warnings,
     };
+  },
+  async *restoreStream(request, task) {
+    const repository = await open(request.repository, task);
+    const point = await select(repository, request.point, task);
+    const { format, disks } = request;
+    yield* streamPoint(repository, { point, format, ...(disks.length > 0 ? { disks } : {}), ...task });
   },
   verify,
   async repair(access, task) {

@@ -152,10 +152,7 @@ test('a mistyped command, option or choice is a usage error that names what was 
   const cases: readonly [string[], RegExp][] = [
     [['bakup', 'web01'], /unknown command 'bakup' \(Did you mean backup\?\)/],
     [['backup', 'web01', '--ful'], /unknown option '--ful' \(Did you mean --full\?\)/],
-    [
-      ['restore', 'a1', '--to', 'x', '--format', 'vmdk'],
-      /Allowed choices are raw, vhdx, qcow2, vhd, vhd-fixed\./,
-    ],
+    [['restore', 'a1', '--to', 'x', '--format', 'vdi'], /Allowed choices are raw, vhdx, qcow2, .*, ova\./],
     [['restore', 'a1'], /--to <dir>/],
     [['backup'], /missing required argument 'vm'/],
     [['restore', 'latest', '--to', 'x'], /"latest" needs --vm/],

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
+import { Writable } from 'node:stream';
 import { test } from 'node:test';
-import { CommandLine } from '../command-line.fixture.ts';
+import { CommandLine, Sink } from '../command-line.fixture.ts';
 import type { RestoreRequest } from '../engine.ts';
 import { RESTORED } from '../fake-engine.fixture.ts';
+import type { OutputStream } from '../io.ts';
 
 test('the request says which point, which disks, where and in which format', async () => {
   await using line = await CommandLine.open();
@@ -48,4 +50,43 @@ test('the files written are listed, with a warning and exit code 4 when there is
   });
   assert.equal(warned.code, 4);
   assert.deepEqual(warned.json().disks, RESTORED.disks);
+});
+
+test('to stdout go the bytes and nothing else; what was sent is said on stderr', async () => {
+  await using line = await CommandLine.open();
+  const pieces: Buffer[] = [];
+  const stdout = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      pieces.push(chunk);
+      done();
+    },
+  });
+  const argv = ['restore', 'a1b2', '--to', '-', '--format', 'raw', '--disk', '2'];
+  const { code, stderr, calls } = await line.run(argv, { stdout });
+  assert.equal(code, 0);
+  assert.deepEqual(Buffer.concat(pieces), Buffer.from('bytes of \u0000\u00ff\n', 'latin1'));
+  assert.match(stderr, /12 B sent as raw/);
+  const request = calls[0]!.request as { disks: string[]; format: string };
+  assert.deepEqual([request.disks, request.format], [['2'], 'raw']);
+});
+
+test('bytes go neither to a terminal nor into a document, nor in a format that has to go back', async () => {
+  await using line = await CommandLine.open();
+  const refused = async (argv: string[], stdout?: OutputStream): Promise<string> => {
+    const outcome = await line.run(['restore', 'a1b2', '--to', '-', ...argv], stdout ? { stdout } : {});
+    assert.deepEqual([outcome.code, outcome.calls], [64, []]);
+    return outcome.stderr + outcome.stdout;
+  };
+  assert.match(await refused([]), /raw, vmdk-stream, ova/);
+  assert.match(await refused(['--format', 'ova', '--json']), /--json/);
+  const terminal = Object.assign(new Sink(), { isTTY: true });
+  assert.match(await refused(['--format', 'ova'], terminal), /terminal/);
+});
+
+test('a reader that ends early fails the restore', async () => {
+  await using line = await CommandLine.open();
+  const stdout = new Writable({ write: (_chunk, _encoding, done) => done(new Error('EPIPE')) });
+  const { code, stderr } = await line.run(['restore', 'a1b2', '--to', '-', '--format', 'raw'], { stdout });
+  assert.equal(code, 75);
+  assert.match(stderr, /CLI_READER_GONE/);
 });

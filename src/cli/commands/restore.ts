@@ -1,9 +1,9 @@
-/** `hvlift restore POINT --to DIR`: the disks of a restore point as image files. */
+/** `hvlift restore POINT --to DIR`: the disks of a restore point as image files, or the VM as one package. */
 import path from 'node:path';
 import { Option, type Command } from '@commander-js/extra-typings';
 import { formatDuration } from '../../base/index.ts';
 import { absolutePath } from '../config-path.ts';
-import { IMAGE_FORMATS, type RestoreRun } from '../engine.ts';
+import { RESTORE_FORMATS, type RestoreRun } from '../engine.ts';
 import { exitCodeOfOutcome } from '../exit-code.ts';
 import { bytesCell, ratePerSecond } from '../numbers.ts';
 import {
@@ -15,6 +15,7 @@ import {
 } from '../options.ts';
 import type { Runner } from '../session.ts';
 import { tableLines, type Column } from '../table.ts';
+import { restoreToStdout, STDOUT } from './restore-stream.ts';
 
 const TEXTS = {
   cleaning: 'removing the image files that are not complete',
@@ -33,11 +34,14 @@ export function registerRestore(program: Command, run: Runner): void {
     .argument('<point>', 'id of the restore point, the beginning of one, or "latest" with --vm')
     .addOption(repoOption)
     .addOption(
-      new Option('--to <dir>', 'folder for the image files; made when missing').makeOptionMandatory(),
+      new Option(
+        '--to <dir>',
+        'folder for the image files; made when missing; - sends one image to stdout',
+      ).makeOptionMandatory(),
     )
     .addOption(new Option('--vm <vm>', 'the VM that "latest" means, by name or id'))
     .addOption(
-      new Option('--format <format>', 'image format').choices(IMAGE_FORMATS).default('vhdx' as const),
+      new Option('--format <format>', 'image format').choices(RESTORE_FORMATS).default('vhdx' as const),
     )
     .addOption(
       new Option(
@@ -52,14 +56,16 @@ export function registerRestore(program: Command, run: Runner): void {
     .addOption(recoveryKeyFileOption)
     .action((point, options) =>
       run(async (session) => {
-        const request = {
+        const chosen = {
           point: pointSelector(point, options.vm, 'hvlift restore'),
           repository: await session.repository(options),
           disks: options.disk ?? [],
-          to: absolutePath(options.to, session.io.workingFolder, session.io.homeFolder),
           format: options.format,
-          overwrite: options.overwrite === true,
         };
+        if (options.to === STDOUT) return restoreToStdout(session, chosen);
+        const { workingFolder, homeFolder } = session.io;
+        const to = absolutePath(options.to, workingFolder, homeFolder);
+        const request = { ...chosen, to, overwrite: options.overwrite === true };
         const restored = await session.perform(TEXTS, (task) => session.engine.restore(request, task));
         await session.output.result(restored, () => lines(restored, request.to));
         for (const warning of restored.warnings) session.output.warn(warning);
