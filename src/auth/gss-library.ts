@@ -121,7 +121,7 @@ export class GssLibrary {
       count: number;
       elements: unknown;
     };
-    const members = this.#koffi.decode(elements, 'HvGssBuffer', Number(count)) as GssBuffer[];
+    const members = this.#koffi.decode(elements, 'HvGssBuffer', count) as GssBuffer[];
     const copies = members.map((member) => this.#copy(member, Number(member.length)));
     this.#native.releaseBufferSet([0], [set]);
     return copies;

@@ -9,7 +9,7 @@
  *
  * SMB 3.1.1 with encryption or not at all. Read-only: there is no code here that could ask a server to change anything.
  */
-import { securityFor, type SecurityProvider } from '../auth/index.ts';
+import { securityFor, type SecurityChoice, type SecurityProvider } from '../auth/index.ts';
 import { hasCode, unlessAborted, type Fault } from '../base/index.ts';
 import type { CallOptions, RangeReader } from '../disk/index.ts';
 import { Credentials } from '../ntlm/index.ts';
@@ -21,7 +21,8 @@ import { SmbSession, type SessionTarget } from './session.ts';
 
 const REFUSALS = ['SMB_LOGON_FAILED', 'SMB_GUEST_REFUSED', 'KERBEROS_PASSWORD_REFUSED'];
 
-export interface SmbOptions {
+/** `mechanism` and `keytab`: how to log on, unless `security` says it. */
+export interface SmbOptions extends SecurityChoice {
   /** Name or address; also what the log-on is tied to (`cifs/host`). */
   readonly host: string;
   /** Default 445. */
@@ -31,7 +32,7 @@ export interface SmbOptions {
     readonly user: string;
     readonly password: string | (() => Promise<string>);
   };
-  /** The log-on mechanism; default Kerberos with the credentials where it can be had, else NTLMv2. */
+  /** A log-on of the caller's own making. */
   readonly security?: SecurityProvider;
   /** At most; further ones are made when one read is not enough to keep the first busy. Default 2. */
   readonly connections?: number;
@@ -65,7 +66,7 @@ export class SmbClient {
       host,
       port,
       user: credentials.name,
-      security: options.security ?? securityFor(credentials, {}),
+      security: options.security ?? securityFor(credentials, options),
       connectTimeoutMs: connectTimeoutSeconds * 1000,
       answerTimeoutMs: answerTimeoutSeconds * 1000,
     };

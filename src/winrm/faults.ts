@@ -23,7 +23,7 @@ export const winrmFaults = faults('WINRM', {
     kind: 'refused',
     text: 'the certificate of {host} port {port} comes from nobody this computer trusts ({reason}); its SHA-256 fingerprint is {fingerprint}',
     remedy:
-      'give the certificate authority (--ca-file, `caFile`), or compare the fingerprint on the host itself and pin it (--fingerprint256, `fingerprint256`)',
+      'give the certificate authority (`caFile`), or compare the fingerprint on the host itself and pin it (`fingerprint256`)',
   },
   certificateExpired: {
     kind: 'refused',
