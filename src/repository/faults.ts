@@ -47,7 +47,8 @@ export const repositoryFaults = faults('REPO', {
   objectMissing: {
     kind: 'corrupt',
     text: 'the {kind} object {id} is in no pack the index knows',
-    remedy: '`hvlift repair` makes the index anew; if that does not help, a pack file is lost: bring it back from a copy',
+    remedy:
+      '`hvlift repair` makes the index anew; if that does not help, a pack file is lost: bring it back from a copy',
     lost: 'what the object held, in every restore point that uses it',
   },
   objectDamaged: {
