@@ -59,8 +59,9 @@ async function startHost(
     { key: pem.key, cert: pem.cert, requestCert: true, rejectUnauthorized: false },
     (request, response) => {
       seen.push(request.headers.authorization);
-      if (!accepts(request)) return void response.writeHead(401, { 'WWW-Authenticate': offer }).end();
-      response.writeHead(200, { 'Content-Type': 'application/soap+xml;charset=UTF-8' }).end(IDENTITY);
+      if (accepts(request))
+        response.setHeader('Content-Type', 'application/soap+xml;charset=UTF-8').end(IDENTITY);
+      else response.writeHead(401, { 'WWW-Authenticate': offer }).end();
     },
   );
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -118,7 +119,7 @@ test('the client certificate is shown, and a host that maps it to nobody is name
   const [pem, mine, foreign] = [makeCertificate('host'), makeCertificate('mine'), makeCertificate('foreign')];
   const shows = (request: IncomingMessage): boolean =>
     (request.socket as TLSSocket).getPeerCertificate().subject?.CN === 'mine' &&
-    /secprofile\/https\/mutual$/.test(request.headers.authorization ?? '');
+    (request.headers.authorization ?? '').endsWith('secprofile/https/mutual');
   await using host = await startHost(pem, shows);
   const options = { url: host.url, credentials, auth: 'certificate', ca: pem.cert } as const;
   const shown = (from: Pem): Pick<WinrmOptions, 'clientCertificate'> => ({
