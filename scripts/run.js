@@ -7,7 +7,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -59,14 +59,32 @@ function nodeForProject() {
   return node;
 }
 
-/** Installs when the lock file is not the one that was installed last. */
+/** Installs when the lock file, or the Node to install for, is not that of the last time. */
 function installDependencies(node) {
   const stamp = join(root, 'node_modules', '.hvlift-lock');
   const lock = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex');
-  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return;
+  const installed = `${lock} ${node === process.execPath ? process.version : node}`;
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === installed) return;
   say('installing dependencies');
   npm(INSTALL, root, node);
-  writeFileSync(stamp, lock);
+  buildSshCiphers(node);
+  writeFileSync(stamp, installed);
+}
+
+/**
+ * Compiles the ciphers of ssh2 for the Node that will run them: install scripts are off, and npm's own settings may point at the
+ * headers of another Node, for which they would be built and then not load. Without a compiler everything works, only
+ * slower; `hvlift host test` says so.
+ */
+function buildSshCiphers(node) {
+  const prefix = dirname(dirname(realpathSync(node)));
+  if (!existsSync(join(prefix, 'include', 'node', 'node.h'))) return;
+  spawnSync('npm', ['rebuild', 'ssh2', '--ignore-scripts=false'], {
+    cwd: root,
+    env: { ...process.env, PATH: pathWith(node), npm_config_nodedir: prefix },
+    stdio: 'ignore',
+    shell: process.platform === 'win32',
+  });
 }
 
 /** As root on Debian, what the interop tests talk to is installed; elsewhere those tests say what they did not prove. */
@@ -118,10 +136,9 @@ function test(node, patterns, args) {
 }
 
 function npm(args, cwd, node = process.execPath) {
-  const path = `${dirname(node)}${process.platform === 'win32' ? ';' : ':'}${process.env.PATH}`;
   const done = spawnSync('npm', args, {
     cwd,
-    env: { ...process.env, PATH: path },
+    env: { ...process.env, PATH: pathWith(node) },
     stdio: ['ignore', 'ignore', 'inherit'],
     shell: process.platform === 'win32',
   });
@@ -129,8 +146,11 @@ function npm(args, cwd, node = process.execPath) {
 }
 
 function exec(node, args) {
-  const path = `${dirname(node)}${process.platform === 'win32' ? ';' : ':'}${process.env.PATH}`;
-  return spawnSync(node, args, { stdio: 'inherit', env: { ...process.env, PATH: path } }).status ?? 1;
+  return spawnSync(node, args, { stdio: 'inherit', env: { ...process.env, PATH: pathWith(node) } }).status ?? 1;
+}
+
+function pathWith(node) {
+  return `${dirname(node)}${process.platform === 'win32' ? ';' : ':'}${process.env.PATH}`;
 }
 
 function bin(name, file) {

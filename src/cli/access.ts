@@ -1,11 +1,19 @@
 /** From what the user named to what the engine needs: the entry in the configuration and the source of its secret. */
 import path from 'node:path';
 import type { Config, HostConfig, RepositoryConfig } from './config-schema.ts';
-import { NAME_PATTERN, fullUrl } from './config-values.ts';
+import { NAME_PATTERN, fullUrl, hostOf } from './config-values.ts';
 import type { ConfigFile } from './config-file.ts';
 import { absolutePath } from './config-path.ts';
-import type { FilesAccess, HostAccess, RepositoryAccess, RepositoryKey } from './engine.ts';
+import type {
+  FilesAccess,
+  HostAccess,
+  LogOnAccess,
+  RepositoryAccess,
+  RepositoryKey,
+  SshAccess,
+} from './engine.ts';
 import { cliFaults } from './faults.ts';
+import type { HostKeyQuestion } from './host-key-question.ts';
 import type { CliIo } from './io.ts';
 import type { SecretReader, SecretSource } from './secret-source.ts';
 
@@ -26,8 +34,10 @@ export class Access {
   readonly #file: ConfigFile;
   readonly #io: CliIo;
   readonly #secrets: SecretReader;
+  readonly #confirm: HostKeyQuestion | undefined;
 
-  constructor(file: ConfigFile, io: CliIo, secrets: SecretReader) {
+  constructor(file: ConfigFile, io: CliIo, secrets: SecretReader, confirm?: HostKeyQuestion) {
+    this.#confirm = confirm;
     this.#file = file;
     this.#io = io;
     this.#secrets = secrets;
@@ -128,8 +138,61 @@ export class Access {
       ),
       ...(caFile === undefined ? {} : { caFile: this.#fromFile(caFile) }),
       ...(fingerprint256 === undefined ? {} : { fingerprint256 }),
+      ...this.#logOnAccess(host),
       files: this.#filesAccess(files),
+      ...(host.ssh && (host.via || files?.kind === 'sftp') ? { ssh: this.#sshAccess(name, host) } : {}),
+      viaSsh: host.via === 'ssh',
     };
+  }
+
+  #sshAccess(name: string, { url, user, ssh = {} }: HostConfig): SshAccess {
+    const { keyFile, keyPassphraseFile, keyPassphraseEnv, fingerprint } = ssh;
+    const passphrase = once(() =>
+      this.#secrets.read({
+        what: `the passphrase of the SSH key of host ${name}`,
+        file: keyPassphraseFile === undefined ? undefined : this.#fromFile(keyPassphraseFile),
+        variable: keyPassphraseEnv,
+        instead: `give host ${name} an ssh.keyPassphraseFile or ssh.keyPassphraseEnv in ${this.#file.path}`,
+      }),
+    );
+    const knownHosts = this.#fromFile(ssh.knownHosts ?? '~/.ssh/known_hosts');
+    return {
+      host: ssh.host ?? hostOf(url),
+      port: ssh.port ?? 22,
+      user: ssh.user ?? user,
+      hostKey:
+        fingerprint === undefined
+          ? { knownHosts, ...(this.#confirm ? { confirm: this.#confirm } : {}) }
+          : { fingerprint },
+      ...(ssh.agent ? { agent: this.#agent(name) } : {}),
+      ...(keyFile === undefined ? {} : { key: { path: this.#fromFile(keyFile), passphrase } }),
+      usePassword: ssh.usePassword ?? false,
+    };
+  }
+
+  #agent(name: string): string {
+    const socket = this.#io.env['SSH_AUTH_SOCK'];
+    if (socket) return socket;
+    if (this.#io.platform === 'win32') return String.raw`\\.\pipe\openssh-ssh-agent`;
+    throw cliFaults.noAgent({ name });
+  }
+
+  #logOnAccess(host: HostConfig): Pick<HostAccess, 'logOn'> {
+    const { auth, keytab, certificateFile, certificateKeyFile, insecure } = host;
+    const logOn: LogOnAccess = {
+      ...(auth === undefined ? {} : { auth }),
+      ...(keytab === undefined ? {} : { keytab: this.#fromFile(keytab) }),
+      ...(certificateFile === undefined || certificateKeyFile === undefined
+        ? {}
+        : {
+            clientCertificate: {
+              certificateFile: this.#fromFile(certificateFile),
+              keyFile: this.#fromFile(certificateKeyFile),
+            },
+          }),
+      ...(insecure ? { insecure } : {}),
+    };
+    return Object.keys(logOn).length === 0 ? {} : { logOn };
   }
 
   /** Without `files` hvlift runs on the host itself. Shares are names, not paths of this machine. */

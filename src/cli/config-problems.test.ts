@@ -179,3 +179,36 @@ test('files by folder and files by SMB each have keys of their own', () => {
     assert.match(files(wrong), expected, wrong);
   }
 });
+
+test('SSH is configured when it is needed, with a way to log on and one way to know the host', () => {
+  const host = (text: string): string =>
+    problemsOf(`hosts: {a: {url: http://a, user: b, ${text}}}`).join('\n');
+  const key = 'keyFile: k';
+  const fingerprint = `fingerprint: SHA256:${'A'.repeat(43)}`;
+  for (const right of [
+    `files: {kind: sftp}, ssh: {${key}}`,
+    `via: ssh, ssh: {agent: true, ${fingerprint}}`,
+    `via: ssh, ssh: {usePassword: true, host: jump, port: 2222, user: c, knownHosts: k}`,
+    `files: {kind: sftp, mappings: [{from: 'E:', to: /srv/vms}]}, ssh: {${key}, keyPassphraseEnv: P}`,
+  ]) {
+    assert.equal(host(right), '', right);
+  }
+  for (const [wrong, expected] of [
+    ['files: {kind: sftp}', /a\.ssh is missing/],
+    ['via: ssh', /a\.ssh is missing/],
+    ['via: rsh', /a\.via must be ssh/],
+    ['via: ssh, ssh: {}', /a\.ssh needs keyFile, agent or usePassword/],
+    [`via: ssh, ssh: {agent: yes please}`, /ssh\.agent must be true or false/],
+    [`via: ssh, ssh: {${key}, knownHosts: k, ${fingerprint}}`, /ssh\.fingerprint stands beside knownHosts/],
+    [`via: ssh, ssh: {${key}, fingerprint: "MD5:00"}`, /ssh\.fingerprint must be SHA256:/],
+    [`via: ssh, ssh: {${key}, password: secret}`, /ssh\.password is refused/],
+    [`via: ssh, ssh: {${key}, keyPassphraseFile: f, keyPassphraseEnv: E}`, /stands beside keyPassphraseFile/],
+    [
+      `files: {kind: sftp, mappings: [{from: 'E:', to: 'E:\\x'}]}, ssh: {${key}}`,
+      /to must be a path as SFTP/,
+    ],
+    [`files: {kind: sftp, port: 2222}, ssh: {${key}}`, /files\.port belongs to files of kind smb/],
+  ] as const) {
+    assert.match(host(wrong), expected, wrong);
+  }
+});

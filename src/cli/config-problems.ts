@@ -129,6 +129,7 @@ const TYPE_WORDS: Readonly<Record<string, string>> = {
   object: 'a map of keys and values',
   record: 'a map of names',
   array: 'a list',
+  boolean: 'true or false',
   number: 'a number',
   int: 'a whole number',
 };

@@ -5,8 +5,9 @@
  * the file or the environment variable that holds its secret, or neither, and then it is asked for.
  */
 import { z } from 'zod';
-import { NAME_PATTERN, SHARE_PATTERN, urlProblem } from './config-values.ts';
+import { FINGERPRINT_PATTERN, NAME_PATTERN, SHARE_PATTERN, urlProblem } from './config-values.ts';
 import { CONSISTENCIES, FILE_KINDS } from './engine.ts';
+import { logOnKeys, logOnProblems } from './log-on-config.ts';
 
 interface FilesConfig {
   readonly kind: (typeof FILE_KINDS)[number];
@@ -35,26 +36,69 @@ const filesSchema = z
     for (const { path, message } of filesProblems(files)) context.addIssue({ code: 'custom', path, message });
   });
 
-/** What fits one kind and not the other: `fs` maps folders to folders, `smb` may map them to shares. */
-function filesProblems({
-  kind,
-  mappings,
-  port,
-}: FilesConfig): { path: (string | number)[]; message: string }[] {
-  if (kind === 'fs') {
-    return [
-      ...(mappings ? [] : [{ path: ['mappings'], message: 'is missing' }]),
-      ...(port === undefined ? [] : [{ path: ['port'], message: 'belongs to files of kind smb' }]),
-    ];
-  }
-  return (mappings ?? []).flatMap(({ to }, index) =>
-    SHARE_PATTERN.test(to)
-      ? []
-      : [{ path: ['mappings', index, 'to'], message: 'must be \\\\server\\share, or a folder below one' }],
-  );
+interface ConfigProblem {
+  readonly path: (string | number)[];
+  readonly message: string;
 }
 
-export const hostSchema = z.strictObject({
+/** What `to` of a mapping must be. By paths of this machine, anything may be one. */
+const MAPPED_TO = {
+  smb: { pattern: SHARE_PATTERN, message: 'must be \\\\server\\share, or a folder below one' },
+  sftp: { pattern: /^\//, message: 'must be a path as SFTP writes it, such as /E:/VMs or /srv/vms' },
+} as const;
+
+/** What fits one kind and not the other: `fs` maps folders to folders, `smb` may map them to shares, `sftp` to paths there. */
+function filesProblems({ kind, mappings, port }: FilesConfig): ConfigProblem[] {
+  const misplaced =
+    kind === 'smb' || port === undefined ? [] : [{ path: ['port'], message: 'belongs to files of kind smb' }];
+  if (kind === 'fs')
+    return [...(mappings ? [] : [{ path: ['mappings'], message: 'is missing' }]), ...misplaced];
+  const { pattern, message } = MAPPED_TO[kind];
+  const wrong = (mappings ?? []).flatMap(({ to }, index) =>
+    pattern.test(to) ? [] : [{ path: ['mappings', index, 'to'], message }],
+  );
+  return [...wrong, ...misplaced];
+}
+
+const sshSchema = z.strictObject({
+  host: text.optional(),
+  port: z.int().min(1, PORT_RULE).max(65_535, PORT_RULE).optional(),
+  user: text.optional(),
+  agent: z.boolean().optional(),
+  keyFile: text.optional(),
+  keyPassphraseFile: text.optional(),
+  keyPassphraseEnv: variableName.optional(),
+  usePassword: z.boolean().optional(),
+  knownHosts: text.optional(),
+  fingerprint: text
+    .regex(FINGERPRINT_PATTERN, 'must be SHA256: and 43 letters, as `ssh-keygen -lf` prints it')
+    .optional(),
+});
+
+type SshConfig = z.infer<typeof sshSchema>;
+
+/** SSH is configured when it is needed, with one way to know the host and at least one to log on. */
+function sshProblems(host: {
+  readonly via?: 'ssh' | undefined;
+  readonly files?: FilesConfig | undefined;
+  readonly ssh?: SshConfig | undefined;
+}): ConfigProblem[] {
+  const { ssh, via, files } = host;
+  const at = (key: string, message: string): ConfigProblem => ({ path: ['ssh', key], message });
+  if (!ssh) return (via ?? files?.kind === 'sftp') ? [{ path: ['ssh'], message: 'is missing' }] : [];
+  const methods = ssh.agent || ssh.usePassword || ssh.keyFile !== undefined;
+  return [
+    ...(methods ? [] : [{ path: ['ssh'], message: 'needs keyFile, agent or usePassword' }]),
+    ...(ssh.knownHosts !== undefined && ssh.fingerprint !== undefined
+      ? [at('fingerprint', 'stands beside knownHosts; keep one of them')]
+      : []),
+    ...(ssh.keyPassphraseFile !== undefined && ssh.keyPassphraseEnv !== undefined
+      ? [at('keyPassphraseEnv', 'stands beside keyPassphraseFile; keep one of them')]
+      : []),
+  ];
+}
+
+const hostShape = z.strictObject({
   url: text.superRefine((url, context) => {
     const problem = urlProblem(url);
     if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
@@ -62,6 +106,7 @@ export const hostSchema = z.strictObject({
   user: text,
   passwordFile: text.optional(),
   passwordEnv: variableName.optional(),
+  ...logOnKeys,
   caFile: text.optional(),
   fingerprint256: text
     .regex(
@@ -69,7 +114,14 @@ export const hostSchema = z.strictObject({
       'must be 32 bytes in hexadecimal, with or without colons',
     )
     .optional(),
+  via: z.enum(['ssh']).optional(),
   files: filesSchema.optional(),
+  ssh: sshSchema.optional(),
+});
+
+export const hostSchema = hostShape.superRefine((host, context) => {
+  for (const { path, message } of [...sshProblems(host), ...logOnProblems(host)])
+    context.addIssue({ code: 'custom', path, message });
 });
 
 export const repositorySchema = z.strictObject({

@@ -6,6 +6,9 @@ export const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 /** A share of a server, or a folder below one. */
 export const SHARE_PATTERN = /^\\\\[^\\/?.][^\\/]*\\[^\\/]+/;
 
+/** What `ssh-keygen -lf` prints. */
+export const FINGERPRINT_PATTERN = /^SHA256:[A-Za-z0-9+/]{43}=?$/;
+
 /** Why `url` cannot be the address of a host; never quotes it, because it may hold a password. */
 export function urlProblem(url: string): string | undefined {
   if (!URL.canParse(url)) return 'must be a URL such as http://hv1.example.com:5985/wsman';
@@ -26,4 +29,9 @@ export function fullUrl(url: string): string {
     (parsed.protocol === 'https:' ? '5986' : '5985');
   const path = parsed.pathname === '/' ? '/wsman' : parsed.pathname;
   return `${parsed.protocol}//${parsed.hostname}:${port}${path}`;
+}
+
+/** The name or address in a URL, without the brackets of IPv6. */
+export function hostOf(url: string): string {
+  return new URL(url).hostname.replace(/^\[(.*)\]$/, '$1');
 }

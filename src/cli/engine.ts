@@ -13,6 +13,7 @@
  */
 import type { Progress } from '../base/index.ts';
 import type { Extent } from '../extents/index.ts';
+import type { HostKeyOffer } from '../ssh/index.ts';
 import type { Secret } from './secret.ts';
 
 export interface Task {
@@ -33,14 +34,50 @@ export interface HostAccess {
   readonly caFile?: string;
   /** https only: the SHA-256 fingerprint the host's certificate must have. */
   readonly fingerprint256?: string;
+  /** How to log on, when that is configured. */
+  readonly logOn?: LogOnAccess;
   readonly files: FilesAccess;
+  /** Present when files or control go by SSH. */
+  readonly ssh?: SshAccess;
+  /** Control goes through a tunnel to WinRM on the far side. */
+  readonly viaSsh: boolean;
 }
 
-export const FILE_KINDS = ['fs', 'smb'] as const;
+export const AUTH_METHODS = ['auto', 'kerberos', 'ntlm', 'basic', 'certificate'] as const;
+
+/** Files are absolute paths of this machine. */
+export interface LogOnAccess {
+  /** Default `auto`: Kerberos where it can be had, else NTLM. */
+  readonly auth?: (typeof AUTH_METHODS)[number];
+  /** The Kerberos key of the user. */
+  readonly keytab?: string;
+  /** PEM files, for `certificate`. */
+  readonly clientCertificate?: { readonly certificateFile: string; readonly keyFile: string };
+  /** https: take any certificate. */
+  readonly insecure?: boolean;
+}
+
+/** How to reach the SSH server of a host. Callbacks may prompt and remember their answers. */
+export interface SshAccess {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  /** `confirm` is there on a terminal only. */
+  readonly hostKey:
+    | { readonly fingerprint: string }
+    | { readonly knownHosts: string; readonly confirm?: (offer: HostKeyOffer) => Promise<boolean> };
+  /** The socket of the agent. */
+  readonly agent?: string;
+  readonly key?: { readonly path: string; readonly passphrase: () => Promise<Secret> };
+  /** Also try the password of the host. */
+  readonly usePassword: boolean;
+}
+
+export const FILE_KINDS = ['fs', 'smb', 'sftp'] as const;
 
 /**
- * How the host's files are read: by paths on this machine (`fs`), or by SMB from the host itself and from the shares that
- * `to` names (`smb`). The longest matching mapping counts.
+ * How the host's files are read: by paths on this machine (`fs`), by SMB from the host itself and from the shares that
+ * `to` names (`smb`), or by SFTP from the SSH server of the host (`sftp`). The longest matching mapping counts.
  */
 export interface FilesAccess {
   readonly kind: (typeof FILE_KINDS)[number];

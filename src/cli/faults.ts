@@ -2,6 +2,11 @@ import { faults } from '../base/index.ts';
 
 /** What is wrong with the command line itself, or with what it names. */
 export const cliFaults = faults('CLI', {
+  insecureHost: {
+    kind: 'refused',
+    text: 'the certificate of host {name} is not checked (`insecure`): whoever is between here and there can be the host',
+    remedy: 'give the host a caFile or fingerprint256 instead of `insecure`',
+  },
   usage: {
     kind: 'refused',
     text: '{reason}',
@@ -31,6 +36,11 @@ export const cliFaults = faults('CLI', {
     kind: 'refused',
     text: 'there is no host "{name}" in {path}',
     remedy: 'add it with `hvlift host add`; known hosts: {known}',
+  },
+  noAgent: {
+    kind: 'refused',
+    text: 'the keys of the SSH agent are to be used for host {name}, but SSH_AUTH_SOCK is not set',
+    remedy: 'start an agent (`eval $(ssh-agent)`, `ssh-add`), or name `ssh.keyFile` of the host',
   },
   hostExists: {
     kind: 'refused',

@@ -1,8 +1,14 @@
 /** The part of the engine that works on a host alone: reach it, list its VMs, track changes by hand. */
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { SecurityChoice } from '../auth/index.ts';
 import { changesSince, enableRct, ReferencePointLedger, resetRct } from '../flows/index.ts';
-import { createFsHostFiles, createSmbHostFiles, type HostFiles } from '../hostfile/index.ts';
+import {
+  createFsHostFiles,
+  createSftpHostFiles,
+  createSmbHostFiles,
+  type HostFiles,
+} from '../hostfile/index.ts';
 import {
   createHyperV,
   type AttachedDisk,
@@ -11,7 +17,9 @@ import {
   type Vm,
 } from '../hyperv/index.ts';
 import { openDirectoryStore } from '../objectstore/index.ts';
-import { openWinrm, type WinrmSession } from '../winrm/index.ts';
+import { createSshTunnel, hasNativeSshCrypto, type SshOptions } from '../ssh/index.ts';
+import { openWinrm, type WinrmOptions, type WinrmSession } from '../winrm/index.ts';
+import { hostOf } from './config-values.ts';
 import type {
   DiskChanges,
   Engine,
@@ -32,13 +40,8 @@ export interface OpenHost extends AsyncDisposable {
 
 export async function openHost(access: HostAccess, { signal }: Task): Promise<OpenHost> {
   const files = hostFiles(access);
-  const session = await openWinrm({
-    url: access.url,
-    credentials: credentialsOf(access),
-    ...(access.caFile === undefined ? {} : { ca: await readFile(access.caFile, 'utf8') }),
-    ...(access.fingerprint256 === undefined ? {} : { fingerprint256: access.fingerprint256 }),
-    signal,
-  });
+  const way = wayToWinrm(access);
+  const session = await openSession(access, way, signal);
   return {
     session,
     hyperv: createHyperV(session),
@@ -46,16 +49,92 @@ export async function openHost(access: HostAccess, { signal }: Task): Promise<Op
     async [Symbol.asyncDispose]() {
       await files.close();
       await session.close();
+      await way.close();
     },
   };
+}
+
+async function openSession(access: HostAccess, way: Way, signal: AbortSignal): Promise<WinrmSession> {
+  const { caFile, fingerprint256 } = access;
+  const { createConnection } = way;
+  try {
+    return await openWinrm({
+      url: access.url,
+      credentials: credentialsOf(access),
+      ...(caFile === undefined ? {} : { ca: await readFile(caFile, 'utf8') }),
+      ...(fingerprint256 === undefined ? {} : { fingerprint256 }),
+      ...(await logOnOptions(access)),
+      ...(createConnection ? { createConnection } : {}),
+      signal,
+    });
+  } catch (error) {
+    await way.close();
+    throw error;
+  }
 }
 
 /** By SMB with the account of the host: its own files, and those of shares that a mapping names. */
 function hostFiles(access: HostAccess): HostFiles {
   const { kind, ...options } = access.files;
   if (kind === 'fs') return createFsHostFiles(options);
-  const host = new URL(access.url).hostname.replace(/^\[(.*)\]$/, '$1');
-  return createSmbHostFiles({ host, credentials: credentialsOf(access), ...options });
+  if (kind === 'sftp') return createSftpHostFiles({ ...sshOptions(access), mappings: options.mappings });
+  return createSmbHostFiles({
+    host: hostOf(access.url),
+    credentials: credentialsOf(access),
+    ...smbSecurity(access),
+    ...options,
+  });
+}
+
+/** Files go by the mechanism that is named for WinRM; SMB knows neither of the two that show a secret or a certificate. */
+function smbSecurity({ logOn = {} }: HostAccess): SecurityChoice {
+  const { auth = 'auto', keytab } = logOn;
+  return {
+    mechanism: auth === 'kerberos' || auth === 'ntlm' ? auth : 'auto',
+    ...(keytab === undefined ? {} : { keytab }),
+  };
+}
+
+type LogOnOptions = Pick<WinrmOptions, 'auth' | 'keytab' | 'insecure' | 'clientCertificate'>;
+
+async function logOnOptions({ logOn = {} }: HostAccess): Promise<LogOnOptions> {
+  const { clientCertificate: files, ...options } = logOn;
+  if (!files) return options;
+  const [certificate, key] = await Promise.all(
+    [files.certificateFile, files.keyFile].map((file) => readFile(file, 'utf8')),
+  );
+  return { ...options, clientCertificate: { certificate: certificate!, key: key! } };
+}
+
+function sshOptions(access: HostAccess): SshOptions {
+  const { host, port, user, hostKey, agent, key, usePassword } = access.ssh!;
+  return {
+    host,
+    port,
+    user,
+    hostKey,
+    logOn: {
+      ...(agent === undefined ? {} : { agent }),
+      ...(key ? { key: { path: key.path, passphrase: async () => (await key.passphrase()).reveal() } } : {}),
+      ...(usePassword ? { password: credentialsOf(access).password } : {}),
+    },
+  };
+}
+
+interface Way {
+  readonly createConnection?: NonNullable<WinrmOptions['createConnection']>;
+  close(): Promise<void>;
+}
+
+/** Where WinRM goes: straight to the host, or through its SSH server, for which the host itself is 127.0.0.1. */
+function wayToWinrm(access: HostAccess): Way {
+  if (!access.viaSsh) return { close: async () => undefined };
+  const tunnel = createSshTunnel(sshOptions(access));
+  const sameMachine = access.ssh!.host === hostOf(access.url);
+  return {
+    createConnection: (host, port, signal) => tunnel.connect(sameMachine ? '127.0.0.1' : host, port, signal),
+    close: () => tunnel.close(),
+  };
 }
 
 function credentialsOf(access: HostAccess): { user: string; password: () => Promise<string> } {
@@ -105,10 +184,11 @@ function obstaclesOf(disk: AttachedDisk): string[] {
 }
 
 async function testHost(access: HostAccess, task: Task): Promise<HostReport> {
-  const checks: HostCheck[] = [];
+  const checks: HostCheck[] = access.ssh ? [sshCipherCheck()] : [];
   const opened = await check(checks, 'sign in', async () => {
     const host = await openHost(access, task);
-    return { value: host, detail: `${access.user} at ${access.url}` };
+    const by = access.viaSsh ? ` through SSH by ${access.ssh!.host}` : '';
+    return { value: host, detail: `${access.user} at ${access.url}${by}` };
   });
   if (!opened) return { checks };
   try {
@@ -122,6 +202,19 @@ async function testHost(access: HostAccess, task: Task): Promise<HostReport> {
   } finally {
     await opened[Symbol.asyncDispose]();
   }
+}
+
+function sshCipherCheck(): HostCheck {
+  const name = 'ciphers of SSH';
+  if (hasNativeSshCrypto()) return { name, detail: 'native' };
+  const warning = {
+    code: 'SSH_SLOW_CIPHERS',
+    message:
+      'the native ciphers of SSH are not built for this Node; those in JavaScript are several times slower',
+    remedy:
+      'with a C++ compiler and Python there, run `npm rebuild ssh2 --ignore-scripts=false` with this Node',
+  };
+  return { name, detail: 'in JavaScript', warning };
 }
 
 /** Runs one check; what it throws is its result. A cancelled run stops the whole report. */

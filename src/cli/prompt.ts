@@ -41,6 +41,12 @@ export async function promptHidden(questions: readonly string[], port: PromptPor
   }
 }
 
+/** One line that shows while it is typed. Throws as `promptHidden`; Ctrl-C reaches the program as a signal here. */
+export async function promptShown(question: string, port: PromptPort): Promise<string> {
+  port.ask(question);
+  return typedLine(port);
+}
+
 function typedLine({ stdin, onInterrupt, signal }: PromptPort): Promise<string> {
   const line = new TypedLine();
   return new Promise((resolve, reject) => {

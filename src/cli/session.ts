@@ -1,11 +1,13 @@
 /** One run of one command: what a command file works with. */
-import { silentProgress } from '../base/index.ts';
+import { silentProgress, warningOf } from '../base/index.ts';
 import { Access, type RepositoryOptions } from './access.ts';
 import type { ConfigFile } from './config-file.ts';
 import { configLocation } from './config-path.ts';
 import type { Engine, HostAccess, RepositoryAccess, Task } from './engine.ts';
 import { reportOf, type ErrorReport } from './error-report.ts';
 import { exitCodeOf, worstOf, type ExitCode } from './exit-code.ts';
+import { hostKeyQuestion } from './host-key-question.ts';
+import { cliFaults } from './faults.ts';
 import type { InterruptTexts } from './interrupts.ts';
 import type { CliIo } from './io.ts';
 import { JsonDocument } from './json-document.ts';
@@ -59,11 +61,13 @@ export class Session {
   }
 
   accessBy(file: ConfigFile): Access {
-    return new Access(file, this.io, this.secrets);
+    return new Access(file, this.io, this.secrets, hostKeyQuestion(this.io, this.output));
   }
 
   async host(name: string | undefined): Promise<HostAccess> {
-    return this.accessBy(await this.config()).host(name);
+    const host = this.accessBy(await this.config()).host(name);
+    if (host.logOn?.insecure) this.output.warn(warningOf(cliFaults.insecureHost({ name: host.name })));
+    return host;
   }
 
   async repository(options: RepositoryOptions): Promise<RepositoryAccess> {

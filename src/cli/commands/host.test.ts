@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Fault } from '../../base/index.ts';
-import { CommandLine, CONFIG } from '../command-line.fixture.ts';
-import type { HostCheck } from '../engine.ts';
+import { CommandLine, CONFIG, Keyboard } from '../command-line.fixture.ts';
+import type { HostAccess, HostCheck } from '../engine.ts';
 
 const DENIED = new Fault(
   'WINRM_ACCESS_DENIED',
@@ -117,3 +117,56 @@ test('a host read by SMB is added with shares that stay as they were written, an
   const backup = await line.run(['vms', '--host', 'hv5'], { config: undefined });
   assert.deepEqual((backup.calls[0]!.request as { files: unknown }).files, added.files);
 });
+
+test('a host read by SFTP and reached through SSH is added, and what it means reaches the engine', async () => {
+  await using line = await CommandLine.open();
+  const fingerprint = `SHA256:${'A'.repeat(43)}`;
+  const add = ['host', 'add', 'hv6', '--url', 'http://hv6', '--user', 'u', '--sftp', '--via-ssh'];
+  const missing = await line.run(add);
+  assert.equal(missing.code, 2);
+  assert.match(missing.stderr, /hosts\.hv6\.ssh needs keyFile, agent or usePassword/);
+  const ssh = ['--ssh-key-file', 'id', '--ssh-fingerprint', fingerprint, '--ssh-port', '2222'];
+  assert.equal((await line.run([...add, ...ssh, '--map', 'E:\\VMs=/srv/vms'])).code, 0);
+  const { calls } = await line.run(['vms', '--host', 'hv6'], { config: undefined });
+  const host = calls[0]!.request as HostAccess;
+  assert.ok(host.viaSsh);
+  assert.deepEqual(host.files, { kind: 'sftp', mappings: [{ from: 'E:\\VMs', to: '/srv/vms' }] });
+  assert.partialDeepStrictEqual(host.ssh, {
+    host: 'hv6',
+    port: 2222,
+    user: 'u',
+    hostKey: { fingerprint },
+    usePassword: false,
+  });
+  assert.match(host.ssh!.key!.path, /^\/.*\/id$/);
+});
+
+test('a host key is put to a person at a terminal, never to a script', async () => {
+  await using line = await CommandLine.open();
+  const config = `hosts: {a: {url: http://a, user: u, via: ssh, ssh: {agent: true}}}\n`;
+  const offer = { host: 'a', type: 'ssh-ed25519', fingerprint: 'SHA256:x' };
+  const ask = (access: HostAccess): Promise<boolean> | undefined =>
+    'knownHosts' in access.ssh!.hostKey ? access.ssh!.hostKey.confirm?.(offer) : undefined;
+  const answers: (boolean | undefined)[] = [];
+  const engine = {
+    vms: async (access: HostAccess) => {
+      answers.push(await ask(access));
+      return [];
+    },
+  };
+  const env = { SSH_AUTH_SOCK: '/run/agent' };
+  await line.run(['vms'], { config, engine, env });
+  const yes = await line.run(['vms'], { config, engine, env, stdin: typed('yes') });
+  await line.run(['vms'], { config, engine, env, stdin: typed('y') });
+  assert.deepEqual(answers, [undefined, true, false]);
+  assert.match(yes.stderr, /It shows ssh-ed25519 SHA256:x/);
+  const { code, stderr } = await line.run(['vms'], { config, engine, env: {} });
+  assert.equal(code, 2);
+  assert.match(stderr, /CLI_NO_AGENT/);
+});
+
+function typed(answer: string): Keyboard {
+  const keyboard = new Keyboard();
+  keyboard.write(`${answer}\n`);
+  return keyboard;
+}

@@ -1,12 +1,14 @@
 /** `hvlift host add|list|remove|test`: the hosts in the configuration. */
-import { Option, type Command } from '@commander-js/extra-typings';
+import { InvalidArgumentError, Option, type Command } from '@commander-js/extra-typings';
 import { absolutePath } from '../config-path.ts';
 import type { HostConfig } from '../config-schema.ts';
 import { NAME_PATTERN, urlProblem } from '../config-values.ts';
 import type { HostCheck, HostReport } from '../engine.ts';
 import { EXIT, exitCodeOf, worstOf, type ExitCode } from '../exit-code.ts';
 import { cliFaults } from '../faults.ts';
+import { logOnProblems } from '../log-on-config.ts';
 import { collect } from '../options.ts';
+import { AUTH_METHODS } from '../engine.ts';
 import { NOTHING_TO_CLEAN } from '../interrupts.ts';
 import type { Runner, Session } from '../session.ts';
 import { tableLines, type Column } from '../table.ts';
@@ -27,8 +29,21 @@ interface AddOptions {
   readonly user: string;
   readonly passwordFile?: string;
   readonly passwordEnv?: string;
+  readonly auth?: (typeof AUTH_METHODS)[number];
+  readonly keytab?: string;
+  readonly certificateFile?: string;
+  readonly certificateKeyFile?: string;
+  readonly insecure?: true;
   readonly map?: readonly string[];
   readonly smb?: true;
+  readonly sftp?: true;
+  readonly viaSsh?: true;
+  readonly sshUser?: string;
+  readonly sshPort?: number;
+  readonly sshKeyFile?: string;
+  readonly sshAgent?: true;
+  readonly sshKnownHosts?: string;
+  readonly sshFingerprint?: string;
   readonly caFile?: string;
   readonly fingerprint256?: string;
   readonly replace?: true;
@@ -57,14 +72,50 @@ function registerAdd(host: Command, run: Runner): void {
       new Option('--smb', 'read the files of the host by SMB, encrypted, from its administrative shares'),
     )
     .addOption(
+      new Option('--sftp', 'read the files of the host by SFTP, from its SSH server').conflicts('smb'),
+    )
+    .addOption(
       new Option(
         '--map <from=to>',
         'where a folder of the host is found here: C:\\ClusterStorage=/mnt/csv; with --smb, on which other share: ' +
-          'C:\\VMs=\\\\hv1\\vms; may be repeated',
+          'C:\\VMs=\\\\hv1\\vms; with --sftp, at which path there: E:\\VMs=/srv/vms; may be repeated',
       ).argParser(collect),
+    )
+    .addOption(new Option('--via-ssh', 'reach WinRM through the SSH server of the host'))
+    .addOption(new Option('--ssh-user <user>', 'SSH: the user, when it is not --user'))
+    .addOption(new Option('--ssh-port <port>', 'SSH: the port, when it is not 22').argParser(port))
+    .addOption(new Option('--ssh-key-file <file>', 'SSH: log on with this private key'))
+    .addOption(new Option('--ssh-agent', 'SSH: log on with the keys of the agent'))
+    .addOption(
+      new Option(
+        '--ssh-known-hosts <file>',
+        'SSH: file of the host keys to trust; default ~/.ssh/known_hosts',
+      ),
+    )
+    .addOption(
+      new Option('--ssh-fingerprint <sha256>', 'SSH: the only host key to trust, SHA256:…').conflicts(
+        'sshKnownHosts',
+      ),
     )
     .addOption(new Option('--ca-file <file>', 'https: PEM file of the authorities to trust'))
     .addOption(new Option('--fingerprint256 <hex>', 'https: SHA-256 fingerprint of the certificate'))
+    .addOption(
+      new Option('--insecure', 'https: take any certificate; said on every use').conflicts([
+        'caFile',
+        'fingerprint256',
+      ]),
+    )
+    .addOption(
+      new Option(
+        '--auth <method>',
+        'how to log on; default auto: Kerberos where it can be had, else NTLM',
+      ).choices(AUTH_METHODS),
+    )
+    .addOption(new Option('--keytab <file>', 'Kerberos: file with the key of the user'))
+    .addOption(
+      new Option('--certificate-file <file>', 'auth certificate: PEM file of the client certificate'),
+    )
+    .addOption(new Option('--certificate-key-file <file>', 'auth certificate: PEM file of its private key'))
     .addOption(new Option('--replace', 'replace the host of that name'))
     .action((name, options) => run((session) => add(session, name, options)));
 }
@@ -90,7 +141,7 @@ function hostEntry({ io }: Session, name: string, options: AddOptions): HostConf
     throw cliFaults.usage({ reason: `${what} ${problem}`, command: 'hvlift host add' });
   }
   const absolute = (path: string): string => absolutePath(path, io.workingFolder, io.homeFolder);
-  const { url, user, passwordFile, passwordEnv, caFile, fingerprint256, map, smb } = options;
+  const { url, user, passwordFile, passwordEnv, caFile, fingerprint256 } = options;
   return {
     url,
     user,
@@ -98,20 +149,63 @@ function hostEntry({ io }: Session, name: string, options: AddOptions): HostConf
     ...(passwordEnv === undefined ? {} : { passwordEnv }),
     ...(caFile === undefined ? {} : { caFile: absolute(caFile) }),
     ...(fingerprint256 === undefined ? {} : { fingerprint256 }),
-    ...filesEntry(smb === true, map, absolute),
+    ...logOnEntry(url, options, absolute),
+    ...(options.viaSsh ? { via: 'ssh' as const } : {}),
+    ...filesEntry(options, absolute),
+    ...sshEntry(options, absolute),
+  };
+}
+
+/** Refused at once when it can not work, with the words the configuration file would be refused with. */
+function logOnEntry(
+  url: string,
+  options: AddOptions,
+  absolute: (path: string) => string,
+): Partial<HostConfig> {
+  const { auth, keytab, certificateFile, certificateKeyFile, insecure } = options;
+  const [problem] = logOnProblems({ ...options, url });
+  if (problem) {
+    const reason = `${problem.path[0]} ${problem.message}`;
+    throw cliFaults.usage({ reason, command: 'hvlift host add' });
+  }
+  return {
+    ...(auth === undefined ? {} : { auth }),
+    ...(keytab === undefined ? {} : { keytab: absolute(keytab) }),
+    ...(certificateFile === undefined ? {} : { certificateFile: absolute(certificateFile) }),
+    ...(certificateKeyFile === undefined ? {} : { certificateKeyFile: absolute(certificateKeyFile) }),
+    ...(insecure ? { insecure } : {}),
   };
 }
 
 function filesEntry(
-  smb: boolean,
-  map: readonly string[] | undefined,
+  { map, smb, sftp }: AddOptions,
   absolute: (path: string) => string,
 ): Pick<HostConfig, 'files'> {
-  if (!smb) {
+  if (!smb && !sftp) {
     return map ? { files: { kind: 'fs', mappings: map.map((text) => mapping(text, absolute)) } } : {};
   }
-  const shares = map?.map((text) => mapping(text, (share) => share));
-  return { files: { kind: 'smb', ...(shares ? { mappings: shares } : {}) } };
+  const places = map?.map((text) => mapping(text, (place) => place));
+  return { files: { kind: smb ? 'smb' : 'sftp', ...(places ? { mappings: places } : {}) } };
+}
+
+/** Without a way to log on, the configuration says what is missing. */
+function sshEntry(options: AddOptions, absolute: (path: string) => string): Pick<HostConfig, 'ssh'> {
+  const { sshUser, sshPort, sshKeyFile, sshAgent, sshKnownHosts, sshFingerprint } = options;
+  const ssh = {
+    ...(sshUser === undefined ? {} : { user: sshUser }),
+    ...(sshPort === undefined ? {} : { port: sshPort }),
+    ...(sshKeyFile === undefined ? {} : { keyFile: absolute(sshKeyFile) }),
+    ...(sshAgent ? { agent: true } : {}),
+    ...(sshKnownHosts === undefined ? {} : { knownHosts: absolute(sshKnownHosts) }),
+    ...(sshFingerprint === undefined ? {} : { fingerprint: sshFingerprint }),
+  };
+  return options.sftp || options.viaSsh || Object.keys(ssh).length > 0 ? { ssh } : {};
+}
+
+function port(text: string): number {
+  const number = Number(text);
+  if (Number.isInteger(number) && number >= 1 && number <= 65_535) return number;
+  throw new InvalidArgumentError('it is a port number, 1 to 65535');
 }
 
 function mapping(text: string, absolute: (path: string) => string): { from: string; to: string } {
@@ -154,7 +248,7 @@ const HOST_COLUMNS: readonly Column<HostConfig & { readonly name: string }>[] = 
     title: 'FILES',
     cell: ({ files }) =>
       [
-        ...(files?.kind === 'smb' ? ['SMB'] : []),
+        ...(files && files.kind !== 'fs' ? [files.kind.toUpperCase()] : []),
         ...(files?.mappings ?? []).map(({ from, to }) => `${from}=${to}`),
       ].join(' '),
   },

@@ -1,0 +1,54 @@
+/** The part of a host's configuration that says how to log on to WinRM, and which of it fits together. */
+import { z } from 'zod';
+import { AUTH_METHODS } from './engine.ts';
+
+const file = z.string().min(1, 'must not be empty');
+
+export const logOnKeys = {
+  auth: z.enum(AUTH_METHODS).optional(),
+  keytab: file.optional(),
+  certificateFile: file.optional(),
+  certificateKeyFile: file.optional(),
+  insecure: z.boolean().optional(),
+};
+
+export interface LogOnConfig {
+  readonly url: string;
+  readonly auth?: (typeof AUTH_METHODS)[number] | undefined;
+  readonly keytab?: string | undefined;
+  readonly certificateFile?: string | undefined;
+  readonly certificateKeyFile?: string | undefined;
+  readonly insecure?: boolean | undefined;
+  readonly caFile?: string | undefined;
+  readonly fingerprint256?: string | undefined;
+}
+
+export interface LogOnProblem {
+  readonly path: [keyof LogOnConfig];
+  readonly message: string;
+}
+
+/** What protects nothing, or is for another method than the one named. */
+export function logOnProblems(host: LogOnConfig): LogOnProblem[] {
+  const { auth, insecure } = host;
+  const tls = host.url.startsWith('https:');
+  const found: LogOnProblem[] = [];
+  const check = (wrong: boolean, key: keyof LogOnConfig, message: string): void =>
+    void (wrong && found.push({ path: [key], message }));
+  const shown = auth === 'basic' || auth === 'certificate';
+  check(shown && !tls, 'auth', `may be ${auth} only with an https url`);
+  check(
+    shown && insecure === true,
+    'insecure',
+    `can not be with auth ${auth}: anybody could be at the other end`,
+  );
+  const pinned = host.fingerprint256 !== undefined || host.caFile !== undefined;
+  check(insecure === true && pinned, 'insecure', 'stands beside caFile or fingerprint256; keep one of them');
+  check(host.keytab !== undefined && (shown || auth === 'ntlm'), 'keytab', 'belongs to auth kerberos');
+  const certificate = auth === 'certificate';
+  for (const key of ['certificateFile', 'certificateKeyFile'] as const) {
+    check(certificate && host[key] === undefined, key, 'is missing');
+    check(!certificate && host[key] !== undefined, key, 'belongs to auth certificate');
+  }
+  return found;
+}
