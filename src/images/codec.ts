@@ -40,7 +40,10 @@ function roomFor(raw: Uint8Array): number {
   return raw.length + (raw.length >>> 8) + 256;
 }
 
-/** Gives memory back at once: left to the garbage collector, results of 64 KiB pile up to hundreds of megabytes. */
-export function free({ buffer }: Buffer): void {
+/**
+ * Gives memory back at once: left to the garbage collector, buffers of native calls pile up to hundreds of megabytes. Nobody
+ * may use the bytes, or any view of the same buffer, afterwards.
+ */
+export function free({ buffer }: Uint8Array): void {
   if (buffer.byteLength > Buffer.poolSize && buffer instanceof ArrayBuffer) buffer.transfer(0);
 }

@@ -12,6 +12,7 @@
 import { createHash } from 'node:crypto';
 import type { Disk } from '../disk/index.ts';
 import type { CompressOptions } from './compressed-pieces.ts';
+import { free } from './codec.ts';
 import { compressedFormats } from './compressed-formats.ts';
 import { imageFaults } from './faults.ts';
 import { checkFits } from './format-info.ts';
@@ -106,6 +107,7 @@ class Ova {
       for await (const piece of this.#diskBytes(index)) {
         await file.write(position + TAR_BLOCK + measured.size, piece);
         measured.add(piece);
+        free(piece);
       }
       files.push({ ...measured.file(), seconds: (performance.now() - started) / 1000 });
       await file.write(position, this.#front.diskHeader(index, measured.size));
@@ -135,7 +137,10 @@ class Ova {
 
   async #measure(index: number): Promise<DiskFile> {
     const measured = new Measured();
-    for await (const piece of this.#diskBytes(index)) measured.add(piece);
+    for await (const piece of this.#diskBytes(index)) {
+      measured.add(piece);
+      free(piece);
+    }
     return measured.file();
   }
 

@@ -1,8 +1,9 @@
 /** An image that is a stream of bytes, in a file that has its name only once it is whole. */
+import { free } from './codec.ts';
 import { ImageFile } from './image-file.ts';
 import type { ImageNameOptions } from './image-name.ts';
 
-/** Writes `<path>.partial` and gives it its name. Nothing is left when it fails. Resolves to the bytes written. */
+/** Writes `<path>.partial` and gives it its name. Nothing is left when it fails. The pieces are used up: {@link free}. */
 export async function writeStreamedImage(
   path: string,
   bytes: AsyncIterable<Uint8Array>,
@@ -14,6 +15,7 @@ export async function writeStreamedImage(
     for await (const piece of bytes) {
       await file.write(position, piece);
       position += piece.length;
+      free(piece);
     }
     await file.finish();
     return position;

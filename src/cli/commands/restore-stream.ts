@@ -1,5 +1,5 @@
 /** `hvlift restore POINT --to -`: one disk, or the VM as a package, on stdout for the next program. */
-import { formatBytes, formatDuration } from '../../base/index.ts';
+import { formatBytes, formatDuration, unlessAborted } from '../../base/index.ts';
 import { PIPE_FORMATS, type RestoreFormat, type RestoreRequest, type StreamRequest } from '../engine.ts';
 import { EXIT, type ExitCode } from '../exit-code.ts';
 import { cliFaults } from '../faults.ts';
@@ -29,7 +29,8 @@ export async function restoreToStdout(
   const sent = await session.perform(TEXTS, async (task) => {
     let bytes = 0;
     for await (const piece of session.engine.restoreStream({ ...request, format }, task)) {
-      await output.bytes(piece);
+      // A reader that stands still must not keep Ctrl-C from working.
+      await unlessAborted(output.bytes(piece), task.signal);
       bytes += piece.length;
       if (output.closed) throw cliFaults.readerGone({ bytes });
     }

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { CommandLine, Sink } from '../command-line.fixture.ts';
 import type { RestoreRequest } from '../engine.ts';
 import { RESTORED } from '../fake-engine.fixture.ts';
+import { Interrupts } from '../interrupts.ts';
 import type { OutputStream } from '../io.ts';
 
 test('the request says which point, which disks, where and in which format', async () => {
@@ -89,4 +90,12 @@ test('a reader that ends early fails the restore', async () => {
   const { code, stderr } = await line.run(['restore', 'a1b2', '--to', '-', '--format', 'raw'], { stdout });
   assert.equal(code, 75);
   assert.match(stderr, /CLI_READER_GONE/);
+});
+
+test('a reader that stands still does not keep Ctrl-C from ending the stream', async () => {
+  await using line = await CommandLine.open();
+  const interrupts = new Interrupts(() => {});
+  const stdout = new Writable({ highWaterMark: 1, write: () => interrupts.press() });
+  const argv = ['restore', 'a1b2', '--to', '-', '--format', 'raw'];
+  assert.equal((await line.run(argv, { stdout, interrupts })).code, 130);
 });
