@@ -113,6 +113,7 @@ ${REALM} = {
   acl_file = ${folder}/acl
   supported_enctypes = ${types}
   master_key_type = aes256-cts-hmac-sha1-96
+  disable_pac = true
 }
 [logging]
 kdc = FILE:${folder}/kdc.log
