@@ -178,10 +178,10 @@ export class Access {
   }
 
   #logOnAccess(host: HostConfig): Pick<HostAccess, 'logOn'> {
-    const { auth, keytab, certificateFile, certificateKeyFile, insecure } = host;
+    const { auth, keytabFile, certificateFile, certificateKeyFile, insecure } = host;
     const logOn: LogOnAccess = {
       ...(auth === undefined ? {} : { auth }),
-      ...(keytab === undefined ? {} : { keytab: this.#fromFile(keytab) }),
+      ...(keytabFile === undefined ? {} : { keytab: this.#fromFile(keytabFile) }),
       ...(certificateFile === undefined || certificateKeyFile === undefined
         ? {}
         : {

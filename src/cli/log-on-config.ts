@@ -6,7 +6,7 @@ const file = z.string().min(1, 'must not be empty');
 
 export const logOnKeys = {
   auth: z.enum(AUTH_METHODS).optional(),
-  keytab: file.optional(),
+  keytabFile: file.optional(),
   certificateFile: file.optional(),
   certificateKeyFile: file.optional(),
   insecure: z.boolean().optional(),
@@ -15,7 +15,7 @@ export const logOnKeys = {
 export interface LogOnConfig {
   readonly url: string;
   readonly auth?: (typeof AUTH_METHODS)[number] | undefined;
-  readonly keytab?: string | undefined;
+  readonly keytabFile?: string | undefined;
   readonly certificateFile?: string | undefined;
   readonly certificateKeyFile?: string | undefined;
   readonly insecure?: boolean | undefined;
@@ -44,7 +44,11 @@ export function logOnProblems(host: LogOnConfig): LogOnProblem[] {
   );
   const pinned = host.fingerprint256 !== undefined || host.caFile !== undefined;
   check(insecure === true && pinned, 'insecure', 'stands beside caFile or fingerprint256; keep one of them');
-  check(host.keytab !== undefined && (shown || auth === 'ntlm'), 'keytab', 'belongs to auth kerberos');
+  check(
+    host.keytabFile !== undefined && (shown || auth === 'ntlm'),
+    'keytabFile',
+    'belongs to auth kerberos',
+  );
   const certificate = auth === 'certificate';
   for (const key of ['certificateFile', 'certificateKeyFile'] as const) {
     check(certificate && host[key] === undefined, key, 'is missing');

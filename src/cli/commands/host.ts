@@ -30,7 +30,7 @@ interface AddOptions {
   readonly passwordFile?: string;
   readonly passwordEnv?: string;
   readonly auth?: (typeof AUTH_METHODS)[number];
-  readonly keytab?: string;
+  readonly keytabFile?: string;
   readonly certificateFile?: string;
   readonly certificateKeyFile?: string;
   readonly insecure?: true;
@@ -111,7 +111,7 @@ function registerAdd(host: Command, run: Runner): void {
         'how to log on; default auto: Kerberos where it can be had, else NTLM',
       ).choices(AUTH_METHODS),
     )
-    .addOption(new Option('--keytab <file>', 'Kerberos: file with the key of the user'))
+    .addOption(new Option('--keytab-file <file>', 'Kerberos: file with the key of the user'))
     .addOption(
       new Option('--certificate-file <file>', 'auth certificate: PEM file of the client certificate'),
     )
@@ -162,7 +162,7 @@ function logOnEntry(
   options: AddOptions,
   absolute: (path: string) => string,
 ): Partial<HostConfig> {
-  const { auth, keytab, certificateFile, certificateKeyFile, insecure } = options;
+  const { auth, keytabFile, certificateFile, certificateKeyFile, insecure } = options;
   const [problem] = logOnProblems({ ...options, url });
   if (problem) {
     const reason = `${problem.path[0]} ${problem.message}`;
@@ -170,7 +170,7 @@ function logOnEntry(
   }
   return {
     ...(auth === undefined ? {} : { auth }),
-    ...(keytab === undefined ? {} : { keytab: absolute(keytab) }),
+    ...(keytabFile === undefined ? {} : { keytabFile: absolute(keytabFile) }),
     ...(certificateFile === undefined ? {} : { certificateFile: absolute(certificateFile) }),
     ...(certificateKeyFile === undefined ? {} : { certificateKeyFile: absolute(certificateKeyFile) }),
     ...(insecure ? { insecure } : {}),
