@@ -18,6 +18,7 @@ const args = process.argv.slice(2);
 
 // Half of a start is compiling: measured 0.40 s with the cache, 0.75 s without, on a busy machine with two cores.
 module.enableCompileCache?.(cacheFolder());
+process.env['NODE_COMPILE_CACHE'] ??= cacheFolder(); // worker threads look here: 0.08 s instead of 0.13 s for each
 
 if (Number(process.versions.node.split('.')[0]) < NODE_MAJOR) runWithNewerNode();
 else if (args[0] === 'lab') runWith(process.execPath, [program('lab/main'), ...args.slice(1)]);

@@ -310,6 +310,19 @@ export interface VerifyRun {
   readonly warnings: readonly Warning[];
 }
 
+export interface DiskCheckRun {
+  readonly path: string;
+  readonly format: string;
+  /** No finding is damage. */
+  readonly sound: boolean;
+  readonly findings: readonly (Warning & { readonly severity: 'damage' | 'notice' })[];
+  /** Found beyond those listed. */
+  readonly moreFindings: number;
+  readonly virtualBytes?: number;
+  /** The sound copy that was written. */
+  readonly repairedTo?: string;
+}
+
 export interface RepairRun {
   readonly packs: number;
   readonly objects: number;
@@ -392,6 +405,11 @@ export interface Engine {
   ): Promise<VerifyRun>;
   /** Makes the index anew from the packs. */
   repair(repository: RepositoryAccess, task: Task): Promise<RepairRun>;
+  /** Checks a disk file, and writes a sound copy when `repairTo` says where. */
+  checkDisk(
+    request: { readonly path: string; readonly repairTo?: string },
+    task: Task,
+  ): Promise<DiskCheckRun>;
 
   /** Makes a reference point: from now on the host can tell what changes. */
   enableRct(

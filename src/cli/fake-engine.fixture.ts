@@ -176,6 +176,9 @@ const ANSWERS: Engine = {
     await repository.unlock();
     return VERIFIED;
   },
+  async checkDisk({ path }) {
+    return { path, format: 'vhdx', sound: true, findings: [], moreFindings: 0, virtualBytes: 64 * GiB };
+  },
   async repair(repository) {
     await repository.unlock();
     return REPAIRED;

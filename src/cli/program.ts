@@ -2,6 +2,7 @@
 import { Command, Option, type CommanderError } from '@commander-js/extra-typings';
 import type { Fault } from '../base/index.ts';
 import { registerBackup } from './commands/backup.ts';
+import { registerDisk } from './commands/disk.ts';
 import { registerHost } from './commands/host.ts';
 import { registerInit } from './commands/init.ts';
 import { registerPoints } from './commands/points.ts';
@@ -27,6 +28,7 @@ const ORDER = [
   registerRepair,
   registerStatus,
   registerRct,
+  registerDisk,
 ];
 
 export function buildProgram(io: Pick<CliIo, 'stdout' | 'stderr'>, run: Runner): Command {

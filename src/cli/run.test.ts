@@ -16,6 +16,7 @@ const EVERY_COMMAND: readonly [string, string | undefined][] = [
   ['restore a1b2 --to out', 'restore'],
   ['verify', 'verify'],
   ['repair', 'repair'],
+  ['disk check web01.vhdx', 'checkDisk'],
   ['status', 'repositoryStatus'],
   ['rct enable web01', 'enableRct'],
   ['rct changes web01 --since rp-1', 'changedBlocks'],

@@ -21,6 +21,11 @@ export const flowFaults = faults('FLOW', {
     text: 'a stream of the format {format} is one disk, and {disks} are chosen',
     remedy: 'name one disk, or choose the format ova, which holds them all',
   },
+  repairUnsupported: {
+    kind: 'refused',
+    text: '{path} is {format}; only VHDX files have what a copy can mend',
+    remedy: 'bring the file back from a backup, or export the disk again on the host',
+  },
   settingsLost: {
     kind: 'corrupt',
     text: 'the settings of the VM cannot be read from the repository: {reason}',

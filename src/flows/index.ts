@@ -1,4 +1,5 @@
 export * from './backup.ts';
+export * from './check-disk.ts';
 export * from './point-stream.ts';
 export * from './rct.ts';
 export * from './reference-point-ledger.ts';

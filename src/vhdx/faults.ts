@@ -31,12 +31,13 @@ export const vhdxFaults = faults('VHDX', {
   headerDamaged: {
     kind: 'corrupt',
     text: '{path}: header {copy} of 2 has no valid checksum; the other one is used',
-    remedy: 'the disk reads as it should; `--repair` writes both again',
+    remedy: 'the disk reads as it should; `hvlift disk check --repair` writes both again',
   },
   headerCopiesDiffer: {
     kind: 'corrupt',
     text: '{path}: header {copy} of 2 is older than the other one and says something else',
-    remedy: 'the disk reads as it should; a writer was stopped, and `--repair` finishes what it began',
+    remedy:
+      'the disk reads as it should; a writer was stopped, and `hvlift disk check --repair` finishes what it began',
   },
   headersDisagree: {
     kind: 'corrupt',
@@ -67,7 +68,7 @@ export const vhdxFaults = faults('VHDX', {
     kind: 'corrupt',
     text: '{path} was not closed: its log holds changes of {sectors} sectors of its tables',
     remedy:
-      'hvlift reads it with them; other readers may not, and `--repair` writes a copy that holds them in place',
+      'hvlift reads it with them; other readers may not, and `hvlift disk check --repair` writes a copy that holds them in place',
   },
   noValidLogEntries: {
     kind: 'corrupt',
@@ -92,7 +93,7 @@ export const vhdxFaults = faults('VHDX', {
   regionTableDamaged: {
     kind: 'corrupt',
     text: '{path}: region table {copy} of 2 has no valid checksum; the other one is used',
-    remedy: 'the disk reads as it should; `--repair` writes both again',
+    remedy: 'the disk reads as it should; `hvlift disk check --repair` writes both again',
   },
   regionTablesDiffer: {
     kind: 'corrupt',
@@ -227,7 +228,8 @@ export const vhdxFaults = faults('VHDX', {
   sizeUnaligned: {
     kind: 'corrupt',
     text: '{path} has {size} bytes, which are not whole MiB',
-    remedy: 'nothing is missing; some older programs leave files so, and `--repair` fills the last MiB',
+    remedy:
+      'nothing is missing; some older programs leave files so, and `hvlift disk check --repair` fills the last MiB',
   },
   locatorType: {
     kind: 'refused',
