@@ -58,4 +58,6 @@ test('what is no disk is refused', async () => {
   const path = join(folder, 'notes.txt');
   await writeFile(path, 'not a disk');
   await assert.rejects(checkDisk(path), (error) => hasCode(error, 'VIRTUALDISK_NOT_A_DISK'));
+  await assert.rejects(checkDisk(join(folder, 'none')), (error) => hasCode(error, 'FLOW_NO_SUCH_FILE'));
+  await assert.rejects(checkDisk(folder), (error) => /^(FLOW|DISK)_/.test((error as { code: string }).code));
 });

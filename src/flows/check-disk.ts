@@ -24,7 +24,7 @@ export interface DiskCheckRecord {
 
 /**
  * Every defect of a VHDX; of a VHD, with its parents, the first; a raw disk has none. Throws `VIRTUALDISK_` faults for what
- * is no disk, and `DISK_IO_FAILED`.
+ * is no disk, `FLOW_NO_SUCH_FILE`, `FLOW_FILE_NOT_READABLE`, and `DISK_IO_FAILED`.
  */
 export async function checkDisk(path: string, options: CallOptions = {}): Promise<DiskCheckRecord> {
   const format = await formatOf(path, options);
@@ -47,11 +47,21 @@ export async function repairDisk(path: string, to: string, options: CallOptions 
 }
 
 async function formatOf(path: string, options: CallOptions): Promise<DiskFormat> {
-  const reader = await FileReader.open(path);
+  const reader = await openFile(path);
   try {
     return await detectDiskFormat(reader, path, options);
   } finally {
     await reader.close();
+  }
+}
+
+async function openFile(path: string): Promise<FileReader> {
+  try {
+    return await FileReader.open(path);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') throw flowFaults.noSuchFile({ path }, { cause: error });
+    throw flowFaults.fileNotReadable({ path, reason: message }, { cause: error });
   }
 }
 

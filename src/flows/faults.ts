@@ -21,6 +21,16 @@ export const flowFaults = faults('FLOW', {
     text: 'a stream of the format {format} is one disk, and {disks} are chosen',
     remedy: 'name one disk, or choose the format ova, which holds them all',
   },
+  noSuchFile: {
+    kind: 'refused',
+    text: 'there is no file {path}',
+    remedy: 'check the path',
+  },
+  fileNotReadable: {
+    kind: 'refused',
+    text: '{path} cannot be opened: {reason}',
+    remedy: 'check its rights, and that no other program holds it',
+  },
   repairUnsupported: {
     kind: 'refused',
     text: '{path} is {format}; only VHDX files have what a copy can mend',
