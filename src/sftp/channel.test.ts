@@ -47,6 +47,11 @@ async function opened(
 
 const HANDLE = Buffer.from('h');
 
+/** Long enough for a request to leave and its answer to be looked at. */
+async function turns(): Promise<void> {
+  for (let i = 0; i < 5; i += 1) await new Promise(setImmediate);
+}
+
 const WRONG: Readonly<Record<string, (id: number) => Uint8Array>> = {
   'more data than was asked for': (id) => data(id, Buffer.alloc(101)),
   'data of no bytes': (id) => data(id, Buffer.alloc(0)),
@@ -87,12 +92,11 @@ test('64 reads are on the wire at most, and the next goes out when one is answer
       () => undefined,
     );
   }
-  await new Promise(setImmediate);
+  await turns();
   const reads = (): number[] => server.requests.filter(({ type }) => type === 5).map(({ id }) => id);
   assert.equal(reads().length, 64);
   for (const id of reads().slice(0, 3)) server.push(data(id, Buffer.of(1)));
-  await new Promise(setImmediate);
-  await new Promise(setImmediate);
+  await turns();
   assert.equal(reads().length, 67);
   assert.deepEqual(done, [0, 1, 2]);
   channel.fail(channel.broken(new Error('the end of this test')));
@@ -108,15 +112,15 @@ test('data that comes after a read was cancelled goes nowhere', async () => {
   const controller = new AbortController();
   const into = Buffer.alloc(10);
   const reading = channel.read(HANDLE, 0, into, controller.signal);
-  await new Promise(setImmediate);
+  await turns();
   const reply = data(server.requests.at(-1)!.id, Buffer.alloc(10, 7));
   server.push(reply.subarray(0, 18));
-  await new Promise(setImmediate);
+  await turns();
   assert.deepEqual([...into], [7, 7, 7, 7, 7, 0, 0, 0, 0, 0]);
   controller.abort(new Error('enough'));
   await assert.rejects(reading, /enough/);
   server.push(reply.subarray(18));
-  await new Promise(setImmediate);
+  await turns();
   assert.deepEqual([...into], [7, 7, 7, 7, 7, 0, 0, 0, 0, 0]);
   assert.ok(channel.usable, 'and the channel goes on');
   channel.fail(channel.broken(new Error('the end of this test')));
