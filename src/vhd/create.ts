@@ -4,10 +4,9 @@
  * interrupted run cannot be mistaken for an image.
  */
 import { KiB, MiB, newGuid } from '../base/index.ts';
-import type { PlacedWriter } from '../disk/index.ts';
+import { LocalFile, type PlacedWriter } from '../disk/index.ts';
 import { vhdFaults } from './faults.ts';
 import { isDiskSize } from './footer.ts';
-import { LocalFile } from './local-file.ts';
 import { PlacedDynamic } from './placed-dynamic.ts';
 import { PlacedFixed } from './placed-fixed.ts';
 
@@ -39,7 +38,7 @@ export async function createPlacedVhd(path: string, options: CreateVhdOptions): 
   if (blockSize !== 2 * MiB && blockSize !== 512 * KiB) {
     throw vhdFaults.badShape({ what: 'block size', value: blockSize });
   }
-  const file = await LocalFile.create(path);
+  const file = await LocalFile.create(path, vhdFaults.fileExists);
   return kind === 'fixed'
     ? new PlacedFixed(file, { size, uniqueId })
     : new PlacedDynamic(file, { size, uniqueId, blockSize });

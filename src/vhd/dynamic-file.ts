@@ -8,13 +8,12 @@
  * data: a process or machine that dies in between leaves in each sector what was there or what was written.
  */
 import { Mutex, isZero } from '../base/index.ts';
-import type { CallOptions } from '../disk/index.ts';
+import type { CallOptions, LocalFile } from '../disk/index.ts';
 import { nextBlockPlace } from './block-place.ts';
 import type { BlockTable } from './block-table.ts';
 import type { BlockLayout } from './dynamic-header.ts';
 import type { Footer } from './footer.ts';
 import { NO_BLOCK, SECTOR, checksumOf, footer as footerLayout } from './format.ts';
-import type { LocalFile } from './local-file.ts';
 import { bitAt, runEnd } from './sector-bitmap.ts';
 import { WritableFile } from './writable-file.ts';
 

@@ -1,12 +1,11 @@
 /** A new dynamic disk: the next blocks of the file go to the next blocks of the disk that hold anything. */
 import { Mutex } from '../base/index.ts';
-import { checkRange, type FileSpan, type PlacedWriter } from '../disk/index.ts';
+import { checkRange, type FileSpan, type LocalFile, type PlacedWriter } from '../disk/index.ts';
 import { nextBlockPlace } from './block-place.ts';
 import { newDynamicHeader } from './dynamic-header.ts';
 import { vhdFaults } from './faults.ts';
 import { newFooter } from './footer.ts';
 import { SECTOR, bitmapSizeOf, dynamicHeader, footer } from './format.ts';
-import type { LocalFile } from './local-file.ts';
 
 const TABLE_OFFSET = footer.size + dynamicHeader.size;
 

@@ -1,8 +1,7 @@
 /** A new fixed disk: byte n of the disk is byte n of the file, and the footer comes behind it. */
-import { checkRange, type FileSpan, type PlacedWriter } from '../disk/index.ts';
+import { checkRange, type FileSpan, type LocalFile, type PlacedWriter } from '../disk/index.ts';
 import { vhdFaults } from './faults.ts';
 import { newFooter } from './footer.ts';
-import type { LocalFile } from './local-file.ts';
 
 export class PlacedFixed implements PlacedWriter {
   readonly path: string;

@@ -1,9 +1,8 @@
 /** Opening a fixed or dynamic VHD to be written in place. */
-import type { CallOptions, RangeWriter } from '../disk/index.ts';
+import { LocalFile, type CallOptions, type RangeWriter } from '../disk/index.ts';
 import { BlockTable } from './block-table.ts';
 import { DynamicFile } from './dynamic-file.ts';
 import { vhdFaults } from './faults.ts';
-import { LocalFile } from './local-file.ts';
 import { readStructure } from './structure.ts';
 import { WritableFile } from './writable-file.ts';
 

@@ -1,8 +1,7 @@
 /** What both kinds of writable file have in common: checked ranges, and a flush and a close that wait for writes under way. */
-import { checkRange, diskFaults, type CallOptions, type RangeWriter } from '../disk/index.ts';
+import { checkRange, diskFaults, type CallOptions, type LocalFile, type RangeWriter } from '../disk/index.ts';
 import { vhdFaults } from './faults.ts';
 import { SECTOR } from './format.ts';
-import type { LocalFile } from './local-file.ts';
 
 export abstract class WritableFile implements RangeWriter {
   readonly size: number;

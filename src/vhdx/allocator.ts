@@ -1,7 +1,7 @@
 /** Room for new blocks: gaps that earlier sessions left, blocks released and flushed in this one, else the file's end. */
 import { MiB } from '../base/index.ts';
+import type { LocalFile } from '../disk/index.ts';
 import type { FileSpace } from './file-space.ts';
-import type { LocalFile } from './local-file.ts';
 
 export interface Room {
   readonly fileOffset: number;

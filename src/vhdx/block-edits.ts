@@ -1,9 +1,9 @@
 /** What a write or a zeroing does to the blocks it touches: room, state, sector bits. Calls must not overlap. */
+import type { LocalFile } from '../disk/index.ts';
 import { isPresent, type BatGeometry } from './bat.ts';
 import type { Allocator } from './allocator.ts';
 import type { Block, EditableTable } from './editable-table.ts';
 import { BLOCK } from './format.ts';
-import type { LocalFile } from './local-file.ts';
 
 /** The bytes `[from, to)` of a block. */
 export interface BlockPart {

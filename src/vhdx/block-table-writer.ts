@@ -1,8 +1,8 @@
 /** Writes a new file's block table in ascending order of blocks, a page of 64 KiB at a time: 64 TiB needs no more memory. */
+import type { LocalFile } from '../disk/index.ts';
 import { ENTRIES_PER_PAGE, setEntry } from './bat.ts';
 import { BLOCK } from './format.ts';
 import type { Layout } from './layout.ts';
-import type { LocalFile } from './local-file.ts';
 import { PAGE_SIZE, newPage } from './pages.ts';
 
 export class BlockTableWriter {

@@ -7,12 +7,11 @@
  * One file only: its parent is not looked at, nor its payload, of which the format keeps no checksum.
  */
 import type { Fault, Warning } from '../base/index.ts';
-import type { CallOptions, RangeReader } from '../disk/index.ts';
+import { reading, type CallOptions, type RangeReader } from '../disk/index.ts';
 import { BlockTable } from './block-table.ts';
 import { named, reported, vhdxFaults, type Report } from './faults.ts';
 import { HEADER_AREA_SIZE, header, type Header } from './format.ts';
 import { currentHeader, readHeaderCopies } from './header.ts';
-import { reading } from './local-file.ts';
 import { PageCache } from './pages.ts';
 import { readRegionTables } from './region.ts';
 import { infoOf, readStructure, type Structure, type VhdxInfo } from './structure.ts';

@@ -5,8 +5,7 @@
  * some of its sectors; the length of the file any it had meanwhile. So later writes may be there without earlier ones.
  */
 import { MiB } from '../base/index.ts';
-import { checkRange, type RangeReader } from '../disk/index.ts';
-import { LocalFile, type FileMedium } from './local-file.ts';
+import { LocalFile, checkRange, type FileMedium, type RangeReader } from '../disk/index.ts';
 
 export type FileOperation =
   | { readonly kind: 'write'; readonly offset: number; readonly bytes: Uint8Array }

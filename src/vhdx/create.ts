@@ -1,8 +1,9 @@
 /** New files: dynamic, fixed, differencing. Sparse: neither kind writes payload. */
 import { KiB, MiB, newGuid } from '../base/index.ts';
+import { LocalFile, reading } from '../disk/index.ts';
 import { BlockTableWriter } from './block-table-writer.ts';
+import { vhdxFaults } from './faults.ts';
 import { writeTables, layoutOf, type Layout } from './layout.ts';
-import { LocalFile, reading } from './local-file.ts';
 import { relativeParentPath, type ParentLocator } from './locator.ts';
 import type { Metadata } from './metadata.ts';
 import { readVhdxInfo } from './structure.ts';
@@ -83,7 +84,7 @@ export function metadataOf(options: VhdxShapeOptions, kind: 'dynamic' | 'fixed')
 }
 
 async function createFile(path: string, layout: Layout): Promise<void> {
-  const file = await LocalFile.create(path);
+  const file = await LocalFile.create(path, vhdxFaults.fileExists);
   try {
     await file.extend(layout.payloadOffset);
     if (layout.metadata.kind === 'fixed') await placeAllBlocks(file, layout);

@@ -1,7 +1,6 @@
 /** The two headers: which one is current, and how a writer replaces them (MS-VHDX 2.2.2). */
 import { MiB, NIL_GUID } from '../base/index.ts';
-import type { CallOptions, RangeReader } from '../disk/index.ts';
-import type { LocalFile } from './local-file.ts';
+import type { CallOptions, LocalFile, RangeReader } from '../disk/index.ts';
 import { vhdxFaults } from './faults.ts';
 import { HEADER_OFFSETS, HEADER_SIGNATURE, checksumOf, header, parse, type Header } from './format.ts';
 

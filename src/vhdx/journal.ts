@@ -13,9 +13,9 @@
  * The first entry is durable before the headers name the log: a log that is named and has no entry would be corruption.
  */
 import { NIL_GUID, newGuid } from '../base/index.ts';
+import type { LocalFile } from '../disk/index.ts';
 import type { Header } from './format.ts';
 import type { HeaderWriter } from './header.ts';
-import type { LocalFile } from './local-file.ts';
 import { logEntryBytes, sectorsIn, type TableSector } from './log-entry.ts';
 import type { Claim } from './region.ts';
 

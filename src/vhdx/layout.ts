@@ -6,6 +6,7 @@
  * The file identifier is written last and after a flush, so that an interrupted creation leaves no VHDX at all.
  */
 import { MiB, NIL_GUID, newGuid } from '../base/index.ts';
+import type { LocalFile } from '../disk/index.ts';
 import { BatGeometry } from './bat.ts';
 import { vhdxFaults } from './faults.ts';
 import {
@@ -32,7 +33,6 @@ import {
   virtualDiskSize,
 } from './format.ts';
 import { headerBytes } from './header.ts';
-import type { LocalFile } from './local-file.ts';
 import { locatorBytes } from './locator.ts';
 import { isBlockSize, isDiskSize, isSectorSize, type Metadata } from './metadata.ts';
 import { regionTableBytes, type Region } from './region.ts';

@@ -4,18 +4,17 @@
  * interrupted run cannot be mistaken for an image.
  */
 import { Mutex } from '../base/index.ts';
-import { checkRange, type FileSpan, type PlacedWriter } from '../disk/index.ts';
+import { LocalFile, checkRange, type FileSpan, type PlacedWriter } from '../disk/index.ts';
 import { BlockTableWriter } from './block-table-writer.ts';
 import { metadataOf, type VhdxShapeOptions } from './create.ts';
 import { vhdxFaults } from './faults.ts';
 import { addSpan } from './file-span.ts';
 import { layoutOf, writeTables, type Layout } from './layout.ts';
-import { LocalFile } from './local-file.ts';
 
 /** Creates the file. Faults: `VHDX_BAD_SHAPE`, `VHDX_FILE_EXISTS`, `DISK_NO_SPACE`. */
 export async function createPlacedVhdx(path: string, options: VhdxShapeOptions): Promise<PlacedWriter> {
   const layout = layoutOf(metadataOf(options, 'dynamic'));
-  const file = await LocalFile.create(path);
+  const file = await LocalFile.create(path, vhdxFaults.fileExists);
   try {
     await file.extend(layout.payloadOffset);
   } catch (error) {

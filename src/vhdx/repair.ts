@@ -3,12 +3,11 @@
  * its sound copy, the last MiB is filled. A file with damage beyond that is refused: what its blocks held cannot be known.
  */
 import { MiB, NIL_GUID, isZero, mapOrdered, newGuid } from '../base/index.ts';
-import type { CallOptions, RangeReader } from '../disk/index.ts';
+import { LocalFile, reading, type CallOptions, type RangeReader } from '../disk/index.ts';
 import { BlockTable } from './block-table.ts';
-import { inFile } from './faults.ts';
+import { inFile, vhdxFaults } from './faults.ts';
 import { HEADER_AREA_SIZE, REGION_TABLE_OFFSETS, fileIdentifier } from './format.ts';
 import { HeaderWriter } from './header.ts';
-import { LocalFile, reading } from './local-file.ts';
 import { PageCache } from './pages.ts';
 import { readRegionTables } from './region.ts';
 import { settledStructure } from './settle.ts';
@@ -36,7 +35,7 @@ export async function repairVhdx(
 async function copySound(reader: RangeReader, path: string, to: string, options: CallOptions): Promise<void> {
   const structure = await readStructure(reader, path, options);
   const table = await openTable(structure, options);
-  const file = await LocalFile.create(to);
+  const file = await LocalFile.create(to, vhdxFaults.fileExists);
   try {
     await file.extend(Math.ceil(structure.reader.size / MiB) * MiB);
     await copyClaimed(structure, table, file, options);

@@ -3,11 +3,10 @@
  * for every later read (MS-VHDX 2.3.3: a file with a log must not be read without it).
  */
 import { KiB, NIL_GUID, TiB } from '../base/index.ts';
-import { checkRange, type CallOptions, type RangeReader } from '../disk/index.ts';
+import { checkRange, type CallOptions, type LocalFile, type RangeReader } from '../disk/index.ts';
 import { clip, endOf, normalise, type Extent } from '../extents/index.ts';
 import { vhdxFaults } from './faults.ts';
 import { LOG_SECTOR, type Header } from './format.ts';
-import type { LocalFile } from './local-file.ts';
 import { LogRing, REPLAY_LOG_MAX, type LogChange, type LogEntry } from './log.ts';
 
 /** The largest file whose blocks a BAT of Microsoft's can name: 28 bits of MiB. */

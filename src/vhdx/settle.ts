@@ -1,7 +1,7 @@
 /** Bringing a file into the state a writer starts from: its log replayed into it, and a log there to write to. */
 import { MiB, NIL_GUID, newGuid } from '../base/index.ts';
+import type { LocalFile } from '../disk/index.ts';
 import { HeaderWriter } from './header.ts';
-import type { LocalFile } from './local-file.ts';
 import type { Claim } from './region.ts';
 import { writeReplay } from './replay.ts';
 import { readStructure, type Structure } from './structure.ts';

@@ -9,7 +9,7 @@
  * headers name the log, so that who opens the file meanwhile must lay it over the tables, as `openVhdx` does.
  */
 import { Mutex, newGuid } from '../base/index.ts';
-import { checkRange, diskFaults, type FileSpan, type RangeWriter } from '../disk/index.ts';
+import { LocalFile, checkRange, diskFaults, type FileSpan, type RangeWriter } from '../disk/index.ts';
 import { Allocator } from './allocator.ts';
 import { BlockEdits, partsOf, type BlockPart, type EmptyState } from './block-edits.ts';
 import { BlockTable } from './block-table.ts';
@@ -19,7 +19,6 @@ import { addSpan } from './file-span.ts';
 import { BLOCK, LOG_SECTOR } from './format.ts';
 import { HeaderWriter } from './header.ts';
 import { Journal } from './journal.ts';
-import { LocalFile } from './local-file.ts';
 import { PageCache } from './pages.ts';
 import { settledStructure } from './settle.ts';
 import { infoOf, type Structure, type VhdxInfo } from './structure.ts';

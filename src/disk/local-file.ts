@@ -1,17 +1,24 @@
-/** The file under a VHD being written: positional reads and writes that are never short, and its errors as faults. */
+/** A local file being written: positional reads and writes that are never short, and its errors as faults. */
 import { open, rm, type FileHandle } from 'node:fs/promises';
-import { MiB } from '../base/index.ts';
-import { checkRange, diskFaults, type CallOptions, type RangeReader } from '../disk/index.ts';
-import { vhdFaults } from './faults.ts';
+import { MiB, type Fault, type FaultFactory } from '../base/index.ts';
+import { diskFaults } from './faults.ts';
+import { FileReader } from './file-reader.ts';
+import type { CallOptions, RangeReader } from './ports.ts';
+import { checkRange } from './range.ts';
 
 const ZEROS = new Uint8Array(MiB);
 
+/** What a file is written through; the crash tests put a recorder here. */
+export type FileMedium = Pick<FileHandle, 'read' | 'write' | 'truncate' | 'datasync' | 'close'>;
+
 export class LocalFile implements RangeReader {
   readonly path: string;
-  readonly #handle: FileHandle;
+  readonly #handle: FileMedium;
   #size: number;
+  #syncFailure: { error: unknown } | undefined;
 
-  private constructor(path: string, handle: FileHandle, size: number) {
+  /** `handle` is open, `size` bytes long, and belongs to this object from now on. */
+  constructor(path: string, handle: FileMedium, size: number) {
     this.path = path;
     this.#handle = handle;
     this.#size = size;
@@ -28,9 +35,14 @@ export class LocalFile implements RangeReader {
     }
   }
 
-  /** Makes a new file; `VHD_FILE_EXISTS` when there is one. */
-  static async create(path: string): Promise<LocalFile> {
-    return new LocalFile(path, await attempt(path, () => open(path, 'wx+')), 0);
+  /** Makes a new file; the fault `exists` when there is one. */
+  static async create(path: string, exists: FaultFactory): Promise<LocalFile> {
+    try {
+      return new LocalFile(path, await open(path, 'wx+'), 0);
+    } catch (error) {
+      const taken = (error as NodeJS.ErrnoException).code === 'EEXIST';
+      throw taken ? exists({ path }, { cause: error }) : faultOf(path, error);
+    }
   }
 
   get size(): number {
@@ -75,9 +87,18 @@ export class LocalFile implements RangeReader {
     this.#size = size;
   }
 
-  /** Everything written, by this handle or another, survives a crash afterwards. */
+  /**
+   * Everything written, by this handle or another, survives a crash afterwards. Once this failed it fails for ever: the
+   * system drops what it could not write, so a later success would promise bytes that are gone.
+   */
   async sync(): Promise<void> {
-    await attempt(this.path, () => this.#handle.sync());
+    if (this.#syncFailure) throw this.#syncFailure.error;
+    try {
+      await attempt(this.path, () => this.#handle.datasync());
+    } catch (error) {
+      this.#syncFailure = { error };
+      throw error;
+    }
   }
 
   async close(): Promise<void> {
@@ -91,15 +112,29 @@ export class LocalFile implements RangeReader {
   }
 }
 
+/** Opens a local file read-only for the time of `task`. */
+export async function reading<T>(path: string, task: (reader: RangeReader) => Promise<T>): Promise<T> {
+  const reader = await attempt(path, () => FileReader.open(path));
+  try {
+    return await task(reader);
+  } finally {
+    await reader.close();
+  }
+}
+
 async function attempt<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'EEXIST') throw vhdFaults.fileExists({ path }, { cause: error });
-    if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG') {
-      throw diskFaults.noSpace({ path }, { cause: error });
-    }
-    throw diskFaults.ioFailed({ path, reason: message }, { cause: error });
+    throw faultOf(path, error);
   }
+}
+
+/** A file larger than its file system allows is a full volume to its user: another folder helps. */
+const NO_SPACE = ['ENOSPC', 'EDQUOT', 'EFBIG'];
+
+function faultOf(path: string, cause: unknown): Fault {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  if (NO_SPACE.includes(code ?? '')) return diskFaults.noSpace({ path }, { cause });
+  return diskFaults.ioFailed({ path, reason: message }, { cause });
 }
