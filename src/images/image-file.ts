@@ -5,13 +5,23 @@
  *                            └── abort: close, remove
  */
 import { open, type FileHandle } from 'node:fs/promises';
-import { assert } from '../base/index.ts';
+import { assert, MiB } from '../base/index.ts';
 import { imageFault } from './faults.ts';
 import { ImageName, type ImageNameOptions } from './image-name.ts';
+
+/**
+ * What is written through the handle goes to the disk while more is being made: left to the end, the flush of a large image
+ * stands still for a second per 300 MB.
+ */
+const WRITEBACK_STEP_BYTES = 128 * MiB;
 
 export class ImageFile {
   readonly name: ImageName;
   readonly #handle: FileHandle;
+  #unflushedBytes = 0;
+  #writeback: Promise<void> | undefined;
+  /** The system tells a handle of a lost write once: it must not be forgotten until the end. */
+  #writebackFailure: { readonly error: unknown } | undefined;
   #state: 'open' | 'finished' | 'aborted' = 'open';
 
   private constructor(name: ImageName, handle: FileHandle) {
@@ -38,6 +48,7 @@ export class ImageFile {
         const { bytesWritten } = await this.#handle.write(bytes, done, bytes.length - done, position + done);
         done += bytesWritten;
       }
+      this.#wrote(bytes.length);
     } catch (error) {
       throw imageFault(error, this.name.partialPath);
     }
@@ -52,6 +63,8 @@ export class ImageFile {
   async finish(): Promise<void> {
     this.checkOpen();
     try {
+      await this.#writeback;
+      if (this.#writebackFailure) throw this.#writebackFailure.error;
       await this.#handle.sync();
       await this.#handle.close();
     } catch (error) {
@@ -65,7 +78,22 @@ export class ImageFile {
   async abort(): Promise<void> {
     if (this.#state !== 'open') return;
     this.#state = 'aborted';
+    await this.#writeback;
     await this.#handle.close().catch(() => {}); // may be closed already, when `finish` failed
     await this.name.discard();
+  }
+
+  #wrote(bytes: number): void {
+    this.#unflushedBytes += bytes;
+    if (this.#unflushedBytes < WRITEBACK_STEP_BYTES || this.#writeback) return;
+    this.#unflushedBytes = 0;
+    this.#writeback = this.#handle
+      .datasync()
+      .catch((error: unknown) => {
+        this.#writebackFailure ??= { error };
+      })
+      .finally(() => {
+        this.#writeback = undefined;
+      });
   }
 }
