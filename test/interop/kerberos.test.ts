@@ -7,7 +7,9 @@ import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { kerberosSecurity } from '../../src/auth/index.ts';
+import { isFault } from '../../src/base/index.ts';
 import { Credentials } from '../../src/ntlm/index.ts';
 import { cimClass, openWinrm, type WinrmOptions, type WinrmSession } from '../../src/winrm/index.ts';
 import {
@@ -272,6 +274,39 @@ test(
       for (const socket of sockets) socket.destroy();
       silent.close();
     }
+  },
+);
+
+test(
+  'whatever a host answers to the first token, there is a fault and the process lives',
+  needs,
+  async () => {
+    await using realm = await startRealm();
+    realm.kinit(USER.password);
+    const provider = kerberosSecurity(new Credentials(USER.user, ''));
+    // The frame of a Kerberos token (RFC 4121 4.1) around what is no answer: an AP-REP, an error, and neither.
+    const frame = (id: number, inner: Uint8Array): Uint8Array => {
+      const oid = Buffer.from('06092a864886f712010202', 'hex');
+      const content = Buffer.concat([oid, Uint8Array.of(id, 0), inner]);
+      return Buffer.concat([Uint8Array.of(0x60, 0x81, content.length), content]);
+    };
+    const bytes = fc.uint8Array({ minLength: 1, maxLength: 110 });
+    const token = fc.oneof(
+      bytes,
+      fc.tuple(fc.integer({ min: 1, max: 4 }), bytes).map(([id, inner]) => frame(id, inner)),
+    );
+    await fc.assert(
+      fc.asyncProperty(token, async (answer) => {
+        using context = await provider({ host: 'localhost', service: 'HTTP' });
+        await context.step();
+        await assert.rejects(
+          context.step(answer),
+          (error) => isFault(error) && error.code.startsWith('KERBEROS_'),
+        );
+        assert.ok(!context.complete);
+      }),
+      { numRuns: 300 },
+    );
   },
 );
 

@@ -59,6 +59,7 @@ def split(wrapped, length):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     context = None
     scheme = "Negotiate"
     sealed = 0
