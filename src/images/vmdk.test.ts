@@ -28,6 +28,7 @@ import {
   Scratch,
 } from './judges.fixture.ts';
 import { sparseHeader, vmdkMarker } from './vmdk-format.ts';
+import { VmdkStreamWriter } from './vmdk-stream-writer.ts';
 
 const withQemu = requires(['qemu-img'], 'QEMU reads our VMDK images');
 const withLibvmdk = requiresPython(['pyvmdk'], 'libvmdk reads our VMDK images');
@@ -206,6 +207,16 @@ test('a stream ends with the footer and the mark of the end, where readers look 
   const grain = viewOf(bytes).getUint32(table * 512, true);
   assert.equal(vmdkMarker.read(bytes, grain * 512).value, 0);
   assert.ok(bytes.subarray(-512).every((byte) => byte === 0));
+});
+
+test('a stream that outgrows what a table can name ends with a fault, not with a wrong place', () => {
+  const writer = new VmdkStreamWriter(64 * MiB, 128 + 200);
+  const piece = { lengths: [60_000], bytes: new Uint8Array(60_000) };
+  writer.grains({ firstUnit: 0, ...piece });
+  assert.throws(
+    () => writer.grains({ firstUnit: 1, ...piece }),
+    (error) => hasCode(error, 'IMAGE_FULL'),
+  );
 });
 
 test('the descriptor says the adapter in the words VMware has, and a geometry that a BIOS can address', async () => {
