@@ -1,49 +1,12 @@
 /** One file of a chain: which bytes of the virtual disk it holds, and where. */
 import { forEachBounded } from '../base/index.ts';
-import type { CallOptions } from '../disk/index.ts';
-import { endOf, type Extent } from '../extents/index.ts';
+import type { ChainLayer, LayerRuns, RunsOptions } from '../chain/index.ts';
+import type { CallOptions, RangeReader } from '../disk/index.ts';
 import type { Bitmap, BitmapCache } from './bitmap-cache.ts';
 import { BlockTable } from './block-table.ts';
 import { NO_BLOCK, SECTOR } from './format.ts';
 import { bitAt, runEnd } from './sector-bitmap.ts';
 import type { Structure } from './structure.ts';
-
-/** A stretch of the virtual disk whose bytes are in one stretch of the file. */
-export interface DataRun extends Extent {
-  readonly fileOffset: number;
-}
-
-/** What a layer says of a range, each list sorted and coalesced. */
-export class LayerRuns {
-  readonly data: DataRun[] = [];
-  /** Whatever the parent holds; zeros without one. */
-  readonly absent: Extent[] = [];
-
-  addData(offset: number, length: number, fileOffset: number): void {
-    const last = this.data.at(-1);
-    const follows = last && endOf(last) === offset && last.fileOffset + last.length === fileOffset;
-    if (follows) this.data[this.data.length - 1] = { ...last, length: last.length + length };
-    else this.data.push({ offset, length, fileOffset });
-  }
-
-  addAbsent(offset: number, length: number): void {
-    const last = this.absent.at(-1);
-    const follows = last && endOf(last) === offset;
-    if (follows) this.absent[this.absent.length - 1] = { ...last, length: last.length + length };
-    else this.absent.push({ offset, length });
-  }
-}
-
-export interface RunsOptions extends CallOptions {
-  /** Count every sector of a block that is there as data, without reading its bitmap. */
-  readonly wholeBlocks?: boolean;
-}
-
-export interface Layer {
-  readonly structure: Structure;
-  /** Adds what this file says of `[start, end)`, which lies inside its virtual disk, to `runs`. */
-  runs(start: number, end: number, runs: LayerRuns, options?: RunsOptions): Promise<void>;
-}
 
 /** Reads and checks the block table, if there is one. */
 export async function openLayer(
@@ -55,13 +18,25 @@ export async function openLayer(
   return new BlockLayer(structure, await BlockTable.open(structure, structure.layout, options), cache);
 }
 
-class FixedLayer implements Layer {
+export abstract class Layer implements ChainLayer {
   readonly structure: Structure;
 
   constructor(structure: Structure) {
     this.structure = structure;
   }
 
+  get reader(): RangeReader {
+    return this.structure.reader;
+  }
+
+  get size(): number {
+    return this.structure.footer.size;
+  }
+
+  abstract runs(start: number, end: number, runs: LayerRuns, options?: RunsOptions): Promise<void>;
+}
+
+class FixedLayer extends Layer {
   async runs(start: number, end: number, runs: LayerRuns): Promise<void> {
     runs.addData(start, end - start, start);
   }
@@ -70,14 +45,13 @@ class FixedLayer implements Layer {
 /** Bitmaps asked for at once: each is a read of its own, before its block. */
 const BITMAP_DEPTH = 8;
 
-class BlockLayer implements Layer {
-  readonly structure: Structure;
+class BlockLayer extends Layer {
   readonly #table: BlockTable;
   readonly #cache: BitmapCache;
   readonly #cacheKey: number;
 
   constructor(structure: Structure, table: BlockTable, cache: BitmapCache) {
-    this.structure = structure;
+    super(structure);
     this.#table = table;
     this.#cache = cache;
     this.#cacheKey = cache.newFile();
@@ -85,7 +59,9 @@ class BlockLayer implements Layer {
 
   async runs(start: number, end: number, runs: LayerRuns, options: RunsOptions = {}): Promise<void> {
     const { blockSize } = this.#table;
-    const bitmaps = options.wholeBlocks ? undefined : await this.#bitmapsOf(start, end, options);
+    // What a child does not hold must be known to the sector; of a base, zeros may be called data.
+    const wholeBlocks = options.coarse === true && !this.structure.parent;
+    const bitmaps = wholeBlocks ? undefined : await this.#bitmapsOf(start, end, options);
     for (let at = start; at < end;) {
       const block = Math.floor(at / blockSize);
       const next = this.#table.skipEmptyPage(block);
@@ -135,9 +111,9 @@ class BlockLayer implements Layer {
 
   async #loadBitmap(block: number, options: CallOptions): Promise<Bitmap> {
     const { blockSize } = this.#table;
-    const sectors = Math.min(blockSize, this.structure.footer.size - block * blockSize) / SECTOR;
+    const sectors = Math.min(blockSize, this.size - block * blockSize) / SECTOR;
     const bytes = new Uint8Array(Math.ceil(sectors / 8));
-    await this.structure.reader.read(this.#table.sectorOf(block) * SECTOR, bytes, options);
+    await this.reader.read(this.#table.sectorOf(block) * SECTOR, bytes, options);
     return bitAt(bytes, 0) === 1 && runEnd(bytes, 0, sectors) === sectors ? 'full' : bytes;
   }
 }

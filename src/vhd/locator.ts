@@ -5,8 +5,8 @@
  * each under a code of its platform.
  */
 import { win32 } from 'node:path';
+import type { ParentLocator } from '../chain/index.ts';
 import type { CallOptions, RangeReader } from '../disk/index.ts';
-import type { ParentLocator } from '../vhdx/index.ts';
 import { vhdFaults } from './faults.ts';
 import { LOCATOR_COUNT, LOCATOR_TEXT_MAX, parentLocator, parse, type DynamicHeader } from './format.ts';
 

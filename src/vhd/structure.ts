@@ -1,6 +1,6 @@
 /** What a single file says about itself: everything but its block table. */
+import type { ParentLocator } from '../chain/index.ts';
 import type { CallOptions, RangeReader } from '../disk/index.ts';
-import type { ParentLocator } from '../vhdx/index.ts';
 import { readDynamicHeader, type BlockLayout } from './dynamic-header.ts';
 import { vhdFaults } from './faults.ts';
 import { readFooter, type Footer, type VhdKind } from './footer.ts';

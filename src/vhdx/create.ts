@@ -1,10 +1,10 @@
 /** New files: dynamic, fixed, differencing. Sparse: neither kind writes payload. */
 import { KiB, MiB, newGuid } from '../base/index.ts';
+import { relativeParentPath, type ParentLocator } from '../chain/index.ts';
 import { LocalFile, reading } from '../disk/index.ts';
 import { BlockTableWriter } from './block-table-writer.ts';
 import { vhdxFaults } from './faults.ts';
 import { writeTables, layoutOf, type Layout } from './layout.ts';
-import { relativeParentPath, type ParentLocator } from './locator.ts';
 import type { Metadata } from './metadata.ts';
 import { readVhdxInfo } from './structure.ts';
 

@@ -1,11 +1,6 @@
-/**
- * A chain as a disk. For each range the leaf is asked first; what it leaves to its parent is asked of the parent, and so on
- * down, a layer at a time, so that the cost is one pass over each layer's tables and one read for each run of a file.
- */
-import { MiB, forEachBounded } from '../base/index.ts';
-import { checkRange, diskFaults, type CallOptions, type Disk, type RangeReader } from '../disk/index.ts';
-import { clip, coalesce, endOf, intersect, normalise, totalBytes, type Extent } from '../extents/index.ts';
-import { LayerRuns, type DataRun, type Layer } from './layer.ts';
+/** A chain of VHDX files as a disk. */
+import { ChainDisk } from '../chain/index.ts';
+import type { Layer } from './layer.ts';
 import type { VhdxKind } from './metadata.ts';
 
 export interface ChainFile {
@@ -16,17 +11,7 @@ export interface ChainFile {
   readonly dataWriteGuid: string;
 }
 
-/** Reads of one `read` under way at once. A fragmented block can hold thousands of runs. */
-const READ_DEPTH = 8;
-/** `allocated` looks at this much of the disk at a time: at worst 262144 alternating sectors. */
-const WINDOW = 256 * MiB;
-
-interface ChainRun extends DataRun {
-  readonly reader: RangeReader;
-}
-
-export class VhdxDisk implements Disk {
-  readonly size: number;
+export class VhdxDisk extends ChainDisk {
   readonly logicalSectorSize: number;
   readonly physicalSectorSize: number;
   readonly blockSize: number;
@@ -34,82 +19,21 @@ export class VhdxDisk implements Disk {
   readonly virtualDiskId: string;
   /** The files of the chain, leaf first. */
   readonly files: readonly ChainFile[];
-  readonly #layers: readonly Layer[];
-  readonly #running = new Set<Promise<void>>();
-  #closed = false;
 
   /** `layers` are open, leaf first, and belong to this disk from now on. */
   constructor(layers: readonly Layer[]) {
+    super(layers);
     const leaf = layers[0]!.structure.metadata;
-    this.size = leaf.size;
     this.logicalSectorSize = leaf.logicalSectorSize;
     this.physicalSectorSize = leaf.physicalSectorSize;
     this.blockSize = leaf.blockSize;
     this.kind = leaf.kind;
     this.virtualDiskId = leaf.virtualDiskId;
-    this.#layers = layers;
     this.files = layers.map(({ structure }) => ({
       path: structure.path,
       kind: structure.metadata.kind,
       logReplayed: structure.replay !== undefined,
       dataWriteGuid: structure.header.dataWriteGuid,
     }));
-  }
-
-  read(offset: number, into: Uint8Array, options: CallOptions = {}): Promise<void> {
-    if (this.#closed) return Promise.reject(diskFaults.closed());
-    const task = this.#fill(offset, into, options);
-    const tracked: Promise<void> = task.finally(() => this.#running.delete(tracked));
-    this.#running.add(tracked);
-    return tracked;
-  }
-
-  async #fill(offset: number, into: Uint8Array, options: CallOptions): Promise<void> {
-    checkRange(offset, into.length, this.size);
-    options.signal?.throwIfAborted();
-    const runs = await this.#resolve(offset, offset + into.length, options);
-    if (totalBytes(runs) < into.length) into.fill(0);
-    const readRun = (run: ChainRun): Promise<void> =>
-      run.reader.read(run.fileOffset, into.subarray(run.offset - offset, endOf(run) - offset), options);
-    if (runs.length === 1) await readRun(runs[0]!);
-    else await forEachBounded(runs, READ_DEPTH, readRun);
-  }
-
-  /** The disjoint runs that hold the data of `[start, end)`, layer by layer; what they leave out is zeros. */
-  async #resolve(start: number, end: number, options: CallOptions): Promise<ChainRun[]> {
-    const found: ChainRun[] = [];
-    let unresolved: readonly Extent[] = [{ offset: start, length: end - start }];
-    for (const layer of this.#layers) {
-      const runs = new LayerRuns();
-      // Beyond the end of a smaller parent there is nothing but zeros.
-      for (const range of clip(unresolved, layer.size)) {
-        await layer.runs(range.offset, endOf(range), runs, options);
-      }
-      for (const run of runs.data) found.push({ ...run, reader: layer.reader });
-      unresolved = runs.absent;
-      if (unresolved.length === 0) break;
-    }
-    return found;
-  }
-
-  allocated(within?: Extent, options: CallOptions = {}): AsyncGenerator<Extent> {
-    const whole = { offset: 0, length: this.size };
-    const [range] = within ? intersect([whole], [within]) : [whole];
-    return coalesce(this.#allocatedPieces(range ?? { offset: 0, length: 0 }, options));
-  }
-
-  async *#allocatedPieces(range: Extent, options: CallOptions): AsyncGenerator<Extent> {
-    for (let at = range.offset; at < endOf(range); at += WINDOW) {
-      options.signal?.throwIfAborted();
-      if (this.#closed) throw diskFaults.closed();
-      yield* normalise(await this.#resolve(at, Math.min(at + WINDOW, endOf(range)), options));
-    }
-  }
-
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    await Promise.allSettled(this.#running);
-    await Promise.all(this.#layers.map((layer) => layer.reader.close()));
   }
 }

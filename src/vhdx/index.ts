@@ -1,4 +1,5 @@
-export { openVhdx, openVhdxChain, type OpenChainOptions } from './chain.ts';
+export { defaultParentPaths, type OpenChainOptions, type ParentLocator } from '../chain/index.ts';
+export { openVhdx, openVhdxChain } from './chain.ts';
 export {
   createDifferencingVhdx,
   createVhdx,
@@ -9,7 +10,6 @@ export {
 export { checkVhdx, type VhdxCheck, type VhdxFinding } from './check.ts';
 export type { ChainFile, VhdxDisk } from './disk.ts';
 export { vhdxFaults } from './faults.ts';
-export { defaultParentPaths, type ParentLocator } from './locator.ts';
 export { mergeVhdx, type MergeOptions } from './merge.ts';
 export type { DiskShape, Metadata, VhdxKind } from './metadata.ts';
 export { createPlacedVhdx } from './placed.ts';

@@ -1,6 +1,6 @@
 /** One file of a chain: what it says about each byte of the virtual disk. */
+import type { ChainLayer, LayerRuns } from '../chain/index.ts';
 import type { CallOptions, RangeReader } from '../disk/index.ts';
-import { endOf, type Extent } from '../extents/index.ts';
 import { ENTRIES_PER_PAGE, fileOffsetAt, isPresent, stateAt, type BatGeometry } from './bat.ts';
 import { BlockTable } from './block-table.ts';
 import { inFile } from './faults.ts';
@@ -9,45 +9,7 @@ import { PAGE_SIZE, type Page, type PageCache } from './pages.ts';
 import { runEnd, bitAt } from './sector-bitmap.ts';
 import type { Structure } from './structure.ts';
 
-/** A stretch of the virtual disk whose bytes are in one stretch of the file. */
-export interface DataRun extends Extent {
-  readonly fileOffset: number;
-}
-
-/** What a layer says of a range, each list sorted and coalesced. */
-export class LayerRuns {
-  readonly data: DataRun[] = [];
-  /** Zeros that hide the parent. */
-  readonly zeros: Extent[] = [];
-  /** Whatever the parent holds. */
-  readonly absent: Extent[] = [];
-
-  addData(offset: number, length: number, fileOffset: number): void {
-    const last = this.data.at(-1);
-    const follows = last && endOf(last) === offset && last.fileOffset + last.length === fileOffset;
-    if (follows) this.data[this.data.length - 1] = { ...last, length: last.length + length };
-    else this.data.push({ offset, length, fileOffset });
-  }
-
-  addZeros(offset: number, length: number): void {
-    extend(this.zeros, offset, length);
-  }
-
-  addAbsent(offset: number, length: number): void {
-    extend(this.absent, offset, length);
-  }
-}
-
-function extend(list: Extent[], offset: number, length: number): void {
-  const last = list.at(-1);
-  if (last && endOf(last) === offset) {
-    list[list.length - 1] = { offset: last.offset, length: last.length + length };
-  } else {
-    list.push({ offset, length });
-  }
-}
-
-export class Layer {
+export class Layer implements ChainLayer {
   readonly structure: Structure;
   readonly #table: BlockTable;
 
@@ -68,7 +30,6 @@ export class Layer {
     return this.structure.reader;
   }
 
-  /** Bytes of the virtual disk as this file has it; a child may be larger than its parent. */
   get size(): number {
     return this.structure.metadata.size;
   }
@@ -77,7 +38,6 @@ export class Layer {
     return this.#table.geometry;
   }
 
-  /** Adds what this file says of `[start, end)`, which lies inside its virtual disk, to `runs`. */
   async runs(start: number, end: number, runs: LayerRuns, options?: CallOptions): Promise<void> {
     const { blockSize } = this.#geometry;
     for (let at = start; at < end;) {

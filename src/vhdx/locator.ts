@@ -4,8 +4,8 @@
  * Identity is `parent_linkage`, the parent's DataWriteGuid; paths are only hints where to look. While a child is being
  * merged, `parent_linkage2` holds the identity the parent gets, so that the chain opens before, during and after.
  */
-import { posix, win32 } from 'node:path';
 import { NIL_GUID, normaliseGuid } from '../base/index.ts';
+import type { ParentLocator } from '../chain/index.ts';
 import { vhdxFaults } from './faults.ts';
 import {
   LOCATOR_ENTRIES_MAX,
@@ -13,17 +13,6 @@ import {
   parentLocatorEntry,
   parentLocatorHeader,
 } from './format.ts';
-
-export interface ParentLocator {
-  /** The parent's DataWriteGuid. */
-  readonly parentLinkage: string;
-  /** Set while the child is merged into its parent. */
-  readonly parentLinkage2?: string;
-  /** As written in the file: a Windows path. */
-  readonly relativePath?: string;
-  readonly volumePath?: string;
-  readonly absolutePath?: string;
-}
 
 const KEYS = {
   parentLinkage: 'parent_linkage',
@@ -130,36 +119,6 @@ export function locatorBytes(locator: ParentLocator): Uint8Array {
 /** True when a file with this DataWriteGuid is the parent meant. */
 export function isParent(locator: ParentLocator, dataWriteGuid: string): boolean {
   return dataWriteGuid === locator.parentLinkage || dataWriteGuid === locator.parentLinkage2;
-}
-
-/**
- * Where to look by default: the relative path beside the child, then absolute and volume path as they stand. The paths
- * come from the file: it is the opener that decides which of them it is willing to open.
- */
-export function defaultParentPaths(childPath: string, locator: ParentLocator): string[] {
-  const beside = locator.relativePath && resolveBeside(childPath, locator.relativePath);
-  return [beside, locator.absolutePath, locator.volumePath].filter(
-    (path) => path !== undefined && path !== '',
-  ) as string[];
-}
-
-/** A relative Windows path from the folder of `childPath`, in the notation of `childPath`. */
-function resolveBeside(childPath: string, relativePath: string): string {
-  if (isWindowsPath(childPath)) return win32.join(win32.dirname(childPath), relativePath);
-  return posix.join(posix.dirname(childPath), relativePath.replaceAll('\\', '/'));
-}
-
-/** The path from the folder of `childPath` to `parentPath`, as Windows writes it; `undefined` across drives. */
-export function relativeParentPath(childPath: string, parentPath: string): string | undefined {
-  const flavour = isWindowsPath(childPath) ? win32 : posix;
-  const relative = flavour.relative(flavour.dirname(childPath), parentPath);
-  if (flavour.isAbsolute(relative)) return undefined;
-  const windows = relative.replaceAll('/', '\\');
-  return windows.startsWith('..\\') ? windows : `.\\${windows}`;
-}
-
-function isWindowsPath(path: string): boolean {
-  return /^[a-z]:/i.test(path) || (path.includes('\\') && !path.startsWith('/'));
 }
 
 function utf16(bytes: Uint8Array): string {

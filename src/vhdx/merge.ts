@@ -9,14 +9,15 @@
  * completes it: step 3 writes the same bytes. Nothing else may stand on the parent meanwhile.
  */
 import { MiB, mapOrdered, newGuid } from '../base/index.ts';
+import { LayerRuns, type DataRun, type ParentLocator } from '../chain/index.ts';
 import { LocalFile, reading, type CallOptions } from '../disk/index.ts';
 import { inFile, vhdxFaults } from './faults.ts';
 import { ITEM, LOG_SECTOR } from './format.ts';
 import { HeaderWriter } from './header.ts';
 import { Journal } from './journal.ts';
-import { Layer, LayerRuns, type DataRun } from './layer.ts';
+import { Layer } from './layer.ts';
 import type { TableSector } from './log-entry.ts';
-import { isParent, linkage2Place, linkageText, type ParentLocator } from './locator.ts';
+import { isParent, linkage2Place, linkageText } from './locator.ts';
 import { readItemPlaces } from './metadata.ts';
 import { PageCache } from './pages.ts';
 import type { Claim } from './region.ts';

@@ -1,5 +1,6 @@
 /** The metadata region: what the virtual disk is (MS-VHDX 2.6). */
 import type { Fault } from '../base/index.ts';
+import type { ParentLocator } from '../chain/index.ts';
 import type { CallOptions, RangeReader } from '../disk/index.ts';
 import { refuse, reported, vhdxFaults, type Report } from './faults.ts';
 import {
@@ -24,7 +25,7 @@ import {
   virtualDiskId,
   virtualDiskSize,
 } from './format.ts';
-import { parseLocator, type ParentLocator } from './locator.ts';
+import { parseLocator } from './locator.ts';
 import type { Region } from './region.ts';
 
 export type VhdxKind = 'fixed' | 'dynamic' | 'differencing';

@@ -1,0 +1,4 @@
+export * from './chain-disk.ts';
+export * from './layer-runs.ts';
+export * from './open-chain.ts';
+export * from './parent-paths.ts';
