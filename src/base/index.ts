@@ -2,6 +2,7 @@ export * from './cancel.ts';
 export * from './concurrency.ts';
 export * from './crc32c.ts';
 export * from './fault.ts';
+export * from './free.ts';
 export * from './guid.ts';
 export * from './progress.ts';
 export * from './struct.ts';

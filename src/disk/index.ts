@@ -1,5 +1,6 @@
 export * from './counting.ts';
 export * from './faults.ts';
+export * from './early-writeback.ts';
 export * from './file-reader.ts';
 export * from './local-file.ts';
 export * from './memory-disk.ts';

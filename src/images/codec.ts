@@ -1,5 +1,6 @@
 /** Compression of grains and clusters: synchronous, run by the workers of {@link CompressPool}. */
 import { constants, deflateRawSync, deflateSync, zstdCompressSync } from 'node:zlib';
+import { free } from '../base/index.ts';
 
 /**
  * `zlib` is deflate with the header and the checksum of RFC 1950, as a VMDK has it; `deflate` is bare, as qcow2 has it.
@@ -38,12 +39,4 @@ function zstd(raw: Uint8Array, level: number): Buffer {
 /** One output buffer that always suffices: pieces of the default 16 KiB cost a third of the time. */
 function roomFor(raw: Uint8Array): number {
   return raw.length + (raw.length >>> 8) + 256;
-}
-
-/**
- * Gives memory back at once: left to the garbage collector, buffers of native calls pile up to hundreds of megabytes. Nobody
- * may use the bytes, or any view of the same buffer, afterwards.
- */
-export function free({ buffer }: Uint8Array): void {
-  if (buffer.byteLength > Buffer.poolSize && buffer instanceof ArrayBuffer) buffer.transfer(0);
 }

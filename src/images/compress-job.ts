@@ -5,7 +5,8 @@
  *   ┌ content, 1 MiB ┬ result: the units that are not zeros, back to back ┐
  */
 import { isZero, MiB } from '../base/index.ts';
-import { compress, free, type Codec } from './codec.ts';
+import { free } from '../base/index.ts';
+import { compress, type Codec } from './codec.ts';
 
 export const PIECE_BYTES = MiB;
 /** Room for units that cannot be compressed and grow a little by the attempt. */

@@ -5,28 +5,22 @@
  *                            └── abort: close, remove
  */
 import { open, type FileHandle } from 'node:fs/promises';
-import { assert, MiB } from '../base/index.ts';
+import { assert } from '../base/index.ts';
+import { EarlyWriteback } from '../disk/index.ts';
 import { imageFault } from './faults.ts';
 import { ImageName, type ImageNameOptions } from './image-name.ts';
-
-/**
- * What is written through the handle goes to the disk while more is being made: left to the end, the flush of a large image
- * stands still for a second per 300 MB.
- */
-const WRITEBACK_STEP_BYTES = 128 * MiB;
 
 export class ImageFile {
   readonly name: ImageName;
   readonly #handle: FileHandle;
-  #unflushedBytes = 0;
-  #writeback: Promise<void> | undefined;
-  /** The system tells a handle of a lost write once: it must not be forgotten until the end. */
-  #writebackFailure: { readonly error: unknown } | undefined;
+  /** Of what is written through the handle; workers that write by the path see to theirs themselves. */
+  readonly #writeback: EarlyWriteback;
   #state: 'open' | 'finished' | 'aborted' = 'open';
 
   private constructor(name: ImageName, handle: FileHandle) {
     this.name = name;
     this.#handle = handle;
+    this.#writeback = new EarlyWriteback(() => handle.datasync());
   }
 
   static async create(path: string, options: ImageNameOptions): Promise<ImageFile> {
@@ -48,7 +42,7 @@ export class ImageFile {
         const { bytesWritten } = await this.#handle.write(bytes, done, bytes.length - done, position + done);
         done += bytesWritten;
       }
-      this.#wrote(bytes.length);
+      this.#writeback.wrote(bytes.length);
     } catch (error) {
       throw imageFault(error, this.name.partialPath);
     }
@@ -63,8 +57,7 @@ export class ImageFile {
   async finish(): Promise<void> {
     this.checkOpen();
     try {
-      await this.#writeback;
-      if (this.#writebackFailure) throw this.#writebackFailure.error;
+      await this.#writeback.settle();
       await this.#handle.sync();
       await this.#handle.close();
     } catch (error) {
@@ -78,22 +71,8 @@ export class ImageFile {
   async abort(): Promise<void> {
     if (this.#state !== 'open') return;
     this.#state = 'aborted';
-    await this.#writeback;
+    await this.#writeback.settle().catch(() => {}); // what failed is being thrown away
     await this.#handle.close().catch(() => {}); // may be closed already, when `finish` failed
     await this.name.discard();
-  }
-
-  #wrote(bytes: number): void {
-    this.#unflushedBytes += bytes;
-    if (this.#unflushedBytes < WRITEBACK_STEP_BYTES || this.#writeback) return;
-    this.#unflushedBytes = 0;
-    this.#writeback = this.#handle
-      .datasync()
-      .catch((error: unknown) => {
-        this.#writebackFailure ??= { error };
-      })
-      .finally(() => {
-        this.#writeback = undefined;
-      });
   }
 }

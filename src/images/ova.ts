@@ -12,7 +12,7 @@
 import { createHash } from 'node:crypto';
 import type { Disk } from '../disk/index.ts';
 import type { CompressOptions } from './compressed-pieces.ts';
-import { free } from './codec.ts';
+import { free } from '../base/index.ts';
 import { compressedFormats } from './compressed-formats.ts';
 import { imageFaults } from './faults.ts';
 import { checkFits } from './format-info.ts';

@@ -1,5 +1,5 @@
 /** An image that is a stream of bytes, in a file that has its name only once it is whole. */
-import { free } from './codec.ts';
+import { free } from '../base/index.ts';
 import { ImageFile } from './image-file.ts';
 import type { ImageNameOptions } from './image-name.ts';
 

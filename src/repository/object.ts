@@ -16,7 +16,7 @@ import {
   randomBytes,
   type KeyObject,
 } from 'node:crypto';
-import { assert } from '../base/index.ts';
+import { assert, free } from '../base/index.ts';
 import {
   COMPRESSION,
   ENCRYPTION,
@@ -32,7 +32,6 @@ import {
   objectHeader,
   type ObjectKind,
 } from './format.ts';
-import { free } from './free.ts';
 import type { ObjectKeys } from './keys.ts';
 import { compress, decompress } from './zstd.ts';
 

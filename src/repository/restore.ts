@@ -6,11 +6,11 @@
  * The main thread only decides what goes where; bytes go from pack to image inside one worker, without a copy between
  * threads. Where the store has no local path, the main thread fetches the sealed bytes and hands them over.
  */
+import { open, type FileHandle } from 'node:fs/promises';
 import { MiB, forEachBounded, silentProgress, type Progress } from '../base/index.ts';
-import { diskFaults, type CallOptions, type PlacedWriter } from '../disk/index.ts';
+import { diskFaults, EarlyWriteback, type CallOptions, type PlacedWriter } from '../disk/index.ts';
 import type { BlockMap } from './block-map.ts';
 import type { Placement, ReadObject } from './extract.ts';
-import { EarlyWriteback } from './early-writeback.ts';
 import { repositoryFaults } from './faults.ts';
 import { SLOT_BYTES, packName } from './format.ts';
 import { slotCount, type MapRoot } from './map-root.ts';
@@ -70,10 +70,15 @@ export class DiskRestore {
   /** Throws `REPO_OBJECT_DAMAGED`, `REPO_OBJECT_MISSING` at the first object that cannot be had. */
   async run(): Promise<RestoreStats> {
     const progress = this.#request.progress ?? silentProgress;
-    await using writeback = new EarlyWriteback(this.#request.target.path);
+    const { path } = this.#request.target;
+    await using file = await openTarget(path);
+    const writeback = new EarlyWriteback(() => file.datasync());
     await forEachBounded(this.#batches(), BATCHES_AT_ONCE, async (batch) => {
       writeback.wrote(await this.#write(batch));
       progress.advance(batch.virtualBytes);
+    });
+    await writeback.settle().catch((error: unknown) => {
+      throw writeFault(path, error as NodeJS.ErrnoException);
     });
     return this.#stats;
   }
@@ -170,7 +175,15 @@ export async function readObject(
   return { kind: 'data', id: place.id, source, placements };
 }
 
-function writeFault(path: string, { code, message }: { code: string; message: string }): Error {
+async function openTarget(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'r+');
+  } catch (error) {
+    throw writeFault(path, error as NodeJS.ErrnoException);
+  }
+}
+
+function writeFault(path: string, { code, message }: Pick<NodeJS.ErrnoException, 'code' | 'message'>): Error {
   if (code === 'ENOSPC' || code === 'EDQUOT') return diskFaults.noSpace({ path });
   return repositoryFaults.restoreWriteFailed({ path, reason: message });
 }

@@ -1,6 +1,6 @@
 /** zstd frames of known size. Level 1: at 1 MiB a frame it keeps two cores ahead of most sources at ×2 on system files. */
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
-import { free } from './free.ts';
+import { free } from '../base/index.ts';
 
 /** Below 3 % a frame costs a reader more time than the space is worth. */
 const GAIN_MIN = 0.03;
