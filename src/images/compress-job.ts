@@ -4,8 +4,7 @@
  *
  *   ┌ content, 1 MiB ┬ result: the units that are not zeros, back to back ┐
  */
-import { isZero, MiB } from '../base/index.ts';
-import { free } from '../base/index.ts';
+import { free, isZero, MiB } from '../base/index.ts';
 import { compress, type Codec } from './codec.ts';
 
 export const PIECE_BYTES = MiB;
