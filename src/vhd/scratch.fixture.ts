@@ -1,72 +1,12 @@
-/** What the tests of this folder share: a folder for files, and disks opened, compared and patched. */
-import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after } from 'node:test';
-import { FileReader, type RangeReader } from '../disk/index.ts';
+/** What the tests of this folder share: disks opened, compared and patched. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { wholeReads } from '../chain/scratch.fixture.ts';
 import { sealed } from './built-vhd.fixture.ts';
 import { openVhdChain } from './chain.ts';
-import type { VhdDisk } from './disk.ts';
 
-/** A folder that is removed when the file's tests have ended. */
-export function scratchFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'hvlift-vhd-'));
-  after(() => rmSync(folder, { recursive: true }));
-  return folder;
-}
+export { assertSameBytes, openCounter, openFile, scratchFolder } from '../chain/scratch.fixture.ts';
 
-export const openFile = (path: string): Promise<RangeReader> => FileReader.open(path);
-
-/** Opens the chain at `path` for the time of `use`. */
-export async function withChain<T>(path: string, use: (disk: VhdDisk) => Promise<T>): Promise<T> {
-  const disk = await openVhdChain(path, { open: openFile });
-  try {
-    return await use(disk);
-  } finally {
-    await disk.close();
-  }
-}
-
-/** All bytes of a small disk. */
-export function contentOf(path: string): Promise<Buffer> {
-  return withChain(path, async (disk) => {
-    const bytes = Buffer.alloc(disk.size, 0xee);
-    await disk.read(0, bytes);
-    return bytes;
-  });
-}
-
-/** Asserts equality and names the first byte that differs; `deepEqual` on megabytes prints for minutes. */
-export function assertSameBytes(got: Uint8Array, expected: Uint8Array, where: string): void {
-  if (Buffer.compare(got, expected) === 0) return;
-  const at = got.findIndex((byte, index) => byte !== expected[index]);
-  assert.fail(`${where}: byte ${at} is ${got[at]} instead of ${expected[at]}`);
-}
-
-/** A counter of open readers: what was not closed is left in it. */
-export function openCounter(): { open: (path: string) => Promise<RangeReader>; readonly left: number } {
-  let left = 0;
-  return {
-    async open(path) {
-      const reader = await FileReader.open(path);
-      left += 1;
-      let closed = false;
-      return {
-        size: reader.size,
-        read: (offset, into, options) => reader.read(offset, into, options),
-        close() {
-          if (!closed) left -= 1;
-          closed = true;
-          return reader.close();
-        },
-      };
-    },
-    get left() {
-      return left;
-    },
-  };
-}
+export const { withChain, contentOf } = wholeReads(openVhdChain);
 
 /** Overwrites bytes of a file. */
 export function patch(path: string, offset: number, bytes: Uint8Array): void {
