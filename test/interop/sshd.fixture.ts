@@ -8,7 +8,7 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { SftpOptions } from '../../src/sftp/index.ts';
@@ -54,7 +54,7 @@ export interface Sshd extends AsyncDisposable {
 
 export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
   const folder = await mkdtemp('/var/lib/hvlift-sshd-');
-  spawnSync('chmod', ['755', folder]);
+  await chmod(folder, 0o755);
   await mkdir(join(folder, 'root', 'C:'), { recursive: true });
   // Where sshd keeps nothing and yet insists on it.
   await mkdir('/run/sshd', { recursive: true, mode: 0o755 });
