@@ -49,6 +49,7 @@ export function registerStart(program: Command): void {
       const { url, controlUrl, user, passwordFile, controlTokenFile, mappings, pid } = lab;
       print(JSON.stringify({ url, controlUrl, user, passwordFile, controlTokenFile, mappings, pid }));
       await Promise.race([lab.stopAsked, signalled(), ...(options.stopWithStdin ? [stdinEnded()] : [])]);
+      process.stdin.destroy(); // a listener on it would keep the process alive
     });
   program
     .command('status')
