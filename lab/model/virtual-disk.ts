@@ -75,11 +75,11 @@ export class VirtualDisk {
     await this.#wrote(bytes.length);
   }
 
-  /** The range reads as zeros afterwards, as after a guest's TRIM of blocks it does not use. */
+  /** A guest's TRIM of what it does not use: whole blocks become unmapped, and the range reads as zeros. */
   async trim(offset: number, length: number): Promise<void> {
     await this.tracker.record(offset, length);
     await this.#truth.zero(offset, length);
-    await (await this.#openWriter()).zero(offset, length);
+    await (await this.#openWriter()).trim(offset, length);
     await this.#wrote(0);
   }
 
@@ -224,7 +224,7 @@ export class VirtualDisk {
     for await (const { kind, offset, length, dataOffset } of this.#truth.unflushed()) {
       const writer = await this.#openWriter();
       if (kind === EVENT.zero) {
-        await writer.zero(offset, length);
+        await writer.trim(offset, length);
         continue;
       }
       const bytes = new Uint8Array(length);
