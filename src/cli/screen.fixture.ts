@@ -21,10 +21,11 @@ export class Screen extends Writable {
     this.columns = columns;
   }
 
-  override _write(chunk: string, _encoding: string, done: () => void): void {
-    this.written += chunk;
+  override _write(chunk: string | Buffer, _encoding: string, done: () => void): void {
+    const text = chunk.toString();
+    this.written += text;
     this.writes += 1;
-    for (const [token] of chunk.matchAll(/\u001b\[\d*[A-Za-z]|[^]/gu)) this.#obey(token); // oxlint-disable-line no-control-regex
+    for (const [token] of text.matchAll(/\u001b\[\d*[A-Za-z]|[^]/gu)) this.#obey(token); // oxlint-disable-line no-control-regex
     done();
   }
 
