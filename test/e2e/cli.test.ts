@@ -4,10 +4,10 @@
  */
 import assert from 'node:assert/strict';
 import { cp, open, readdir, readFile, stat, truncate, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { KiB, MiB } from '../../src/base/index.ts';
+import { freePort } from '../interop/local-server.fixture.ts';
 import { assertFailed, CliHome, LabProcess, mountSmall, PASSPHRASE, requiresRoot } from './cli.fixture.ts';
 
 const lab = await LabProcess.start();
@@ -47,10 +47,7 @@ test('a wrong password is refused, and neither it nor the right one is shown', a
 });
 
 test('a host that is not there is a matter of time: a closed port, and a name nobody knows', async () => {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
+  const port = await freePort();
   await otherHost('closed', `http://127.0.0.1:${port}/wsman`, 'x-password-x');
   await otherHost('unknown', 'http://hv1.invalid:5985/wsman', 'x-password-x');
   for (const name of ['closed', 'unknown']) {

@@ -5,11 +5,12 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import { DEBIAN_PYTHON, requires, requiresPython } from '../requires.ts';
+import { freePort, listening } from './local-server.fixture.ts';
 
 export const REALM = 'HVLIFT.TEST';
 export const USER = { user: `backup@${REALM}`, password: 'Pä$$ w0rd' };
@@ -61,7 +62,7 @@ export async function startRealm(options: RealmOptions = {}): Promise<Realm> {
   admin(`addprinc +requires_preauth -pw "${USER.password}" backup`);
   for (const service of services) admin(`addprinc -randkey ${service}`);
   const kdc = spawn('krb5kdc', ['-n', '-r', REALM], { stdio: 'ignore' });
-  await listening(port, kdc);
+  await listening('krb5kdc', port, kdc);
   return {
     folder,
     admin,
@@ -150,29 +151,6 @@ async function kill(child: ChildProcess): Promise<void> {
   const ended = once(child, 'exit');
   child.kill('SIGKILL');
   await ended;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-async function listening(port: number, process: ChildProcess): Promise<void> {
-  for (let tries = 0; tries < 200; tries += 1) {
-    if (process.exitCode !== null) throw new Error(`krb5kdc ended with ${process.exitCode}`);
-    const socket = connect(port, '127.0.0.1');
-    const open = await Promise.race([
-      once(socket, 'connect').then(() => true),
-      once(socket, 'error').then(() => false),
-    ]).catch(() => false);
-    socket.destroy();
-    if (open) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error('krb5kdc does not listen');
 }
 
 /** A PEM file of a key and a self-signed certificate for localhost. */

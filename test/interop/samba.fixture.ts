@@ -6,10 +6,10 @@
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { connect, createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { requires } from '../requires.ts';
+import { freePort, listening } from './local-server.fixture.ts';
 
 export const SMB_USER = { user: 'backup', password: 'Pä$$ w0rd' };
 
@@ -58,7 +58,7 @@ export async function startSamba(options: SambaOptions = {}): Promise<Samba> {
         detached: true,
         stdio: 'ignore',
       });
-      await listening(port, process);
+      await listening('smbd', port, process);
     },
     async kill() {
       if (process) await killGroup(process);
@@ -116,32 +116,6 @@ function addUser(config: string): void {
   const input = `${password}\n${password}\n`;
   const added = spawnSync('smbpasswd', ['-c', config, '-s', '-a', user], { input, encoding: 'utf8' });
   if (added.status !== 0) throw new Error(`smbpasswd: ${added.stderr}`);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-async function listening(port: number, process: ChildProcess): Promise<void> {
-  for (let tries = 0; tries < 200; tries += 1) {
-    if (process.exitCode !== null) throw new Error(`smbd ended with ${process.exitCode}`);
-    if (await accepts(port)) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error('smbd does not listen');
-}
-
-function accepts(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1')
-      .once('connect', () => resolve(true))
-      .once('error', () => resolve(false));
-    socket.once('connect', () => socket.destroy());
-  });
 }
 
 async function killGroup(child: ChildProcess): Promise<void> {

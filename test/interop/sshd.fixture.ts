@@ -9,10 +9,10 @@ import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { connect, createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { SftpOptions } from '../../src/sftp/index.ts';
 import { requires } from '../requires.ts';
+import { freePort, listening } from './local-server.fixture.ts';
 
 const SSH_USER = 'backup';
 export type HostKeyType = 'ed25519' | 'ecdsa' | 'rsa';
@@ -99,7 +99,7 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
     },
     async start() {
       process = spawn('/usr/sbin/sshd', ['-D', '-f', config], { stdio: 'ignore' });
-      await listening(port, process);
+      await listening('sshd', port, process);
     },
     async kill() {
       if (process) await killTree(process);
@@ -144,32 +144,6 @@ export function makeKey(path: string, type: HostKeyType, passphrase = ''): void 
     encoding: 'utf8',
   });
   if (made.status !== 0) throw new Error(`ssh-keygen: ${made.stderr}`);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-async function listening(port: number, process: ChildProcess): Promise<void> {
-  for (let tries = 0; tries < 200; tries += 1) {
-    if (process.exitCode !== null) throw new Error(`sshd ended with ${process.exitCode}`);
-    if (await accepts(port)) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error('sshd does not listen');
-}
-
-function accepts(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1')
-      .once('connect', () => resolve(true))
-      .once('error', () => resolve(false));
-    socket.once('connect', () => socket.destroy());
-  });
 }
 
 /** The listener first, so that nothing new begins; its children are not in its process group. */
