@@ -87,8 +87,8 @@ async function create(attempt: Attempt, options: RecoveryCheckpointOptions): Pro
     throw error;
   });
   if (outcome.kind === 'done') return outcome.value;
-  await removeCreated(attempt, outcome.refusal, options);
-  attempt.reached = false;
+  attempt.reached = false; // whatever the list shows that is new, another made
+  await removeCreated(attempt, outcome.refusal);
   throw creationFault(vmId, await recoveryNames(attempt, options), options, outcome.refusal);
 }
 
@@ -136,11 +136,15 @@ async function onlyFresh(attempt: Attempt, options: CallOptions): Promise<Checkp
 }
 
 /** A job may fail after it has made its checkpoint. Only what the job itself names is removed: the list might show another's. */
-async function removeCreated(attempt: Attempt, refusal: Refusal, options: CallOptions): Promise<void> {
-  const { host, vmId } = attempt;
-  if (!refusal.job) return;
-  const created = await createdBy(host, refusal.job, Msvm_VirtualSystemSettingData.name, options);
-  for (const instanceId of created) await removeCheckpoint(host, { vmId, instanceId }, options);
+async function removeCreated({ host, vmId }: Attempt, refusal: Refusal): Promise<void> {
+  const { job } = refusal;
+  if (!job) return;
+  await cleanUp(vmId, refusalFault(WHAT, refusal), async (options) => {
+    const look = (_job: unknown, call: CallOptions) =>
+      createdBy(host, job, Msvm_VirtualSystemSettingData.name, call);
+    const created = await awaitEffect(host, { look, isBusy: async () => false }, undefined, options);
+    for (const instanceId of created ?? []) await removeCheckpoint(host, { vmId, instanceId }, options);
+  });
 }
 
 async function recoveryNames({ host, vmId }: Attempt, options: CallOptions): Promise<string[]> {
@@ -171,19 +175,23 @@ function creationFault(
 /** Looks for a checkpoint of a request that ended badly, for as long as it may still appear, and destroys it. */
 async function removeUnmarked(attempt: Attempt, cause: unknown): Promise<void> {
   const { host, vmId } = attempt;
-  using limit = withTimeout(CLEAN_UP_MS_MAX, 'removing a checkpoint');
-  const options = { signal: limit.signal };
-  try {
-    const left = await awaitEffect(
-      host,
-      {
-        look: (_job, call) => findMade(attempt, call),
-        isBusy: async (call) => (await readVm(host, vmId, call)).busy !== undefined,
-      },
-      undefined,
-      options,
-    );
+  await cleanUp(vmId, cause, async (options) => {
+    const look = (_job: unknown, call: CallOptions) => findMade(attempt, call);
+    const isBusy = async (call: CallOptions) => (await readVm(host, vmId, call)).busy !== undefined;
+    const left = await awaitEffect(host, { look, isBusy }, undefined, options);
     if (left) await removeCheckpoint(host, left, options);
+  });
+}
+
+/** What could not be removed is said, whatever else went wrong. */
+async function cleanUp(
+  vmId: string,
+  cause: unknown,
+  work: (options: CallOptions) => Promise<void>,
+): Promise<void> {
+  using limit = withTimeout(CLEAN_UP_MS_MAX, 'removing a checkpoint');
+  try {
+    await work({ signal: limit.signal });
   } catch {
     throw hypervFaults.checkpointLeft({ vm: vmId }, { cause });
   }
