@@ -12,7 +12,8 @@
  */
 import { hasCode, unlessAborted } from '../base/index.ts';
 import type { CallOptions, RangeReader } from '../disk/index.ts';
-import { Slot, SshServer, type SshOptions } from '../ssh/index.ts';
+import { Slot } from '../remote/index.ts';
+import { SshServer, type SshOptions } from '../ssh/index.ts';
 import { sftpFaults } from './faults.ts';
 import { SftpFile } from './file.ts';
 import type { Attributes } from './message.ts';
@@ -76,23 +77,16 @@ export class SftpClient {
     if (this.#ending.signal.aborted) return;
     this.#ending.abort(sftpFaults.closed({ host: this.#host }));
     await Promise.all(Array.from(this.#files, (file) => file.close()));
-    for (const slot of this.#slots) slot.close();
+    await Promise.all(this.#slots.map((slot) => slot.close()));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
 
-  /** A session that died unnoticed, while idle, is worth one more try. */
   async #using<T>(work: (session: SftpSession) => Promise<T>): Promise<T> {
     this.#ending.signal.throwIfAborted();
-    const session = await this.#slots[0].get();
-    try {
-      return await work(session);
-    } catch (error) {
-      if (session.usable || !hasCode(error, 'SSH_CONNECTION_LOST', 'SFTP_TIMED_OUT')) throw error;
-      return await work(await this.#slots[0].get());
-    }
+    return await this.#slots[0].use(work, ['SSH_CONNECTION_LOST', 'SFTP_TIMED_OUT']);
   }
 
   async #openIn(session: SftpSession, path: string): Promise<RangeReader> {

@@ -4,9 +4,8 @@
  */
 import { mapOrdered } from '../base/index.ts';
 import { checkRange, diskFaults, type CallOptions, type RangeReader } from '../disk/index.ts';
-import type { Slot } from '../ssh/index.ts';
-import { FileLane, type FilePlace } from './lane.ts';
-import { Patience } from './patience.ts';
+import { FileLane, Patience, piecesOf, type Piece, type Slot } from '../remote/index.ts';
+import { sameFile, type FilePlace } from './same-file.ts';
 import { PIECE_BYTES, type FileHandle, type SftpSession } from './session.ts';
 
 /** Of one `read`: what keeps two connections busy. Each connection has a bound of its own for all reads together. */
@@ -14,10 +13,8 @@ const PIECES_AT_ONCE = 128;
 /** 1 MiB: with less under way a second connection gains nothing, and each costs the host a process. */
 const PIECES_BEFORE_NEXT_LANE = 16;
 
-interface Piece {
-  readonly offset: number;
-  readonly into: Uint8Array;
-}
+/** A new connection may cure these. A refusal, a changed file or a damaged message it would not. */
+const CURABLE = ['SSH_CONNECTION_LOST', 'SSH_UNREACHABLE', 'SSH_TIMED_OUT', 'SFTP_TIMED_OUT'];
 
 export interface FileOptions {
   /** One lane for each; the handle the file was opened with is of the first. */
@@ -28,7 +25,7 @@ export interface FileOptions {
 export class SftpFile implements RangeReader {
   readonly size: number;
   readonly #reconnectMs: number;
-  readonly #lanes: readonly FileLane[];
+  readonly #lanes: readonly FileLane<FileHandle>[];
   readonly #running = new Set<Promise<void>>();
   readonly #ending = new AbortController();
   /** Answers with data, of any piece. */
@@ -39,7 +36,7 @@ export class SftpFile implements RangeReader {
     this.size = identity.size;
     this.#reconnectMs = reconnectMs;
     this.#lanes = slots.map(
-      (slot, index) => new FileLane(slot, place, identity, index === 0 ? handle : undefined),
+      (slot, index) => new FileLane(sameFile(slot, place, identity), index === 0 ? handle : undefined),
     );
   }
 
@@ -57,7 +54,7 @@ export class SftpFile implements RangeReader {
     if (this.#ending.signal.aborted) return;
     this.#ending.abort(diskFaults.closed());
     await Promise.allSettled(this.#running);
-    for (const lane of this.#lanes) lane.close();
+    await Promise.all(this.#lanes.map((lane) => lane.close()));
   }
 
   async #fill(offset: number, into: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
@@ -80,21 +77,21 @@ export class SftpFile implements RangeReader {
       }
     };
     try {
-      for await (const _ of mapOrdered(pieces(offset, into), PIECES_AT_ONCE, work));
+      for await (const _ of mapOrdered(piecesOf(offset, into, PIECE_BYTES), PIECES_AT_ONCE, work));
     } catch (error) {
       throw failing.signal.aborted && !signal?.aborted ? failing.signal.reason : error;
     }
   }
 
   /** The first that has little to do, else the least busy: small reads never open a second connection. */
-  #freest(): FileLane {
+  #freest(): FileLane<FileHandle> {
     const idle = this.#lanes.find((lane) => lane.running < PIECES_BEFORE_NEXT_LANE);
     return idle ?? this.#lanes.reduce((best, lane) => (lane.running < best.running ? lane : best));
   }
 
   /** `wanted` ends it at once; `waiting` also, but only where it waits for a server that is away. */
   async #readPiece(
-    lane: FileLane,
+    lane: FileLane<FileHandle>,
     { offset, into }: Piece,
     wanted: AbortSignal,
     waiting: AbortSignal,
@@ -107,15 +104,9 @@ export class SftpFile implements RangeReader {
         this.#arrived += 1;
       } catch (error) {
         wanted.throwIfAborted();
-        patience ??= new Patience(this.#reconnectMs, () => this.#arrived);
+        patience ??= new Patience(this.#reconnectMs, () => this.#arrived, CURABLE);
         await patience.afterFailure(error, waiting);
       }
     }
-  }
-}
-
-function* pieces(offset: number, into: Uint8Array): Generator<Piece> {
-  for (let at = 0; at < into.length; at += PIECE_BYTES) {
-    yield { offset: offset + at, into: into.subarray(at, at + PIECE_BYTES) };
   }
 }

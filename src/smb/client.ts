@@ -13,10 +13,10 @@ import { securityFor, type SecurityChoice, type SecurityProvider } from '../auth
 import { hasCode, unlessAborted, type Fault } from '../base/index.ts';
 import type { CallOptions, RangeReader } from '../disk/index.ts';
 import { Credentials } from '../ntlm/index.ts';
+import { Slot } from '../remote/index.ts';
 import { smbFaults } from './faults.ts';
 import { SmbFile } from './file.ts';
-import type { FilePlace } from './lane.ts';
-import { SessionSlot } from './session-slot.ts';
+import type { FilePlace } from './same-file.ts';
 import { SmbSession, type SessionTarget } from './session.ts';
 
 const REFUSALS = ['SMB_LOGON_FAILED', 'SMB_GUEST_REFUSED', 'KERBEROS_PASSWORD_REFUSED'];
@@ -52,7 +52,7 @@ export function createSmbClient(options: SmbOptions): SmbClient {
 export class SmbClient {
   readonly #target: SessionTarget;
   readonly #reconnectMs: number;
-  readonly #slots: readonly [SessionSlot, ...SessionSlot[]];
+  readonly #slots: readonly [Slot<SmbSession>, ...Slot<SmbSession>[]];
   readonly #files = new Set<RangeReader>();
   readonly #ending = new AbortController();
   #refusal: Fault | undefined;
@@ -70,7 +70,7 @@ export class SmbClient {
       connectTimeoutMs: connectTimeoutSeconds * 1000,
       answerTimeoutMs: answerTimeoutSeconds * 1000,
     };
-    const slot = (): SessionSlot => new SessionSlot(host, () => this.#connect());
+    const slot = (): Slot<SmbSession> => new Slot(() => this.#connect());
     this.#slots = [slot(), ...Array.from({ length: connections - 1 }, slot)];
   }
 
@@ -83,7 +83,9 @@ export class SmbClient {
    */
   async open(share: string, path: string, options: CallOptions = {}): Promise<RangeReader> {
     options.signal?.throwIfAborted();
-    return unlessAborted(this.#open({ share, path }), options.signal, (late) => late.close());
+    return unlessAborted(this.#open({ host: this.#target.host, share, path }), options.signal, (late) =>
+      late.close(),
+    );
   }
 
   /** Closes the files that are still open, then the sessions. Idempotent. */
@@ -91,7 +93,7 @@ export class SmbClient {
     if (this.#ending.signal.aborted) return;
     this.#ending.abort(smbFaults.closed({ host: this.#target.host }));
     await Promise.all(Array.from(this.#files, (file) => file.close()));
-    await Promise.all(this.#slots.map((slot) => slot.logOff()));
+    await Promise.all(this.#slots.map((slot) => slot.close()));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -110,21 +112,15 @@ export class SmbClient {
     }
   }
 
-  /** A session that died unnoticed, while idle, is worth one more try. */
   async #open(place: FilePlace): Promise<RangeReader> {
     this.#ending.signal.throwIfAborted();
-    const session = await this.#slots[0].session();
-    try {
-      return await this.#openIn(session, place);
-    } catch (error) {
-      if (session.usable || !hasCode(error, 'SMB_CONNECTION_LOST', 'SMB_TIMED_OUT')) throw error;
-      return this.#openIn(await this.#slots[0].session(), place);
-    }
+    const open = (session: SmbSession): Promise<RangeReader> => this.#openIn(session, place);
+    return await this.#slots[0].use(open, ['SMB_CONNECTION_LOST', 'SMB_TIMED_OUT']);
   }
 
   async #openIn(session: SmbSession, place: FilePlace): Promise<RangeReader> {
     const handle = await session.open(place.share, place.path);
-    const file = new SmbFile(place, handle, { sources: this.#slots, reconnectMs: this.#reconnectMs });
+    const file = new SmbFile(place, handle, { slots: this.#slots, reconnectMs: this.#reconnectMs });
     this.#files.add(file);
     return { size: file.size, read: file.read.bind(file), close: () => this.#closeFile(file) };
   }

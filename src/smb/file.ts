@@ -4,40 +4,46 @@
  */
 import { forEachBounded, MiB, unlessAborted } from '../base/index.ts';
 import { checkRange, diskFaults, type CallOptions, type RangeReader } from '../disk/index.ts';
-import { FileLane, type FilePlace, type SessionSource } from './lane.ts';
-import { Patience } from './patience.ts';
-import type { FileHandle } from './session.ts';
+import { FileLane, Patience, piecesOf, type Piece, type Slot } from '../remote/index.ts';
+import { sameFile, type FilePlace } from './same-file.ts';
+import type { FileHandle, SmbSession } from './session.ts';
 
 /** What one request asks for, and how many of one `read` are under way: with the credits, the bound of memory. */
 const PIECE_BYTES = MiB;
 const PIECES_AT_ONCE = 16;
 
-interface Piece {
-  readonly offset: number;
-  readonly into: Uint8Array;
-}
+/** A new connection may cure these. A refusal, a changed file or a damaged message it would not. */
+const CURABLE = [
+  'SMB_CONNECTION_LOST',
+  'SMB_TIMED_OUT',
+  'SMB_UNREACHABLE',
+  'SMB_SERVER_FAILED',
+  'SMB_LOGON_UNAVAILABLE',
+  'KERBEROS_SERVER_UNREACHABLE',
+  'KERBEROS_TIMED_OUT',
+];
 
 export interface FileOptions {
   /** One lane for each; the handle the file was opened with is of the first. */
-  readonly sources: readonly SessionSource[];
+  readonly slots: readonly Slot<SmbSession>[];
   readonly reconnectMs: number;
 }
 
 export class SmbFile implements RangeReader {
   readonly size: number;
   readonly #reconnectMs: number;
-  readonly #lanes: readonly FileLane[];
+  readonly #lanes: readonly FileLane<FileHandle>[];
   readonly #running = new Set<Promise<void>>();
   readonly #ending = new AbortController();
   /** Answers with data, of any piece. */
   #arrived = 0;
 
-  constructor(place: FilePlace, handle: FileHandle, { sources, reconnectMs }: FileOptions) {
+  constructor(place: FilePlace, handle: FileHandle, { slots, reconnectMs }: FileOptions) {
     const { identity } = handle;
     this.size = identity.size;
     this.#reconnectMs = reconnectMs;
-    this.#lanes = sources.map(
-      (source, index) => new FileLane(source, place, identity, index === 0 ? handle : undefined),
+    this.#lanes = slots.map(
+      (slot, index) => new FileLane(sameFile(slot, place, identity), index === 0 ? handle : undefined),
     );
   }
 
@@ -61,7 +67,7 @@ export class SmbFile implements RangeReader {
   async #fill(offset: number, into: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
     checkRange(offset, into.length, this.size);
     signal?.throwIfAborted();
-    await forEachBounded(pieces(offset, into), PIECES_AT_ONCE, async (piece) => {
+    await forEachBounded(piecesOf(offset, into, PIECE_BYTES), PIECES_AT_ONCE, async (piece) => {
       const lane = this.#freest();
       lane.running += 1;
       try {
@@ -73,17 +79,21 @@ export class SmbFile implements RangeReader {
   }
 
   /** The first of the least busy: who reads one piece at a time never opens a second connection. */
-  #freest(): FileLane {
+  #freest(): FileLane<FileHandle> {
     return this.#lanes.reduce((best, lane) => (lane.running < best.running ? lane : best));
   }
 
-  async #readPiece(lane: FileLane, { offset, into }: Piece, signal: AbortSignal | undefined): Promise<void> {
-    const patience = new Patience(this.#reconnectMs, () => this.#arrived);
+  async #readPiece(
+    lane: FileLane<FileHandle>,
+    { offset, into }: Piece,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const patience = new Patience(this.#reconnectMs, () => this.#arrived, CURABLE);
     const ending = this.#ending.signal;
     const waiting = signal ? AbortSignal.any([signal, ending]) : ending;
     for (let done = 0; done < into.length;) {
       try {
-        const handle = await lane.usableHandle(waiting);
+        const handle = lane.handle ?? (await lane.reopen(waiting));
         const data = await unlessAborted(
           handle.session.read(handle, offset + done, into.length - done),
           signal,
@@ -96,11 +106,5 @@ export class SmbFile implements RangeReader {
         await patience.afterFailure(error, waiting);
       }
     }
-  }
-}
-
-function* pieces(offset: number, into: Uint8Array): Generator<Piece> {
-  for (let at = 0; at < into.length; at += PIECE_BYTES) {
-    yield { offset: offset + at, into: into.subarray(at, at + PIECE_BYTES) };
   }
 }

@@ -74,7 +74,7 @@ export class SmbSession {
     const { fileId, isFolder, identity } = this.#parse(() => readCreate(reply.bytes));
     const handle = { session: this, treeId, fileId, identity, path: whole };
     if (!isFolder) return handle;
-    await this.close(handle);
+    await this.closeFile(handle);
     throw smbFaults.notAFile({ host: this.#target.host, path: whole });
   }
 
@@ -100,11 +100,12 @@ export class SmbSession {
   }
 
   /** Never throws: a handle of a broken session is gone anyway. */
-  async close({ treeId, fileId }: FileHandle): Promise<void> {
+  async closeFile({ treeId, fileId }: FileHandle): Promise<void> {
     await this.#courtesy({ command: 'CLOSE', body: writeClose(fileId), treeId });
   }
 
-  async logOff(): Promise<void> {
+  /** Logs off. */
+  async close(): Promise<void> {
     await this.#courtesy({ command: 'LOGOFF', body: writeBody(emptyRequest, {}, [], false) });
     this.#connection.close();
   }

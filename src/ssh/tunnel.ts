@@ -4,9 +4,9 @@
  */
 import type { Socket } from 'node:net';
 import { unlessAborted } from '../base/index.ts';
+import { Slot } from '../remote/index.ts';
 import { sshFaults } from './faults.ts';
 import { SshServer, type SshOptions } from './server.ts';
-import { Slot } from './slot.ts';
 import { TunnelSocket } from './tunnel-socket.ts';
 
 export interface SshTunnel extends AsyncDisposable {
@@ -23,7 +23,7 @@ export function createSshTunnel(options: SshOptions): SshTunnel {
   const slot = new Slot(() => server.connect(ending.signal));
   const close = async (): Promise<void> => {
     ending.abort(sshFaults.closed({ host: options.host }));
-    slot.close();
+    await slot.close();
   };
   return {
     async connect(host, port, signal) {

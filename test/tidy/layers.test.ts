@@ -12,6 +12,7 @@ const LAYERS = [
   'base',
   'extents',
   'disk',
+  'remote',
   'chain',
   'vhdx',
   'vhd',

@@ -5,35 +5,27 @@
  */
 import { hasCode, sleep } from '../base/index.ts';
 
-/** A new connection may cure these. A refusal, a changed file or a damaged message it would not. */
-const CURABLE = [
-  'SMB_CONNECTION_LOST',
-  'SMB_TIMED_OUT',
-  'SMB_UNREACHABLE',
-  'SMB_SERVER_FAILED',
-  'SMB_LOGON_UNAVAILABLE',
-  'KERBEROS_SERVER_UNREACHABLE',
-  'KERBEROS_TIMED_OUT',
-];
 const FIRST_PAUSE_MS = 200;
 const PAUSE_MS_MAX = 4_000;
 
 export class Patience {
   readonly #milliseconds: number;
   readonly #arrived: () => number;
+  readonly #curable: readonly string[];
   #arrivedBefore = -1;
   #deadline: number | undefined;
   #pauseMs = 0;
 
-  /** `arrived`: how many pieces of the file have come so far. */
-  constructor(milliseconds: number, arrived: () => number) {
+  /** `arrived`: how many pieces of the file have come so far. `curable`: codes that a new connection may cure. */
+  constructor(milliseconds: number, arrived: () => number, curable: readonly string[]) {
     this.#milliseconds = milliseconds;
     this.#arrived = arrived;
+    this.#curable = curable;
   }
 
   /** Waits until it is worth trying again. Throws `error` when that would help nothing or has taken too long. */
   async afterFailure(error: unknown, signal: AbortSignal): Promise<void> {
-    if (!hasCode(error, ...CURABLE)) throw error;
+    if (!hasCode(error, ...this.#curable)) throw error;
     this.#startOverAfterProgress();
     const now = performance.now();
     this.#deadline ??= now + this.#milliseconds;
