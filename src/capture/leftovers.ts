@@ -12,7 +12,7 @@
  */
 import { warningOf, type Warning } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
-import type { Checkpoint, HyperV } from '../hyperv/index.ts';
+import { isNamedByHost, type Checkpoint, type HyperV } from '../hyperv/index.ts';
 import { runOf } from './checkpoint-name.ts';
 import { captureFaults } from './faults.ts';
 import type { Baseline, CaptureJournal, JournalEntry } from './source.ts';
@@ -63,7 +63,7 @@ async function recoveryCheckpoints(
     (each) =>
       runOf(each.name, consumer) !== undefined ||
       (recovery.length === 1 &&
-        hasDefaultName(each, vm.name) &&
+        isNamedByHost(each, vm.name) &&
         entries.some((entry) => asksFor(entry, each))),
   );
   return { ours, foreign: recovery.find((each) => !ours.includes(each)) };
@@ -76,11 +76,6 @@ function asksFor(entry: JournalEntry, checkpoint: Checkpoint): boolean {
     !entry.checkpointsBefore.includes(checkpoint.instanceId) &&
     createdNear(checkpoint, entry.at)
   );
-}
-
-/** `VM - (date - time)`, in the host's own format of both: what somebody named is not the checkpoint that we did not name yet. */
-function hasDefaultName(checkpoint: Checkpoint, vmName: string): boolean {
-  return checkpoint.name.startsWith(`${vmName} - (`);
 }
 
 /** The host's clock may differ from ours by some minutes; a checkpoint without a time is judged by the list alone. */

@@ -34,6 +34,14 @@ export async function listCheckpoints(host: Host, vmId: string, options: CallOpt
   return rows.map((row) => checkpointOf(row, vmId));
 }
 
+/**
+ * The checkpoint still has the name that Hyper-V gives by itself, in the host's own format of date and time: `VM - (date - time)`,
+ * on older hosts `VM - Backup - (date - time)`. Whatever has another name, somebody named.
+ */
+export function isNamedByHost({ name }: Pick<Checkpoint, 'name'>, vmName: string): boolean {
+  return name.startsWith(`${vmName} - `) && name.endsWith(')');
+}
+
 /** One checkpoint by its InstanceID, also before listings show it; undefined when there is none. */
 export async function readCheckpoint(
   host: Host,

@@ -1,4 +1,4 @@
-export type { Checkpoint } from './checkpoints.ts';
+export { isNamedByHost, type Checkpoint } from './checkpoints.ts';
 export type { VmConfiguration } from './configuration.ts';
 export type { DiskInfo } from './disk-info.ts';
 export type { AttachedDisk, Controller } from './disks.ts';

@@ -248,22 +248,47 @@ test('a call that never reached the host leaves nothing to look for', async () =
   assert.equal(made.clock.sleeps, 0);
 });
 
-test('two checkpoints that appear at once are not guessed between', async () => {
+/** A host that another tool asks at the same moment, and whose answer to us is lost. */
+function meanwhile(name: string): Rig {
   const made = rig();
   prepare(made);
   made.host.jobLifeMs = 0;
-  const [vm] = made.host.vms;
+  made.host.jobMs = 0;
   made.session.disturb = (call, moment) => {
     if (call !== 'invoke CreateSnapshot' || moment !== 'after') return;
-    made.host.freeze(vm!, 'foreign');
+    made.host.freeze(made.host.vms[0]!, name);
     throw winrmFaults.effectUnknown({ method: 'CreateSnapshot' });
   };
-  made.host.jobMs = 0;
+  return made;
+}
+
+test('two checkpoints that appear at once, neither with a name yet, are not guessed between', async () => {
+  const made = meanwhile('web - (1970/01/02)');
   await assert.rejects(made.hyperv.createRecoveryCheckpoint(vmId(made), asked), (error) =>
     hasCode(error, 'HYPERV_EFFECT_AMBIGUOUS', 'HYPERV_CHECKPOINT_LEFT'),
   );
-  assert.ok(
-    vm!.checkpoints.some((one) => one.name === 'foreign'),
-    'what is not ours stays',
+  assert.equal(made.host.vms[0]!.checkpoints.length, 2, 'what may not be ours stays');
+});
+
+test('a checkpoint that another tool has named is never taken for ours', async () => {
+  const made = meanwhile('Nightly');
+  await made.hyperv.createRecoveryCheckpoint(vmId(made), asked);
+  const names = made.host.vms[0]!.checkpoints.map((one) => one.name);
+  assert.deepEqual(names.sort(), ['Nightly', NAME].sort());
+});
+
+test("what stands after a refusal is another tool's, also when the host cannot be asked about our failed job", async () => {
+  const made = rig();
+  prepare(made);
+  made.host.jobEnd = { state: 10, code: 32_768 };
+  made.session.disturb = (call, moment) => {
+    if (call === 'invoke CreateSnapshot' && moment === 'before')
+      made.host.freeze(made.host.vms[0]!, 'web - (1970/01/02)');
+    if (call === 'enumerate Msvm_AffectedJobElement')
+      throw winrmFaults.connectionLost({ host: 'HV1', reason: 'test' });
+  };
+  await assert.rejects(made.hyperv.createRecoveryCheckpoint(vmId(made), asked), (error) =>
+    hasCode(error, 'HYPERV_CHECKPOINT_LEFT'),
   );
+  assert.equal(made.host.vms[0]!.checkpoints.length, 1);
 });

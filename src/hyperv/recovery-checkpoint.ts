@@ -9,7 +9,13 @@ import { hasCode, withTimeout } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
 import { embedded, type CimReference, type MethodInput } from '../winrm/index.ts';
 import { awaitEffect, changeHost, isAnswerLost, refusalFault, type Refusal } from './changes-on-host.ts';
-import { listCheckpoints, readCheckpoint, removeCheckpoint, type Checkpoint } from './checkpoints.ts';
+import {
+  isNamedByHost,
+  listCheckpoints,
+  readCheckpoint,
+  removeCheckpoint,
+  type Checkpoint,
+} from './checkpoints.ts';
 import { Msvm_VirtualSystemSettingData } from './classes/settings.ts';
 import {
   Msvm_VirtualSystemSnapshotService,
@@ -39,6 +45,8 @@ const CLEAN_UP_MS_MAX = 120_000;
 interface Attempt {
   readonly host: Host;
   readonly vmId: string;
+  /** What it is to be called. */
+  readonly name: string;
   readonly before: readonly Checkpoint[];
   /** The request may have reached the host, so there may be a checkpoint nobody knows. */
   reached: boolean;
@@ -51,7 +59,8 @@ export async function makeRecoveryCheckpoint(
   vmId: string,
   options: RecoveryCheckpointOptions,
 ): Promise<Checkpoint> {
-  const attempt: Attempt = { host, vmId, before: await listCheckpoints(host, vmId, options), reached: false };
+  const before = await listCheckpoints(host, vmId, options);
+  const attempt: Attempt = { host, vmId, name: options.name, before, reached: false };
   try {
     const made = await create(attempt, options);
     await giveOwnerMark(host, made, options);
@@ -116,7 +125,7 @@ async function ask(attempt: Attempt, input: CreateInput, options: CallOptions) {
 /**
  * What the job made, or else the recovery checkpoint that was not there before. The job is the better witness: it works
  * before listings show the checkpoint. But jobs vanish and answers are lost, and a host allows one recovery checkpoint of
- * a VM at a time, so one new in the list is ours; two mean that this does not hold.
+ * a VM at a time, so one new in the list that nobody else has named is ours; two mean that this does not hold.
  */
 async function findMade(attempt: Attempt, options: CallOptions): Promise<Checkpoint | undefined> {
   const { host, vmId, job } = attempt;
@@ -125,14 +134,17 @@ async function findMade(attempt: Attempt, options: CallOptions): Promise<Checkpo
   return onlyFresh(attempt, options);
 }
 
-/** The one recovery checkpoint that was not there before. */
+/** The one recovery checkpoint that was not there before, and has our name or none yet. */
 async function onlyFresh(attempt: Attempt, options: CallOptions): Promise<Checkpoint | undefined> {
-  const { host, vmId, before } = attempt;
+  const { host, vmId, name, before } = attempt;
   const fresh = (await listCheckpoints(host, vmId, options)).filter(
     (one) => one.kind === 'recovery' && !before.some((old) => sameId(old.instanceId, one.instanceId)),
   );
-  if (fresh.length > 1) throw hypervFaults.effectAmbiguous({ what: WHAT, count: fresh.length });
-  return fresh[0];
+  if (fresh.length === 0) return undefined;
+  const vm = await readVm(host, vmId, options);
+  const ours = fresh.filter((one) => one.name === name || isNamedByHost(one, vm.name));
+  if (ours.length > 1) throw hypervFaults.effectAmbiguous({ what: WHAT, count: ours.length });
+  return ours[0];
 }
 
 /** A job may fail after it has made its checkpoint. Only what the job itself names is removed: the list might show another's. */
