@@ -12,13 +12,22 @@ import { Tally } from './tally.ts';
 /** Sequences played at the same time: each waits for files a third of its time. */
 const LANES = 3;
 
-export async function checkSequences(
-  countByDefault: number,
-  file: string,
-): Promise<{ tally: Tally; seed: number }> {
-  const count = Number(process.env['HVLIFT_SEQUENCES'] ?? countByDefault);
+export interface Drawn {
+  readonly count: number;
+  /** The same sequences every time; without it others each time. */
+  readonly seed?: number;
+  /** The test that draws, for the command that plays a failure again. */
+  readonly file: string;
+}
+
+export async function checkSequences({
+  count: usual,
+  seed: fixed,
+  file,
+}: Drawn): Promise<{ tally: Tally; seed: number }> {
+  const count = Number(process.env['HVLIFT_SEQUENCES'] ?? usual);
   const [given, ...path] = (process.env['HVLIFT_SEED'] ?? '').split(':');
-  const seed = given ? Number(given) : Math.floor(Math.random() * 2 ** 31);
+  const seed = given ? Number(given) : (fixed ?? Math.floor(Math.random() * 2 ** 31));
   const tally = new Tally();
   if (path.length > 0) {
     await check({ seed, path: path.join(':'), numRuns: count }, tally, file);
