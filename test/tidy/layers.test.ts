@@ -12,6 +12,8 @@ const LAYERS = [
   'base',
   'extents',
   'disk',
+  'workers',
+  'copy',
   'remote',
   'chain',
   'vhdx',

@@ -1,0 +1,1 @@
+export { copyDisk, type CopyRequest, type CopyStats } from './copy-disk.ts';
