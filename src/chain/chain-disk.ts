@@ -6,6 +6,7 @@
 import { MiB, forEachBounded } from '../base/index.ts';
 import { checkRange, diskFaults, type CallOptions, type Disk, type RangeReader } from '../disk/index.ts';
 import { clip, coalesce, endOf, intersect, normalise, totalBytes, type Extent } from '../extents/index.ts';
+import { mapLayers, type MapOptions, type MappedRun } from './chain-map.ts';
 import { LayerRuns, type ChainLayer, type DataRun, type RunsOptions } from './layer-runs.ts';
 
 /** Reads of one `read` under way at once. A fragmented block can hold thousands of runs. */
@@ -81,6 +82,11 @@ export abstract class ChainDisk implements Disk {
       const end = Math.min(at + WINDOW, endOf(range));
       yield* normalise(await this.#resolve(at, end, { ...options, coarse: true }));
     }
+  }
+
+  /** Where every byte of the disk is, in the order of the disk; to be consumed while the disk is open. */
+  map(options: MapOptions = {}): AsyncGenerator<MappedRun> {
+    return mapLayers(this.#layers, options);
   }
 
   async close(): Promise<void> {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { alignOut, clip, intersect, normalise, subtract, union, type Extent } from './extents.ts';
-import { alignStream, coalesce, piecesOf } from './stream.ts';
+import { alignStream, coalesce, piecesOf, unionStream } from './stream.ts';
 
 const SIZE = 200;
 const anyExtents = fc.array(
@@ -75,6 +75,25 @@ test('streams agree with arrays: aligned, merged, and cut without crossing a pie
       }
     }),
   );
+});
+
+test('the union of two streams is the union of what they hold, and both are let go of when the reader stops', async () => {
+  await fc.assert(
+    fc.asyncProperty(anyExtents, anyExtents, async (x, y) => {
+      const union = await Array.fromAsync(unionStream(normalise(x), normalise(y)));
+      assert.deepEqual(union, normalise([...x, ...y]));
+    }),
+  );
+  let open = 2;
+  async function* endless(step: number): AsyncGenerator<Extent> {
+    try {
+      for (let offset = 0; ; offset += step) yield { offset, length: 1 };
+    } finally {
+      open -= 1;
+    }
+  }
+  for await (const { offset } of unionStream(endless(3), endless(5))) if (offset > 20) break;
+  assert.equal(open, 0);
 });
 
 test('a stream that is out of order is refused', async () => {

@@ -43,6 +43,29 @@ export async function* coalesce(stream: ExtentStream): AsyncGenerator<Extent> {
   if (pending) yield pending;
 }
 
+/** What is in one of two sorted streams or in both, merged. */
+export async function* unionStream(a: ExtentStream, b: ExtentStream): AsyncGenerator<Extent> {
+  yield* coalesce(inOrder(a, b));
+}
+
+async function* inOrder(a: ExtentStream, b: ExtentStream): AsyncGenerator<Extent> {
+  const rest = iteratorOf(b);
+  try {
+    let other = await rest.next();
+    for await (const extent of a) {
+      for (; !other.done && other.value.offset < extent.offset; other = await rest.next()) yield other.value;
+      yield extent;
+    }
+    for (; !other.done; other = await rest.next()) yield other.value;
+  } finally {
+    await rest.return?.();
+  }
+}
+
+function iteratorOf(stream: ExtentStream): AsyncIterator<Extent> | Iterator<Extent> {
+  return Symbol.asyncIterator in stream ? stream[Symbol.asyncIterator]() : stream[Symbol.iterator]();
+}
+
 /** Grows each extent outward to `grid`, clips to `size`, merges what then touches. */
 export async function* alignStream(stream: ExtentStream, grid: number, size: number): AsyncGenerator<Extent> {
   yield* coalesce(grow(stream, grid, size));

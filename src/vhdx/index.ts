@@ -1,4 +1,10 @@
-export { defaultParentPaths, type OpenChainOptions, type ParentLocator } from '../chain/index.ts';
+export {
+  defaultParentPaths,
+  type MapOptions,
+  type MappedRun,
+  type OpenChainOptions,
+  type ParentLocator,
+} from '../chain/index.ts';
 export { openVhdx, openVhdxChain } from './chain.ts';
 export {
   createDifferencingVhdx,
@@ -14,5 +20,5 @@ export { mergeVhdx, type MergeOptions } from './merge.ts';
 export type { DiskShape, Metadata, VhdxKind } from './metadata.ts';
 export { createPlacedVhdx } from './placed.ts';
 export { repairVhdx, type RepairTarget } from './repair.ts';
-export { readVhdxInfo, type VhdxInfo } from './structure.ts';
+export { readVhdxInfo, type ReplayInfo, type VhdxInfo } from './structure.ts';
 export { openVhdxWritable, type OpenWritableOptions, type VhdxFile } from './vhdx-file.ts';

@@ -1,6 +1,7 @@
 /** What a single file says about itself, from its first bytes to its metadata: everything but the block table. */
 import { MiB } from '../base/index.ts';
 import type { CallOptions, RangeReader } from '../disk/index.ts';
+import { totalBytes } from '../extents/index.ts';
 import { inFile, refuse, reported, vhdxFaults, type Report } from './faults.ts';
 import { FILE_SIGNATURE, HEADER_AREA_SIZE, fileIdentifier } from './format.ts';
 import { readHeaders, type CurrentHeader } from './header.ts';
@@ -29,6 +30,17 @@ export interface VhdxInfo extends Metadata {
   readonly fileWriteGuid: string;
   /** The file was not closed cleanly, and was read with its log laid over it. */
   readonly logReplayed: boolean;
+  /** What writing the log into the file would do; absent when the log is empty. */
+  readonly replay?: ReplayInfo;
+}
+
+export interface ReplayInfo {
+  /** Sectors of 4 KiB that get other content. */
+  readonly sectors: number;
+  /** Bytes that become zero beside them. */
+  readonly zeroedBytes: number;
+  /** Bytes of the file afterwards. */
+  readonly fileBytes: number;
 }
 
 /** What a file says about itself; its block table and its parents are not looked at. Any `VHDX_` fault. */
@@ -46,7 +58,12 @@ export function infoOf({ header, metadata, creator, replay }: Structure): VhdxIn
     dataWriteGuid: header.dataWriteGuid,
     fileWriteGuid: header.fileWriteGuid,
     logReplayed: replay !== undefined,
+    ...(replay ? { replay: replayInfoOf(replay) } : {}),
   };
+}
+
+function replayInfoOf({ pages, zeros, size }: Replay): ReplayInfo {
+  return { sectors: pages.size, zeroedBytes: totalBytes(zeros), fileBytes: size };
 }
 
 /** What `report` lets pass is left out of the result; what nothing can be read without is thrown in any case. */
