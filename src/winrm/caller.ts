@@ -34,17 +34,25 @@ export interface Peer {
   readonly user: string;
 }
 
+/**
+ * What a recorder is told: the XML of a request and of the answer to it, a fault included. Log-ons, and requests that stayed
+ * without an answer, are not among them. It is called before the answer is read, so that one nobody understands is heard too.
+ */
+export type WireTap = (exchange: { readonly request: string; readonly answer: string }) => void;
+
 type Read<T> = (content: XmlElement | undefined) => T;
 
 export class SoapCaller {
   readonly #pool: Pool;
   readonly #settings: EnvelopeSettings;
   readonly #peer: Peer;
+  readonly #tap: WireTap | undefined;
 
-  constructor(pool: Pool, settings: EnvelopeSettings, peer: Peer) {
+  constructor(pool: Pool, settings: EnvelopeSettings, peer: Peer, tap?: WireTap) {
     this.#pool = pool;
     this.#settings = settings;
     this.#peer = peer;
+    this.#tap = tap;
   }
 
   async read<T>(call: Call, read: Read<T>): Promise<T> {
@@ -107,6 +115,7 @@ export class SoapCaller {
         fresh,
       },
     );
+    this.#tap?.({ request: xml, answer });
     const reply = readEnvelope(answer);
     checkRelation(reply, messageId);
     if (!reply.fault) return read(reply.content);

@@ -10,7 +10,7 @@ import { securityFor, type Mechanism } from '../auth/index.ts';
 import type { CallOptions } from '../disk/index.ts';
 import { Credentials } from '../ntlm/index.ts';
 import { parseAddress, type Address } from './address.ts';
-import { SoapCaller, type Call } from './caller.ts';
+import { SoapCaller, type Call, type WireTap } from './caller.ts';
 import { decodeInstance, decodeOutput } from './cim/instance.ts';
 import { encodeParameters } from './cim/parameters.ts';
 import { winrmFaults } from './faults.ts';
@@ -64,6 +64,8 @@ export interface WinrmOptions {
   readonly idleSeconds?: number;
   /** How connections are made, when not by TCP from this machine. */
   readonly createConnection?: SocketFactory;
+  /** Hears every message with its answer, as they were before sealing; see {@link WireTap}. */
+  readonly tap?: WireTap;
   /** Cancels the opening. */
   readonly signal?: AbortSignal;
 }
@@ -119,7 +121,12 @@ export class WinrmSession implements CimSession {
       },
       { size: options.sessions ?? 2, idleMs: (options.idleSeconds ?? 60) * 1000 },
     );
-    this.#caller = new SoapCaller(this.#pool, settings, { host: this.#address.host, user: this.#user });
+    this.#caller = new SoapCaller(
+      this.#pool,
+      settings,
+      { host: this.#address.host, user: this.#user },
+      options.tap,
+    );
   }
 
   /** What the host says of itself; `undefined` when it would not. */
@@ -138,7 +145,7 @@ export class WinrmSession implements CimSession {
   ): Promise<CimInstance<C>> {
     const call: Call = {
       action: ACTION.get,
-      resourceUri: this.#uri(cls.name),
+      resourceUri: this.#uri(cls),
       selectors: keys,
       body: '',
       resource: cls.name,
@@ -149,7 +156,7 @@ export class WinrmSession implements CimSession {
 
   async *enumerate<C extends CimClass>(cls: C, { signal }: CallOptions = {}): AsyncGenerator<CimInstance<C>> {
     const enumeration = {
-      resourceUri: this.#uri(cls.name),
+      resourceUri: this.#uri(cls),
       resource: cls.name,
       pageSize: this.#pageSize,
       signal,
@@ -163,7 +170,7 @@ export class WinrmSession implements CimSession {
     text: string,
     { signal }: CallOptions = {},
   ): AsyncGenerator<CimInstance<C>> {
-    const resource = { resourceUri: this.#uri('*'), resource: cls.name };
+    const resource = { resourceUri: this.#uri(cls, '*'), resource: cls.name };
     const enumeration = { ...resource, query: text, pageSize: this.#pageSize, signal };
     for await (const item of instancesOf(this.#caller, enumeration)) yield decodeInstance(cls, item);
   }
@@ -176,7 +183,7 @@ export class WinrmSession implements CimSession {
     { signal }: CallOptions = {},
   ): Promise<MethodOutput<C, M>> {
     const spec = cls.methods[method]!;
-    const uri = this.#uri(cls.name);
+    const uri = this.#uri(cls);
     const parameters = encodeParameters(
       spec.input,
       input as Readonly<Record<string, unknown>>,
@@ -208,8 +215,8 @@ export class WinrmSession implements CimSession {
     return { url: this.#address.text, user: this.#user, namespace: this.#namespace };
   }
 
-  #uri(className: string): string {
-    return resourceUri(this.#namespace, className);
+  #uri(cls: CimClass, className: string = cls.name): string {
+    return resourceUri(cls.namespace ?? this.#namespace, className);
   }
 }
 

@@ -1,4 +1,5 @@
 export { openWinrm, WinrmSession, type AuthMethod, type WinrmOptions } from './client.ts';
+export type { WireTap } from './caller.ts';
 export { decodeInstance, decodeOutput } from './cim/instance.ts';
 export { decodeEmbedded, encodeEmbedded } from './cim/embedded.ts';
 export { formatObjectPath, parseObjectPath, type ObjectPath } from './cim/object-path.ts';

@@ -46,6 +46,8 @@ export interface CimClass<
   M extends Readonly<Record<string, MethodSpec>> = Readonly<Record<string, MethodSpec>>,
 > {
   readonly name: string;
+  /** Where the class lives, such as `root/cimv2`; left out: the namespace of the session. */
+  readonly namespace?: string;
   readonly properties: P;
   readonly methods: M;
 }
@@ -53,8 +55,14 @@ export interface CimClass<
 export function cimClass<
   const P extends PropertySpecs,
   const M extends Readonly<Record<string, MethodSpec>> = Readonly<Record<never, MethodSpec>>,
->(name: string, spec: { properties: P; methods?: M }): CimClass<P, M> {
-  return { name, properties: spec.properties, methods: spec.methods ?? ({} as M) };
+>(name: string, spec: { namespace?: string; properties: P; methods?: M }): CimClass<P, M> {
+  const { namespace, properties, methods } = spec;
+  return {
+    name,
+    ...(namespace === undefined ? {} : { namespace }),
+    properties,
+    methods: methods ?? ({} as M),
+  };
 }
 
 /** An object path: the class and its key values. WS-Man: ResourceURI and SelectorSet. */
