@@ -20,6 +20,7 @@ import type { ClientCertificate, SocketFactory, TlsTrust } from './http/socket.t
 import { instancesOf } from './instances.ts';
 import type { CimClass, CimInstance, CimReference, MethodInput, MethodOutput } from './schema.ts';
 import type { CimSession } from './session.ts';
+import { CONFIG_URI, readServiceSettings, type ServiceSettings } from './service-settings.ts';
 import type { HostIdentity } from './soap/identify.ts';
 import { ACTION, resourceUri } from './soap/names.ts';
 import type { XmlElement } from './soap/xml.ts';
@@ -152,6 +153,18 @@ export class WinrmSession implements CimSession {
       signal,
     };
     return await this.#caller.read(call, (content) => decodeInstance(cls, demanded(content)));
+  }
+
+  /** Settings of the service. Throws `WINRM_ACCESS_DENIED` for an account that is no administrator. */
+  async serviceSettings({ signal }: CallOptions = {}): Promise<ServiceSettings> {
+    const call: Call = {
+      action: ACTION.get,
+      resourceUri: CONFIG_URI,
+      body: '',
+      resource: 'winrm/config',
+      signal,
+    };
+    return await this.#caller.read(call, readServiceSettings);
   }
 
   async *enumerate<C extends CimClass>(cls: C, { signal }: CallOptions = {}): AsyncGenerator<CimInstance<C>> {
