@@ -100,6 +100,8 @@ export class LabWmiError extends Error {
 export interface LabCimProvider {
   /** `root/virtualization/v2` */
   readonly namespace: string;
+  /** The other namespaces of the same host. */
+  readonly others?: readonly LabCimProvider[];
   readonly hostName: string;
   readonly classes: ReadonlyMap<string, LabClass>;
   /** Instances of exactly the class or of its subclasses. Associations are classes like any other. */

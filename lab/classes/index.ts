@@ -1,1 +1,2 @@
+export { labClass } from './class-table.ts';
 export * from './table.ts';

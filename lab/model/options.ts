@@ -1,5 +1,6 @@
 /** What of the emulated host can be set, at the start or while it runs. */
 import { KiB, MiB } from '../../src/base/index.ts';
+import { DEFAULT_WINDOWS, type WindowsFacts } from '../windows/index.ts';
 import type { ReportOptions } from './change-report.ts';
 
 export interface LabOptions {
@@ -24,6 +25,8 @@ export interface LabOptions {
   readonly keepUnreferencedIds: boolean;
   /** Reference points name one tracking id too few. */
   readonly unequalReferencePoints: boolean;
+  /** The Windows the host runs on. */
+  readonly windows: WindowsFacts;
 }
 
 /** Nested groups may be given in part. */
@@ -52,6 +55,7 @@ export const DEFAULT_OPTIONS: LabOptions = {
   strictByteLength: false,
   keepUnreferencedIds: false,
   unequalReferencePoints: false,
+  windows: DEFAULT_WINDOWS,
 };
 
 /** Nothing waits: jobs and merges take as long as their work. For tests. */
@@ -63,5 +67,6 @@ export function withSettings(options: LabOptions, settings: LabSettings): LabOpt
     ...settings,
     job: { ...options.job, ...settings.job },
     changes: { ...options.changes, ...settings.changes },
+    windows: { ...options.windows, ...settings.windows },
   };
 }

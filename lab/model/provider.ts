@@ -10,6 +10,7 @@ import {
   type LabValue,
 } from '../cim.ts';
 import { LAB_CLASSES, NAMESPACE, classesUnder } from '../classes/index.ts';
+import { createWindowsProvider } from '../windows/index.ts';
 import type { HostCore } from './core.ts';
 import { LabFailure } from './failure.ts';
 import { imageMethods } from './image-methods.ts';
@@ -33,10 +34,18 @@ const METHODS: Readonly<Record<string, Readonly<Record<string, Method>>>> = {
 export class LabProvider implements LabCimProvider {
   readonly namespace = NAMESPACE;
   readonly classes = LAB_CLASSES;
+  readonly others: readonly LabCimProvider[];
   readonly #core: HostCore;
 
   constructor(core: HostCore) {
     this.#core = core;
+    this.others = [
+      createWindowsProvider({
+        hostName: () => core.state.hostName,
+        facts: () => core.options.windows,
+        volumesFolder: core.volumes.folder,
+      }),
+    ];
   }
 
   get hostName(): string {

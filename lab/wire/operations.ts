@@ -5,7 +5,7 @@ import { envelope, type EnvelopeKind } from './envelope.ts';
 import { Enumerating } from './enumerating.ts';
 import { instanceXml } from './instance.ts';
 import { invokeXml } from './invoking.ts';
-import { ACTION, NS } from './names.ts';
+import { ACTION, NS, parseClassUri } from './names.ts';
 import { ProviderView, type Caller } from './provider-view.ts';
 import type { WireRequest } from './request.ts';
 import { SoapFault, notFound } from './soap-fault.ts';
@@ -28,10 +28,17 @@ export class Operations {
 
   /** The whole answer envelope. Throws a SoapFault for what becomes one. */
   async answer(request: WireRequest, caller: Caller): Promise<string> {
-    const xml = await this.#answer(request, new ProviderView(this.#provider, caller));
+    const xml = await this.#answer(request, new ProviderView(this.#providerOf(request), caller));
     if (Buffer.byteLength(xml) <= request.maxEnvelopeBytes) return xml;
     const asked = request.maxEnvelopeBytes < this.#traits.maxEnvelopeBytes;
     throw new SoapFault(asked ? 'clientEnvelope' : 'serverEnvelope');
+  }
+
+  /** The one that has the namespace asked for; without it the first one, which then says that it has not. */
+  #providerOf({ resourceUri }: WireRequest): LabCimProvider {
+    const wanted = parseClassUri(resourceUri)?.namespace.toLowerCase();
+    const other = this.#provider.others?.find(({ namespace }) => namespace.toLowerCase() === wanted);
+    return other ?? this.#provider;
   }
 
   async #answer(request: WireRequest, view: ProviderView): Promise<string> {
@@ -57,7 +64,7 @@ export class Operations {
     const instance = await view.find(cls, request.selectors);
     demandAllKeys(cls, request.selectors);
     if (!instance) throw notFound('GetObject', cls.name, request.selectors);
-    return instanceXml(instance, this.#provider);
+    return instanceXml(instance, view.provider);
   }
 
   #envelope(kind: EnvelopeKind, request: WireRequest, body: string): string {

@@ -28,7 +28,7 @@ export interface AttachedDisk {
   readonly shared: boolean;
 }
 
-const VIRTUAL_DISK = 'Microsoft:Hyper-V:Virtual Hard Disk';
+export const VIRTUAL_DISK = 'Microsoft:Hyper-V:Virtual Hard Disk';
 const PHYSICAL_DISK = 'Microsoft:Hyper-V:Physical Disk Drive';
 const IDE_CONTROLLER = 'Microsoft:Hyper-V:Emulated IDE Controller';
 const SCSI_CONTROLLER = 'Microsoft:Hyper-V:Synthetic SCSI Controller';

@@ -10,4 +10,5 @@ export type { WaitOptions } from './merge.ts';
 export { changedBlocks, enableTracking, resetTracking, type ChangedBlocks, type ChangedDisk } from './rct.ts';
 export type { RecoveryCheckpointOptions } from './recovery-checkpoint.ts';
 export type { ReferencePoint, TrackedDisk } from './reference-points.ts';
+export { surveyHost, type HostSurvey, type SurveyedDisk } from './survey.ts';
 export type { Vm, VmState } from './vms.ts';

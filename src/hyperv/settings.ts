@@ -17,7 +17,7 @@ export async function currentSettings(host: Host, vmId: string, options: CallOpt
   const query = wql`ASSOCIATORS OF ${await vmReference(host, vmId, options)}
     WHERE AssocClass = Msvm_SettingsDefineState ResultClass = Msvm_VirtualSystemSettingData`;
   const rows = await Array.fromAsync(host.session.query(Msvm_VirtualSystemSettingData, query, options));
-  const settings = rows.filter((row) => /:System:[^:]+$/.test(row.VirtualSystemType ?? ''));
+  const settings = rows.filter(isCurrentSettings);
   if (settings.length !== 1) {
     throw hypervFaults.unexpectedAnswer({
       what: `VM ${vmId}`,
@@ -25,6 +25,11 @@ export async function currentSettings(host: Host, vmId: string, options: CallOpt
     });
   }
   return settings[0]!;
+}
+
+/** Of a VM as it is, not as a checkpoint keeps it. */
+export function isCurrentSettings({ VirtualSystemType }: Pick<SettingsRow, 'VirtualSystemType'>): boolean {
+  return /:System:[^:]+$/.test(VirtualSystemType ?? '');
 }
 
 export function settingsReference(instanceId: string): CimReference {

@@ -102,7 +102,7 @@ async function vmRows(host: Host, options: CallOptions): Promise<VmRow[]> {
   return rows.filter((row) => normaliseGuid(row.Name) !== undefined);
 }
 
-function vmOf(row: VmRow): Vm {
+export function vmOf(row: VmRow): Vm {
   const id = normaliseGuid(row.Name)!;
   const operation = row.OperationalStatus[1] ?? 0;
   return {
@@ -113,7 +113,7 @@ function vmOf(row: VmRow): Vm {
   };
 }
 
-function versionOf(row: CimInstance<typeof Msvm_VirtualSystemSettingData>): Partial<Vm> {
+export function versionOf(row: CimInstance<typeof Msvm_VirtualSystemSettingData>): Partial<Vm> {
   const generation = generationOf(row.VirtualSystemSubType);
   return {
     ...(row.Version ? { configurationVersion: row.Version } : {}),
