@@ -7,15 +7,28 @@ export interface WireFaultRule {
   readonly action: string;
   /**
    * `drop-before` breaks the connection without doing anything, `drop-after` does it and then breaks; `truncate` sends
-   * half of the answer, `corrupt` flips one byte of it; `expire` answers 401 and forgets the session; `delay` waits
-   * `delayMs` first.
+   * half of the answer, `corrupt` flips one byte of it; `expire` answers 401 and forgets the session, `expire-after` does
+   * so once the host has done it; `fault` answers that the provider failed and does nothing; `delay` waits first;
+   * `time-out` answers w:TimedOut at once, and the host does it after the wait.
    */
-  readonly kind: 'drop-before' | 'drop-after' | 'truncate' | 'corrupt' | 'expire' | 'delay';
+  readonly kind:
+    | 'drop-before'
+    | 'drop-after'
+    | 'truncate'
+    | 'corrupt'
+    | 'expire'
+    | 'expire-after'
+    | 'fault'
+    | 'time-out'
+    | 'delay';
   /** So many matching requests pass first; 0 when left out. */
   readonly after?: number;
   /** So many requests are hit; 1 when left out. */
   readonly times?: number;
+  /** What `delay` and `time-out` wait; 0 when left out. */
   readonly delayMs?: number;
+  /** Instead of `delayMs`, for a test that moves the time by hand. */
+  readonly wait?: () => Promise<void>;
 }
 
 export type WireFaults = WireFaultRule[];

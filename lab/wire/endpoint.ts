@@ -10,7 +10,7 @@ import { ACTION } from './names.ts';
 import { Operations } from './operations.ts';
 import type { Caller } from './provider-view.ts';
 import { parseRequest, type ParsedRequest, type WireRequest } from './request.ts';
-import { SoapFault } from './soap-fault.ts';
+import { SoapFault, WBEM_E_FAILED, wmiFault } from './soap-fault.ts';
 import type { WireTraits } from './traits.ts';
 
 export type Outcome =
@@ -53,16 +53,23 @@ export class Endpoint {
     const action = actionName(parsed.request);
     this.#stats.requests[action] = (this.#stats.requests[action] ?? 0) + 1;
     const rule = this.#disturbances.next(action);
-    if (rule?.kind === 'delay') await sleep(rule.delayMs ?? 0, signal);
+    if (rule?.kind === 'delay') await waited(rule, signal);
     if (rule?.kind === 'drop-before') return { kind: 'drop' };
     if (rule?.kind === 'expire') return { kind: 'expire' };
+    if (rule?.kind === 'fault') return this.#refused(wmiFault(REHEARSED), parsed, addressed);
+    if (rule?.kind === 'time-out') {
+      void waited(rule).then(() => this.#outcome(parsed, caller, addressed));
+      return this.#refused(new SoapFault('timedOut'), parsed, addressed);
+    }
     const outcome = await this.#outcome(parsed, caller, addressed);
     if (rule?.kind === 'drop-after') return { kind: 'drop' };
+    if (rule?.kind === 'expire-after') return { kind: 'expire' };
     const damage = rule?.kind === 'truncate' || rule?.kind === 'corrupt' ? rule.kind : undefined;
     return outcome.kind === 'answer' && damage ? { ...outcome, damage } : outcome;
   }
 
-  async #outcome({ messageId, request }: ParsedRequest, caller: Caller, addressed: string): Promise<Outcome> {
+  async #outcome(parsed: ParsedRequest, caller: Caller, addressed: string): Promise<Outcome> {
+    const { request } = parsed;
     try {
       if (request instanceof SoapFault) throw request;
       const xml = await inTime(this.#operations.answer(request, caller), request.operationTimeoutMs);
@@ -70,10 +77,14 @@ export class Endpoint {
     } catch (error) {
       if (error instanceof LabConnectionDrop) return { kind: 'drop' };
       const fault = error instanceof SoapFault ? error : this.#internal(error);
-      this.#stats.faults += 1;
-      const context = { traits: this.#traits, relatesTo: messageId, addressed, hostName: this.#hostName };
-      return { kind: 'answer', status: 500, xml: faultEnvelope(fault, context) };
+      return this.#refused(fault, parsed, addressed);
     }
+  }
+
+  #refused(fault: SoapFault, { messageId }: ParsedRequest, addressed: string): Outcome {
+    this.#stats.faults += 1;
+    const context = { traits: this.#traits, relatesTo: messageId, addressed, hostName: this.#hostName };
+    return { kind: 'answer', status: 500, xml: faultEnvelope(fault, context) };
   }
 
   #internal(error: unknown): SoapFault {
@@ -82,6 +93,12 @@ export class Endpoint {
     this.#stats.lastInternalError = text;
     return new SoapFault('providerFailed', `the lab itself failed, see its statistics`);
   }
+}
+
+const REHEARSED = { operation: 'rehearsed', parameterInfo: 'rehearsed', statusCode: WBEM_E_FAILED };
+
+function waited(rule: WireFaultRule, signal?: AbortSignal): Promise<void> {
+  return rule.wait ? rule.wait() : sleep(rule.delayMs ?? 0, signal);
 }
 
 /** Only the wait ends: what the host began goes on, as behind a real OperationTimeout. */

@@ -8,7 +8,7 @@ import { ENCRYPTED_HEADER, WireClient } from './client.fixture.ts';
 import type { WireFaults } from './disturbance.ts';
 import { FixtureProvider } from './provider.fixture.ts';
 import { enumerate, invoke, pull, uriOf } from './requests.fixture.ts';
-import { ADMIN, ask, text, withWire, type Bench } from './wire.fixture.ts';
+import { ADMIN, ask, faultOf, text, withWire, type Bench } from './wire.fixture.ts';
 import { startWire } from './wire.ts';
 
 const LIST = enumerate({ uri: uriOf('Msvm_ComputerSystem') });
@@ -158,6 +158,27 @@ test('truncate, corrupt and expire spoil an answer so that a client must notice'
     assert.equal(expired.status, 401);
     await client.authenticate(ADMIN);
     assert.equal((await client.soap(LIST)).status, 200, 'a new handshake on the same connection mends it');
+  });
+});
+
+test('expire-after, fault and time-out: done and denied, not done, and done later', async () => {
+  await withWire({ faults: [{ action: 'Echo', kind: 'expire-after' }] }, async ({ client, provider }) => {
+    const denied = await client.post([ENCRYPTED_HEADER], client.sealed(ECHO));
+    assert.deepEqual([denied.status, provider.calls.length], [401, 1]);
+  });
+  await withWire({ faults: [{ action: 'Echo', kind: 'fault' }] }, async ({ ask, provider }) => {
+    assert.equal(faultOf(await ask(ECHO)).subcode, 'w:InternalError');
+    assert.equal(provider.calls.length, 0);
+  });
+  const late = Promise.withResolvers<void>();
+  const faults: WireFaults = [{ action: 'Echo', kind: 'time-out', wait: () => late.promise }];
+  await withWire({ faults }, async ({ ask, provider }) => {
+    assert.equal(faultOf(await ask(ECHO)).subcode, 'w:TimedOut');
+    assert.equal(provider.calls.length, 0);
+    const done = new Promise<void>((resolve) => (provider.beforeAnswer = resolve));
+    late.resolve();
+    await done;
+    assert.equal(provider.calls.length, 1, 'the host goes on when nobody waits any more');
   });
 });
 
