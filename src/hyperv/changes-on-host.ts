@@ -8,8 +8,9 @@
  *        ──► answer lost ──────────────┤                      └──► not there: HYPERV_EFFECT_MISSING
  *        ──► refused code ──► refused
  *
- * A call whose answer was lost is never repeated before the effect was looked for: the host may still be at it, and a
- * second checkpoint would be nobody's.
+ * A call whose answer was lost is never repeated: the host may still be at it, and a second checkpoint would be nobody's.
+ * One that was answered by a 401 (the host forgot the log-on) is, once, when its effect does not show either: the host does
+ * not run such a call, but the 401 is not sealed, and whoever stands between may have said it.
  */
 import { hasCode, isFault, type Fault } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
@@ -56,11 +57,19 @@ export async function changeHost<T>(
   options: CallOptions = {},
 ): Promise<ChangeOutcome<T>> {
   options.signal?.throwIfAborted();
-  const end = await callToItsEnd(host, change, options);
-  if (end.kind === 'refused') return end;
-  const value = await awaitEffect(host, change, end.job, options);
-  if (value !== undefined) return { kind: 'done', value };
-  throw hypervFaults.effectMissing({ what: change.what, seconds: LATE_MS / 1000 }, { cause: end.cause });
+  for (let again = false; ; again = true) {
+    const end = await callToItsEnd(host, change, options);
+    if (end.kind === 'refused') return end;
+    const value = await awaitEffect(host, change, end.job, options);
+    if (value !== undefined) return { kind: 'done', value };
+    if (!again && isTurnedAway(end)) continue;
+    throw hypervFaults.effectMissing({ what: change.what, seconds: LATE_MS / 1000 }, { cause: end.cause });
+  }
+}
+
+/** The call itself was answered by a 401, not a look at the job it had started. */
+function isTurnedAway({ job, cause }: CallEnd & { kind: 'over' }): boolean {
+  return job === undefined && hasCode(cause, 'WINRM_SESSION_EXPIRED');
 }
 
 /** Like {@link changeHost} for a change that is fine when it was there already: a refusal counts only when the effect is missing. */
@@ -108,7 +117,7 @@ const refusedAtOnce = (code: number): CallEnd => ({
 
 /** The call may have reached the host although no answer came back. */
 export function isAnswerLost(error: unknown): boolean {
-  return hasCode(error, 'WINRM_EFFECT_UNKNOWN', 'WINRM_TIMED_OUT');
+  return hasCode(error, 'WINRM_EFFECT_UNKNOWN', 'WINRM_TIMED_OUT', 'WINRM_SESSION_EXPIRED');
 }
 
 /** Looks until the effect shows, for 20 s after the host was last seen busy with the VM. */

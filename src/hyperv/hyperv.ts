@@ -45,7 +45,8 @@ export interface HyperV {
    *
    * Throws `HYPERV_CHECKPOINT_FAILED` (with `consistency`: for `application` the caller may try `crash`),
    * `HYPERV_CHECKPOINT_BLOCKED` (another backup's checkpoint is there), `HYPERV_WRONG_STATE`, `HYPERV_MARK_REFUSED`. After
-   * any failure nothing is left on the host, except with `HYPERV_CHECKPOINT_LEFT`.
+   * any failure nothing is left on the host, except with `HYPERV_CHECKPOINT_LEFT`; with `HYPERV_EFFECT_MISSING` a host that
+   * took too long may still make one.
    */
   createRecoveryCheckpoint(vmId: string, options: RecoveryCheckpointOptions): Promise<Checkpoint>;
   /** The disks as frozen by the checkpoint; their paths are the frozen files. */

@@ -44,6 +44,26 @@ const HOSTS: Readonly<Record<string, PrepareRig>> = {
   },
 };
 
+for (const moment of ['before', 'after'] as const) {
+  test(`a 401 ${moment} the host did it: the checkpoint is looked for, and asked for again only when there is none`, async () => {
+    const made = rig();
+    prepare(made);
+    let asks = 0;
+    made.session.disturb = (call, when) => {
+      if (call !== 'invoke CreateSnapshot' || when !== moment) return;
+      asks += 1;
+      if (asks === 1) throw winrmFaults.sessionExpired({ host: 'HV1' });
+    };
+    const checkpoint = await made.hyperv.createRecoveryCheckpoint(vmId(made), asked);
+    settle(made);
+    assert.deepEqual(
+      recoveryOf(made.host.vms[0]!).map((one) => `Microsoft:${one.guid}`),
+      [checkpoint.instanceId],
+    );
+    assert.equal(asks, moment === 'before' ? 2 : 1);
+  });
+}
+
 for (const [hostName, prepareHost] of Object.entries(HOSTS)) {
   test(`${hostName}: a checkpoint is made and named`, async () => {
     const made = rig();

@@ -6,8 +6,9 @@
  *   change   repeated only when no byte of the request had left; otherwise, without the host's own verdict, its effect is
  *            unknown and `WINRM_EFFECT_UNKNOWN` makes the caller look for it
  *
- * A host that has forgotten the log-on says so with a 401 instead of running the request; each of the three is then sent once
- * more on a connection that logs on anew.
+ * A host that has forgotten the log-on says so with a 401 instead of running the request: a `read` and a `once` are then
+ * sent once more on a connection that logs on anew. A `change` is not: a 401 is not sealed, so what stands between may say it
+ * after the host ran the method. `WINRM_SESSION_EXPIRED` makes the caller look for the effect before it asks again.
  */
 import { hasCode } from '../base/index.ts';
 import { winrmFaults } from './faults.ts';
@@ -60,12 +61,12 @@ export class SoapCaller {
       return await this.once(call, read);
     } catch (error) {
       if (!isBreak(error)) throw error;
-      return await this.#attempt(call, read, { mayHaveRun: false }, true);
+      return await this.#attempt(call, read, true);
     }
   }
 
   async once<T>(call: Call, read: Read<T>): Promise<T> {
-    return await this.#attempt(call, read, { mayHaveRun: false }, false);
+    return await this.#attempt(call, read, false);
   }
 
   /** A caller that cancels gets its own reason, and looks for the effect as after `WINRM_EFFECT_UNKNOWN`. */
@@ -73,27 +74,22 @@ export class SoapCaller {
     for (let fresh = false; ; fresh = true) {
       const delivery: Delivery = { mayHaveRun: false };
       try {
-        return await this.#attempt(call, read, delivery, fresh);
+        return await this.#send(call, read, delivery, fresh);
       } catch (error) {
-        if (call.signal?.aborted) throw error;
+        if (call.signal?.aborted || (delivery.mayHaveRun && isExpiry(error))) throw error;
         if (delivery.mayHaveRun) throw winrmFaults.effectUnknown({ method: call.resource }, { cause: error });
-        if (fresh || !isBreak(error)) throw error;
+        // Without a byte sent, a ticket has expired, or the connection broke while it was idle.
+        if (fresh || !(isBreak(error) || isExpiry(error))) throw error;
       }
     }
   }
 
-  async #attempt<T>(call: Call, read: Read<T>, delivery: Delivery, fresh: boolean): Promise<T> {
+  async #attempt<T>(call: Call, read: Read<T>, fresh: boolean): Promise<T> {
     try {
-      return await this.#send(call, read, delivery, fresh);
+      return await this.#send(call, read, { mayHaveRun: false }, fresh);
     } catch (error) {
       if (!isExpiry(error)) throw error;
-      delivery.mayHaveRun = false;
-    }
-    try {
-      return await this.#send(call, read, delivery, true);
-    } catch (error) {
-      if (isExpiry(error)) delivery.mayHaveRun = false;
-      throw error;
+      return await this.#send(call, read, { mayHaveRun: false }, true);
     }
   }
 

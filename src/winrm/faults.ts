@@ -98,7 +98,7 @@ export const winrmFaults = faults('WINRM', {
   },
   sessionExpired: {
     kind: 'retry',
-    text: '{host} forgot the log-on, and did so again after a new one',
+    text: '{host} does not know the log-on any more',
     remedy: 'look for what ends its sessions (a restarting WinRM service, a load balancer), then start again',
   },
   effectUnknown: {

@@ -21,7 +21,8 @@ export interface CimSession {
   /**
    * Calls a method on an instance (or on a singleton service, by the keys of it that suffice). Parameters left out are not
    * sent. `returnValue` is for the caller to judge. Never repeated after bytes of it may have reached the host: then it
-   * throws `WINRM_EFFECT_UNKNOWN`, and the caller looks for the call's effect before doing anything else.
+   * throws `WINRM_EFFECT_UNKNOWN`, or `WINRM_SESSION_EXPIRED` when somebody said with a 401 that it did not run, and the
+   * caller looks for the call's effect before doing anything else.
    */
   invoke<C extends CimClass, M extends keyof C['methods'] & string>(
     cls: C,

@@ -10,10 +10,20 @@ export type Disturbance =
   | 'lost before'
   /** The host does it, the answer is lost. */
   | 'lost after'
+  /** A 401: the host forgot the log-on and did nothing, or somebody in between says so although it did. */
+  | 'turned away before'
+  | 'turned away after'
   | 'cancelled before'
   | 'cancelled after';
 
-const DISTURBANCES = ['lost before', 'lost after', 'cancelled before', 'cancelled after'] as const;
+const DISTURBANCES = [
+  'lost before',
+  'lost after',
+  'turned away before',
+  'turned away after',
+  'cancelled before',
+  'cancelled after',
+] as const;
 
 export interface DisturbedRun extends Rig {
   readonly signal: AbortSignal;
@@ -57,6 +67,7 @@ async function disturbedOnce(
       controller.abort(new Error('cancelled by the test'));
       controller.signal.throwIfAborted();
     }
+    if (disturbance.startsWith('turned away')) throw winrmFaults.sessionExpired({ host: 'HV1' });
     throw call.startsWith('invoke')
       ? winrmFaults.effectUnknown({ method: call })
       : winrmFaults.connectionLost({ host: 'HV1', reason: 'test' });
