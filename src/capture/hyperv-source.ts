@@ -94,7 +94,8 @@ async function journalFreezing(
 /**
  * A creation that was cut off may still have made its checkpoint: look, and remove what is ours. One that was answered by a
  * fault left nothing, as its port promises, and then nothing may be looked for: what stands there now came from a tool that
- * began at the same moment and was faster, and may have no name yet either.
+ * began at the same moment and was faster, and may have no name yet either. One whose effect did not show in time may have it
+ * later: its entry stays, and the next run looks.
  */
 async function removeAfterFailedFreeze(
   hyperv: HyperV,
@@ -104,6 +105,7 @@ async function removeAfterFailedFreeze(
 ): Promise<void> {
   const options = { signal: AbortSignal.timeout(CLEAN_UP_TIMEOUT_MS) };
   try {
+    if (hasCode(error, 'HYPERV_EFFECT_MISSING')) return;
     if (isFault(error) && !hasCode(error, 'HYPERV_CHECKPOINT_LEFT'))
       await request.journal.clear(vm.id, request.runId);
     else await removeLeftovers(hyperv, vm, request.journal, request.baselines, options);
