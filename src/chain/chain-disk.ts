@@ -4,7 +4,14 @@
  * one read into the caller's buffer, in the order of the file.
  */
 import { MiB, forEachBounded } from '../base/index.ts';
-import { checkRange, diskFaults, type CallOptions, type Disk, type RangeReader } from '../disk/index.ts';
+import {
+  checkRange,
+  diskFaults,
+  type CallOptions,
+  type Disk,
+  type LocatedRun,
+  type RangeReader,
+} from '../disk/index.ts';
 import { clip, coalesce, endOf, intersect, normalise, totalBytes, type Extent } from '../extents/index.ts';
 import { mapLayers, type MapOptions, type MappedRun } from './chain-map.ts';
 import { LayerRuns, type ChainLayer, type DataRun, type RunsOptions } from './layer-runs.ts';
@@ -50,6 +57,16 @@ export abstract class ChainDisk implements Disk {
     if (runs.length === 1) return readRun(runs[0]!);
     runs.sort((a, b) => a.fileOffset - b.fileOffset);
     await forEachBounded(runs, READ_DEPTH, readRun);
+  }
+
+  async located(within: Extent, options: CallOptions = {}): Promise<LocatedRun[] | undefined> {
+    const runs: LocatedRun[] = [];
+    for (const run of await this.#resolve(within.offset, endOf(within), options)) {
+      const place = run.reader.locate?.(run.fileOffset, run.length);
+      if (!place || this.#closed) return undefined;
+      runs.push({ offset: run.offset, length: run.length, ...place });
+    }
+    return runs.sort((a, b) => a.offset - b.offset);
   }
 
   /** The disjoint runs that hold the data of `[start, end)`, layer by layer; what they leave out is zeros. */

@@ -16,6 +16,11 @@ export const diskFaults = faults('DISK', {
     text: '{path} ended at byte {end}, {missing} bytes before what was promised',
     remedy: 'the file shrank or was cut; look at its volume, then run again',
   },
+  replaced: {
+    kind: 'retry',
+    text: 'another file took the name {path} while it was being read',
+    remedy: 'see that nothing replaces the file meanwhile, then run again',
+  },
   ioFailed: {
     kind: 'retry',
     text: 'reading or writing {path} failed: {reason}',

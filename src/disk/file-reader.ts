@@ -1,18 +1,21 @@
 /** A local file as a `RangeReader`: positional reads, any number at once, never short. */
+import type { Stats } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { diskFaults } from './faults.ts';
-import type { CallOptions, RangeReader } from './ports.ts';
+import type { CallOptions, FilePlace, LocalFileId, RangeReader } from './ports.ts';
 import { checkRange } from './range.ts';
 
 export class FileReader implements RangeReader {
   readonly path: string;
   readonly size: number;
+  readonly #file: LocalFileId;
   readonly #handle: FileHandle;
   readonly #running = new Set<Promise<void>>();
   #closed = false;
 
-  private constructor(path: string, handle: FileHandle, size: number) {
+  private constructor(path: string, handle: FileHandle, { size, dev, ino }: Stats) {
     this.path = path;
+    this.#file = { path, identity: { device: dev, inode: ino } };
     this.#handle = handle;
     this.size = size;
   }
@@ -21,7 +24,7 @@ export class FileReader implements RangeReader {
   static async open(path: string): Promise<FileReader> {
     const handle = await open(path, 'r');
     try {
-      return new FileReader(path, handle, (await handle.stat()).size);
+      return new FileReader(path, handle, await handle.stat());
     } catch (error) {
       await handle.close();
       throw error;
@@ -58,6 +61,11 @@ export class FileReader implements RangeReader {
     } catch (error) {
       throw diskFaults.ioFailed({ path: this.path, reason: (error as Error).message }, { cause: error });
     }
+  }
+
+  locate(offset: number, length: number): FilePlace | undefined {
+    const inside = offset >= 0 && offset + length <= this.size;
+    return inside && !this.#closed ? { file: this.#file, fileOffset: offset } : undefined;
   }
 
   async close(): Promise<void> {

@@ -1,3 +1,4 @@
+export * from './blocking-files.ts';
 export * from './counting.ts';
 export * from './faults.ts';
 export * from './early-writeback.ts';

@@ -41,7 +41,7 @@ export class LocalFile implements RangeReader {
       return new LocalFile(path, await open(path, 'wx+'), 0);
     } catch (error) {
       const taken = (error as NodeJS.ErrnoException).code === 'EEXIST';
-      throw taken ? exists({ path }, { cause: error }) : faultOf(path, error);
+      throw taken ? exists({ path }, { cause: error }) : localFileFault(path, error);
     }
   }
 
@@ -126,14 +126,15 @@ async function attempt<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    throw faultOf(path, error);
+    throw localFileFault(path, error);
   }
 }
 
 /** A file larger than its file system allows is a full volume to its user: another folder helps. */
 const NO_SPACE = ['ENOSPC', 'EDQUOT', 'EFBIG'];
 
-function faultOf(path: string, cause: unknown): Fault {
+/** The fault for what the system answered when the local file at `path` was read or written. */
+export function localFileFault(path: string, cause: unknown): Fault {
   const { code, message } = cause as NodeJS.ErrnoException;
   if (NO_SPACE.includes(code ?? '')) return diskFaults.noSpace({ path }, { cause });
   return diskFaults.ioFailed({ path, reason: message }, { cause });

@@ -22,6 +22,11 @@ export interface RangeReader {
    * `offset + into.length > size`, and the cause's own fault when a byte cannot be had.
    */
   read(offset: number, into: Uint8Array, options?: CallOptions): Promise<void>;
+  /**
+   * The local file that holds exactly these bytes, in this order; `undefined` when there is none, or `read` has to be asked
+   * for another reason. What is answered holds until `close`. Threads read large ranges from the file themselves.
+   */
+  locate?(offset: number, length: number): FilePlace | undefined;
   /** Releases what is held. Reads under way end first; reads afterwards throw `DISK_CLOSED`. Idempotent. */
   close(): Promise<void>;
 }
@@ -34,7 +39,28 @@ export interface Disk extends RangeReader {
    * What is not yielded reads as zeros. Costs memory independent of the disk's size and touches no data.
    */
   allocated(within?: Extent, options?: CallOptions): ExtentStream;
+  /**
+   * Where the bytes of `within` lie in local files: sorted runs, between them the disk reads as zeros. `undefined` when any
+   * of it has to be asked of `read`. As long as `locate`, it holds until `close`.
+   */
+  located?(within: Extent, options?: CallOptions): Promise<readonly LocatedRun[] | undefined>;
 }
+
+/** A local file, so that another thread can open it for itself. */
+export interface LocalFileId {
+  readonly path: string;
+  /** By which the file is told from another that has taken its name; left out: whatever has the name. */
+  readonly identity?: { readonly device: number; readonly inode: number };
+}
+
+export interface FilePlace {
+  readonly file: LocalFileId;
+  /** Byte offset in the file. */
+  readonly fileOffset: number;
+}
+
+/** A run of a disk whose bytes are one run of a local file. */
+export interface LocatedRun extends Extent, FilePlace {}
 
 export interface RangeWriter {
   /** Bytes of the virtual disk. */
@@ -61,6 +87,11 @@ export interface FileSpan {
 export interface PlacedWriter {
   readonly path: string;
   readonly size: number;
+  /**
+   * True when every byte has its place whatever else is placed, as in a raw image: zeros may be placed at no cost. In other
+   * images what is placed and not written still makes the file longer.
+   */
+  readonly isFlat?: boolean;
   /** Reserves room for `[offset, offset + length)`; spans in order, their lengths sum to `length`. */
   place(offset: number, length: number): Promise<FileSpan[]> | FileSpan[];
   /** Writes the metadata, makes file and metadata durable, closes. Without it the file is not a valid image. */

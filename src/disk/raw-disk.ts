@@ -1,6 +1,6 @@
 /** A flat image as a `Disk`. Node cannot ask a file for its holes, so everything counts as allocated. */
 import { intersect, type Extent } from '../extents/index.ts';
-import type { CallOptions, Disk, RangeReader } from './ports.ts';
+import type { CallOptions, Disk, LocatedRun, RangeReader } from './ports.ts';
 
 export class RawDisk implements Disk {
   readonly logicalSectorSize: number;
@@ -22,6 +22,11 @@ export class RawDisk implements Disk {
   allocated(within?: Extent): Extent[] {
     const whole = this.size > 0 ? [{ offset: 0, length: this.size }] : [];
     return within ? intersect(whole, [within]) : whole;
+  }
+
+  async located(within: Extent): Promise<LocatedRun[] | undefined> {
+    const place = this.#reader.locate?.(within.offset, within.length);
+    return place && [{ ...within, ...place }];
   }
 
   close(): Promise<void> {

@@ -36,6 +36,10 @@ export class PlacedImage implements ImageWriter {
     return this.#inner.path;
   }
 
+  get isFlat(): boolean {
+    return this.#inner.isFlat ?? false;
+  }
+
   get finalPath(): string {
     return this.#name.finalPath;
   }

@@ -25,6 +25,7 @@ function sizeFault(error: unknown, path: string, size: number): unknown {
 
 class RawImage implements ImageWriter {
   readonly size: number;
+  readonly isFlat = true;
   readonly #file: ImageFile;
   #reached = 0;
 

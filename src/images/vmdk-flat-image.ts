@@ -43,6 +43,7 @@ export async function createVmdkFlatImage(path: string, options: VmdkFlatOptions
 
 class VmdkFlatImage implements ImageWriter {
   readonly size: number;
+  readonly isFlat = true;
   readonly #descriptor: ImageFile;
   readonly #flat: ImageWriter;
   readonly #options: VmdkFlatOptions;

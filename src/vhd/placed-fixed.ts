@@ -6,6 +6,7 @@ import { newFooter } from './footer.ts';
 export class PlacedFixed implements PlacedWriter {
   readonly path: string;
   readonly size: number;
+  readonly isFlat = true;
   readonly #file: LocalFile;
   readonly #uniqueId: string;
   #reached = 0;
