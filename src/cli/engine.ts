@@ -13,6 +13,13 @@
  */
 import type { Progress } from '../base/index.ts';
 import type { Extent } from '../extents/index.ts';
+import type {
+  CompareRecord,
+  ConvertRecord,
+  DiskHashRecord,
+  DiskInfoRecord,
+  DiskMap,
+} from '../flows/index.ts';
 import type { HostKeyOffer } from '../ssh/index.ts';
 import type { Secret } from './secret.ts';
 
@@ -125,6 +132,13 @@ export const PIPE_FORMATS = ['raw', 'vmdk-stream', 'ova'] as const satisfies rea
 export type PointSelector =
   | { readonly kind: 'id'; readonly id: string }
   | { readonly kind: 'latest'; readonly vm: string };
+
+/** What one disk can be converted into. */
+export const CONVERT_FORMATS = RESTORE_FORMATS.filter((format) => format !== 'ova');
+export type ConvertFormat = (typeof CONVERT_FORMATS)[number];
+
+/** Those of them that can go down a pipe. */
+export const CONVERT_PIPE_FORMATS = PIPE_FORMATS.filter((format) => format !== 'ova');
 
 /** Bytes, never added to each other: each answers its own question. */
 export interface Sizes {
@@ -368,7 +382,46 @@ export interface DiskChanges {
   readonly extents: AsyncIterable<Extent>;
 }
 
-export interface Engine {
+/** A disk file of this machine; paths are absolute. */
+export interface DiskFileRequest {
+  readonly path: string;
+  /** Folders in which parents are looked for first. */
+  readonly parentFolders: readonly string[];
+}
+
+/** Works on disk files alone. */
+export interface DiskEngine {
+  /** Checks a disk file, and writes a sound copy when `repairTo` says where. */
+  checkDisk(request: DiskFileRequest & { readonly repairTo?: string }, task: Task): Promise<DiskCheckRun>;
+  diskInfo(request: DiskFileRequest, task: Task): Promise<DiskInfoRecord>;
+  /** Opens the map of a disk, or of one file of its chain, for the time of `use`. */
+  mapDisk<T>(
+    request: DiskFileRequest & { readonly layer?: number },
+    task: Task,
+    use: (map: DiskMap) => Promise<T>,
+  ): Promise<T>;
+  convertDisk(
+    request: DiskFileRequest & {
+      readonly target: string;
+      readonly format: ConvertFormat;
+      readonly overwrite: boolean;
+      readonly verify: boolean;
+    },
+    task: Task,
+  ): Promise<ConvertRecord>;
+  /** The bytes of an image. Cut off when it throws. */
+  convertStream(
+    request: DiskFileRequest & { readonly format: (typeof CONVERT_PIPE_FORMATS)[number] },
+    task: Task,
+  ): AsyncIterable<Uint8Array>;
+  compareDisks(
+    request: DiskFileRequest & { readonly other: string; readonly all: boolean; readonly strict: boolean },
+    task: Task,
+  ): Promise<CompareRecord>;
+  hashDisk(request: DiskFileRequest & { readonly tree: boolean }, task: Task): Promise<DiskHashRecord>;
+}
+
+export interface Engine extends DiskEngine {
   /** Tries what a backup needs, one check after the other; a failed check is in the report, not thrown. */
   testHost(host: HostAccess, task: Task): Promise<HostReport>;
   vms(host: HostAccess, task: Task): Promise<VmSummary[]>;
@@ -405,12 +458,6 @@ export interface Engine {
   ): Promise<VerifyRun>;
   /** Makes the index anew from the packs. */
   repair(repository: RepositoryAccess, task: Task): Promise<RepairRun>;
-  /** Checks a disk file, and writes a sound copy when `repairTo` says where. */
-  checkDisk(
-    request: { readonly path: string; readonly repairTo?: string },
-    task: Task,
-  ): Promise<DiskCheckRun>;
-
   /** Makes a reference point: from now on the host can tell what changes. */
   enableRct(
     request: { readonly host: HostAccess; readonly vm: string },

@@ -1,4 +1,5 @@
 /** An engine without hosts: remembers what it was asked, answers with small records. */
+import type { DiskFileInfo } from '../flows/index.ts';
 import type {
   BackupRun,
   DiskChanges,
@@ -110,6 +111,24 @@ export const STATUS: RepositoryStatus = {
   warnings: [],
 };
 
+export const DISK_FILE: DiskFileInfo = {
+  path: DISK.path,
+  foundBy: 'named',
+  format: 'vhdx',
+  kind: 'dynamic',
+  virtualBytes: 64 * GiB,
+  fileBytes: 2 * GiB,
+  occupiedBytes: GiB,
+  blockSize: 32 * 1024 ** 2,
+  logicalSectorSize: 512,
+  physicalSectorSize: 4096,
+  virtualDiskId: DISK.id,
+  dataWriteGuid: '5d0e0c6b-29f0-4a7f-8d5b-8e0b6a1c9d02',
+  fileWriteGuid: '5d0e0c6b-29f0-4a7f-8d5b-8e0b6a1c9d03',
+  creator: 'Microsoft Windows 10.0.20348.0',
+  trackingFiles: [],
+};
+
 const HOST_REPORT: HostReport = {
   computerName: 'HV1',
   system: 'Windows Server 2022',
@@ -179,6 +198,37 @@ const ANSWERS: Engine = {
   async checkDisk({ path }) {
     return { path, format: 'vhdx', sound: true, findings: [], moreFindings: 0, virtualBytes: 64 * GiB };
   },
+  async diskInfo({ path }) {
+    return { ...DISK_FILE, path, parents: [], heldBytes: GiB, heldByChainBytes: GiB, warnings: [] };
+  },
+  async mapDisk({ path }, _task, use) {
+    const runs = [
+      { offset: 0, length: GiB, kind: 'data', layer: 0, fileOffset: 4 * 1024 ** 2 },
+      { offset: GiB, length: 63 * GiB, kind: 'hole' },
+    ] as const;
+    const files = [{ path, foundBy: 'named' }] as const;
+    const totals = {
+      data: { bytes: GiB, runs: 1 },
+      zero: { bytes: 0, runs: 0 },
+      hole: { bytes: 63 * GiB, runs: 1 },
+    };
+    return use({ virtualBytes: 64 * GiB, files, runs: inTurn(runs), totals });
+  },
+  async convertDisk({ path, target, format, verify }) {
+    const sizes = { virtualBytes: 64 * GiB, writtenBytes: GiB };
+    return { source: path, sourceFormat: 'vhdx', target, format, ...sizes, verified: verify, seconds: 2 };
+  },
+  async *convertStream() {
+    yield Buffer.from('bytes of ');
+    yield Buffer.from([0, 255, 10]);
+  },
+  async compareDisks({ path, other }) {
+    return { paths: [path, other], equal: true, virtualBytes: [GiB, GiB], comparedBytes: 0 };
+  },
+  async hashDisk({ path, tree }) {
+    const algorithm = tree ? 'hvlift-tree-1' : 'sha256';
+    return { path, algorithm, hash: 'ab'.repeat(32), virtualBytes: 64 * GiB, readBytes: GiB };
+  },
   async repair(repository) {
     await repository.unlock();
     return REPAIRED;
@@ -202,14 +252,16 @@ const ANSWERS: Engine = {
   },
 };
 
+async function* inTurn<T>(items: readonly T[]): AsyncGenerator<T> {
+  yield* items;
+}
+
 export function diskChanges(extents: readonly { offset: number; length: number }[]): DiskChanges {
   return {
     number: 1,
     id: DISK.id,
     path: DISK.path,
     virtualBytes: 64 * GiB,
-    extents: (async function* () {
-      yield* extents;
-    })(),
+    extents: inTurn(extents),
   };
 }

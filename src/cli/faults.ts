@@ -17,6 +17,11 @@ export const cliFaults = faults('CLI', {
     text: 'the program that read stdout ended after {bytes} bytes',
     remedy: 'look at what it said, then start again; what it got is not complete',
   },
+  comparisonBroke: {
+    kind: 'bug',
+    text: 'the comparison ended in a way that the program does not know: {reason}',
+    remedy: 'run the command again with HVLIFT_DEBUG=1 and report what it prints as README.md says',
+  },
   vmAmbiguous: {
     kind: 'refused',
     text: 'the repository knows several VMs called "{vm}"',

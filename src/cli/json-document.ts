@@ -45,6 +45,11 @@ export class JsonDocument {
     await this.#put(this.#separator() + jsonText(value));
   }
 
+  /** An item on a line of its own, for arrays that are read by tools of lines. */
+  async line(value: unknown): Promise<void> {
+    await this.#put(`${this.#separator()}\n${jsonText(value)}`);
+  }
+
   /** Closes what was opened last. */
   async close(): Promise<void> {
     const scope = this.#scopes.pop()!;

@@ -1,10 +1,11 @@
 /** Checking a disk file that lies about, and writing a sound copy of one. */
 import { isFault, warningOf, type Warning } from '../base/index.ts';
-import { FileReader, type CallOptions } from '../disk/index.ts';
-import { vhdNotes, type VhdDisk } from '../vhd/index.ts';
+import type { CallOptions } from '../disk/index.ts';
 import { checkVhdx, repairVhdx } from '../vhdx/index.ts';
-import { detectDiskFormat, openVirtualDisk, type DiskFormat } from '../virtualdisk/index.ts';
+import { detectDiskFormat, type DiskFormat, type VirtualDisk } from '../virtualdisk/index.ts';
 import { flowFaults } from './faults.ts';
+import { LocalDisk, openLocalFile, type LocalDiskOptions } from './local-disk.ts';
+import { noteWarnings } from './vhd-note-warnings.ts';
 
 export interface DiskFinding extends Warning {
   /** `notice`: the disk reads as it should all the same. */
@@ -24,9 +25,9 @@ export interface DiskCheckRecord {
 
 /**
  * Every defect of a VHDX; of a VHD, with its parents, the first; a raw disk has none. Throws `VIRTUALDISK_` faults for what
- * is no disk, `FLOW_NO_SUCH_FILE`, `FLOW_FILE_NOT_READABLE`, and `DISK_IO_FAILED`.
+ * is no disk, those of opening a file, and `DISK_IO_FAILED`.
  */
-export async function checkDisk(path: string, options: CallOptions = {}): Promise<DiskCheckRecord> {
+export async function checkDisk(path: string, options: LocalDiskOptions = {}): Promise<DiskCheckRecord> {
   const format = await formatOf(path, options);
   if (format === 'vhdx') {
     const { sound, findings, moreFindings, info } = await checkVhdx(path, options);
@@ -47,7 +48,7 @@ export async function repairDisk(path: string, to: string, options: CallOptions 
 }
 
 async function formatOf(path: string, options: CallOptions): Promise<DiskFormat> {
-  const reader = await openFile(path);
+  const reader = await openLocalFile(path);
   try {
     return await detectDiskFormat(reader, path, options);
   } finally {
@@ -55,27 +56,15 @@ async function formatOf(path: string, options: CallOptions): Promise<DiskFormat>
   }
 }
 
-async function openFile(path: string): Promise<FileReader> {
-  try {
-    return await FileReader.open(path);
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') throw flowFaults.noSuchFile({ path }, { cause: error });
-    throw flowFaults.fileNotReadable({ path, reason: message }, { cause: error });
-  }
-}
-
 async function sizeOf(
   path: string,
   findings: DiskFinding[],
-  options: CallOptions,
+  options: LocalDiskOptions,
 ): Promise<number | undefined> {
   try {
-    const opened = await openVirtualDisk(path, { open: (name) => FileReader.open(name), ...options });
-    if (opened.format === 'vhd') findings.push(...noticesOf(opened.disk));
-    const { size } = opened.disk;
-    await opened.disk.close();
-    return size;
+    await using local = await LocalDisk.open(path, options);
+    findings.push(...noticesOf(local.opened));
+    return local.disk.size;
   } catch (error) {
     if (!isFault(error) || error.kind !== 'corrupt') throw error;
     findings.push({ ...warningOf(error), severity: 'damage' });
@@ -83,13 +72,9 @@ async function sizeOf(
   }
 }
 
-function noticesOf({ files }: VhdDisk): DiskFinding[] {
-  return files.flatMap(({ path, notes }) =>
-    notes.map((note) => ({
-      code: `VHD_${note.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`,
-      message: `${path}: ${vhdNotes[note]}`,
-      remedy: 'nothing to do: all of it is read',
-      severity: 'notice' as const,
-    })),
+function noticesOf(opened: VirtualDisk): DiskFinding[] {
+  if (opened.format !== 'vhd') return [];
+  return opened.disk.files.flatMap(({ path, notes }) =>
+    noteWarnings(path, notes).map((warning) => ({ ...warning, severity: 'notice' as const })),
   );
 }

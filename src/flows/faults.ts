@@ -31,6 +31,42 @@ export const flowFaults = faults('FLOW', {
     text: '{path} cannot be opened: {reason}',
     remedy: 'check its rights, and that no other program holds it',
   },
+  notAFile: {
+    kind: 'refused',
+    text: '{path} is {what}; disks are read from regular files',
+    remedy: 'name the file of the disk',
+  },
+  sourceChanged: {
+    kind: 'retry',
+    text: '{path} changed while it was read: another program writes to it',
+    remedy: 'what was read belongs to no one moment; stop the VM or take a checkpoint, then start again',
+  },
+  noSuchLayer: {
+    kind: 'refused',
+    text: '{path} has no layer {layer}: they go from 0, the file itself, to {last}',
+    remedy: '`hvlift disk info` lists the files of the chain in that order',
+  },
+  targetIsSource: {
+    kind: 'refused',
+    text: 'writing {target} would destroy {source}, which is being read',
+    remedy: 'nothing was written; choose another name',
+  },
+  verifyUnsupported: {
+    kind: 'refused',
+    text: 'a {format} image cannot be read back here; {known} can',
+    remedy: 'choose one of these formats, or leave --verify out and use `qemu-img compare`',
+  },
+  convertedDiffers: {
+    kind: 'corrupt',
+    text: '{path} was written and reads back otherwise, first at byte {offset} of the disk',
+    remedy: 'the image was removed; look at the memory and the storage of this machine',
+  },
+  hashTooLong: {
+    kind: 'refused',
+    text: '{path} has holes of {holeBytes} bytes, and a plain hash must go through every zero of them',
+    remedy:
+      'pass --tree, which skips holes; a disk with fewer than {maximum} bytes of holes has a plain hash',
+  },
   repairUnsupported: {
     kind: 'refused',
     text: '{path} is {format}; only VHDX files have what a copy can mend',

@@ -1,5 +1,11 @@
 export * from './backup.ts';
 export * from './check-disk.ts';
+export * from './compare-disks.ts';
+export * from './convert-disk.ts';
+export * from './disk-info.ts';
+export * from './disk-map.ts';
+export * from './hash-disk.ts';
+export type { FoundBy, LocalDiskFile, LocalDiskOptions } from './local-disk.ts';
 export * from './point-stream.ts';
 export * from './rct.ts';
 export * from './reference-point-ledger.ts';

@@ -249,7 +249,7 @@ export const vhdxFaults = faults('VHDX', {
   parentMissing: {
     kind: 'refused',
     text: 'the parent of {path} is not at any of: {tried}',
-    remedy: 'put the parent back, or map the folder it lies in',
+    remedy: 'put the parent back, or name its folder: --parents for disk files, --map for those of a host',
   },
   parentMismatch: {
     kind: 'corrupt',

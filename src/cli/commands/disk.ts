@@ -1,54 +1,24 @@
-/** `hvlift disk check`: disk files that lie about, without a host and without a repository. */
-import { Option, type Command } from '@commander-js/extra-typings';
-import { formatBytes } from '../../base/index.ts';
-import { absolutePath } from '../config-path.ts';
-import type { DiskCheckRun } from '../engine.ts';
-import { EXIT } from '../exit-code.ts';
-import { NOTHING_TO_CLEAN } from '../interrupts.ts';
-import { count } from '../numbers.ts';
+/** `hvlift disk`: disk files that lie about, without a host and without a repository. */
+import type { Command } from '@commander-js/extra-typings';
 import type { Runner } from '../session.ts';
+import { registerDiskCheck } from './disk-check.ts';
+import { registerDiskCompare } from './disk-compare.ts';
+import { registerDiskConvert } from './disk-convert.ts';
+import { registerDiskHash } from './disk-hash.ts';
+import { registerDiskInfo } from './disk-info.ts';
+import { registerDiskMap } from './disk-map.ts';
 
 export function registerDisk(program: Command, run: Runner): void {
   const disk = program
     .command('disk')
     .summary('disk files by themselves')
-    .description('Disk files that lie about: VHDX, AVHDX, VHD.');
-  disk
-    .command('check')
-    .summary('name every defect of a disk file')
     .description(
-      'Names every defect of a VHDX, and the first of a VHD or its parents. Changes nothing; --repair writes a sound copy.',
-    )
-    .argument('<file>', 'the disk file')
-    .addOption(
-      new Option('--repair <copy>', 'VHDX: write a copy with its log replayed and its tables made anew'),
-    )
-    .action((file, options) =>
-      run(async (session) => {
-        const absolute = (path: string): string =>
-          absolutePath(path, session.io.workingFolder, session.io.homeFolder);
-        const request = {
-          path: absolute(file),
-          ...(options.repair === undefined ? {} : { repairTo: absolute(options.repair) }),
-        };
-        const checked = await session.perform(NOTHING_TO_CLEAN, (task) =>
-          session.engine.checkDisk(request, task),
-        );
-        await session.output.result(checked, () => lines(checked));
-        return checked.sound || checked.repairedTo !== undefined ? EXIT.ok : EXIT.corrupt;
-      }),
+      'Disk files that lie about: VHDX, AVHDX and VHD with their parents, and raw disks. They are only read.',
     );
-}
-
-function lines({ path, format, sound, findings, moreFindings, virtualBytes, repairedTo }: DiskCheckRun) {
-  const size = virtualBytes === undefined ? '' : `, ${formatBytes(virtualBytes)}`;
-  return [
-    `${path}: ${format}${size}: ${sound ? 'sound' : 'damaged'}`,
-    ...findings.flatMap(({ severity, code, message, remedy }) => [
-      `  ${severity} ${code}: ${message}`,
-      `    do: ${remedy}`,
-    ]),
-    ...(moreFindings > 0 ? [`  and ${count(moreFindings, 'more finding')}`] : []),
-    ...(repairedTo === undefined ? [] : [`a sound copy is ${repairedTo}`]),
-  ];
+  registerDiskInfo(disk, run);
+  registerDiskCheck(disk, run);
+  registerDiskMap(disk, run);
+  registerDiskConvert(disk, run);
+  registerDiskCompare(disk, run);
+  registerDiskHash(disk, run);
 }

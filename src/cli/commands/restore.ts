@@ -15,7 +15,8 @@ import {
 } from '../options.ts';
 import type { Runner } from '../session.ts';
 import { tableLines, type Column } from '../table.ts';
-import { restoreToStdout, STDOUT } from './restore-stream.ts';
+import { restoreToStdout } from './restore-stream.ts';
+import { STDOUT } from './stdout-stream.ts';
 
 const TEXTS = {
   cleaning: 'removing the image files that are not complete',

@@ -1,0 +1,170 @@
+/**
+ * A disk file into an image of any format, or into a stream.
+ *
+ *   open with parents ─► nothing in the way, nothing of the source hit ─► copy ─► is the source what it was? ─► final name
+ *                                                                                                  └─► read back (verify)
+ *
+ * The source is only read. The image has its name once it is complete; what fails leaves nothing.
+ */
+import { rm } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { silentProgress, type Progress } from '../base/index.ts';
+import { copyDisk } from '../copy/index.ts';
+import { RawDisk, type CallOptions, type Disk } from '../disk/index.ts';
+import {
+  checkFits,
+  createImage,
+  imageStream,
+  writeCompressedImage,
+  type CompressedFormat,
+  type ImageFormat,
+  type StreamFormat,
+} from '../images/index.ts';
+import type { DiskFormat } from '../virtualdisk/index.ts';
+import { compareContent } from './compare-disks.ts';
+import { flowFaults } from './faults.ts';
+import { LocalDisk, openLocalFile, type LocalDiskOptions } from './local-disk.ts';
+import { filesOf, formatInfo, isCompressed } from './restore-formats.ts';
+
+export type ConvertFormat = ImageFormat | CompressedFormat;
+
+export interface ConvertRequest extends LocalDiskOptions {
+  readonly source: string;
+  readonly target: string;
+  readonly format: ConvertFormat;
+  /** Replaces an image of that name, finished or not, once the new one is complete. Default: refused. */
+  readonly overwrite?: boolean;
+  /** Reads the image again and compares. */
+  readonly verify?: boolean;
+  readonly progress?: Progress;
+}
+
+export interface ConvertRecord {
+  readonly source: string;
+  readonly sourceFormat: DiskFormat;
+  readonly target: string;
+  readonly format: ConvertFormat;
+  readonly virtualBytes: number;
+  /** Data of the image, before metadata; compressed where the format is. */
+  readonly writtenBytes: number;
+  /** The image was read again and is the same disk. */
+  readonly verified: boolean;
+  readonly seconds: number;
+}
+
+/** Those whose images are read here; a flat VMDK is a raw image with a description beside it. */
+const VERIFIABLE: readonly ConvertFormat[] = ['raw', 'vhdx', 'vhd', 'vhd-fixed', 'vmdk-flat'];
+
+/**
+ * Faults: those of {@link LocalDisk.open} and of reading, `FLOW_TARGET_IS_SOURCE`, `FLOW_VERIFY_UNSUPPORTED`, `IMAGE_`
+ * before anything is written; `DISK_NO_SPACE`, `DISK_IO_FAILED`, `FLOW_SOURCE_CHANGED`, `FLOW_CONVERTED_DIFFERS` later.
+ */
+export async function convertDisk(request: ConvertRequest): Promise<ConvertRecord> {
+  const { source: path, target, format, verify = false, progress = silentProgress } = request;
+  const started = performance.now();
+  if (verify && !VERIFIABLE.includes(format)) {
+    throw flowFaults.verifyUnsupported({ format, known: VERIFIABLE.join(', ') });
+  }
+  await using source = await LocalDisk.open(path, request);
+  checkFits(format, formatInfo(format), source.disk);
+  await refuseOwnFiles(source, filesOf(format, target));
+  progress.phase(`convert ${basename(path)} to ${format}`, source.disk.size);
+  const { writtenBytes } = isCompressed(format)
+    ? await compress(source, { ...request, format })
+    : await place(source, { ...request, format });
+  if (verify) await readBack(source, request);
+  return {
+    source: path,
+    sourceFormat: source.opened.format,
+    target,
+    format,
+    virtualBytes: source.disk.size,
+    writtenBytes,
+    verified: verify,
+    seconds: (performance.now() - started) / 1000,
+  };
+}
+
+/** The names an image has while it is written count too: what an earlier run left under them is removed. */
+async function refuseOwnFiles(source: LocalDisk, targets: readonly string[]): Promise<void> {
+  for (const target of targets.flatMap((name) => [name, `${name}.partial`])) {
+    const own = await source.fileAt(target);
+    if (own !== undefined) throw flowFaults.targetIsSource({ target, source: own });
+  }
+}
+
+type Conversion<F> = ConvertRequest & { readonly format: F };
+interface Written {
+  readonly writtenBytes: number;
+}
+
+async function place(source: LocalDisk, request: Conversion<ImageFormat>): Promise<Written> {
+  const { format, target: path, overwrite = false, signal, progress = silentProgress } = request;
+  const { disk, opened } = source;
+  const { size, logicalSectorSize } = disk;
+  const physical = opened.format === 'vhdx' ? { physicalSectorSize: opened.disk.physicalSectorSize } : {};
+  const target = await createImage(format, path, { size, logicalSectorSize, ...physical, overwrite });
+  try {
+    const stats = await copyDisk({ source: disk, target, signal, progress });
+    await source.checkUnchanged();
+    await target.finish();
+    return stats;
+  } catch (error) {
+    await target.abort();
+    throw error;
+  }
+}
+
+async function compress(source: LocalDisk, request: Conversion<CompressedFormat>): Promise<Written> {
+  const { format, target, overwrite = false, signal, progress = silentProgress } = request;
+  const written = await writeCompressedImage(format, target, source.disk, { overwrite, signal, progress });
+  await orRemoved(request, () => source.checkUnchanged());
+  return written;
+}
+
+async function readBack(source: LocalDisk, request: ConvertRequest): Promise<void> {
+  const { format, target, signal, progress = silentProgress } = request;
+  // The last file of an image is the one with its content.
+  const content = filesOf(format, target).at(-1)!;
+  progress.phase(`read back ${basename(target)}`, source.disk.size);
+  await orRemoved(request, async () => {
+    const image = await openImage(format, content, { signal });
+    try {
+      const { equal, firstDifference } = await compareContent(source.disk, image, { signal, progress });
+      if (!equal) throw flowFaults.convertedDiffers({ path: target, offset: firstDifference });
+    } finally {
+      await image.close();
+    }
+  });
+}
+
+/** Plain bytes are taken as that, whatever disk or image the guest keeps in them. */
+async function openImage(format: ConvertFormat, path: string, options: CallOptions): Promise<Disk> {
+  if (format === 'raw' || format === 'vmdk-flat') return new RawDisk(await openLocalFile(path));
+  return (await LocalDisk.open(path, options)).disk;
+}
+
+/** An image that turned out wrong, or is not known to be right, does not stay. */
+async function orRemoved({ format, target }: ConvertRequest, check: () => Promise<void>): Promise<void> {
+  try {
+    await check();
+  } catch (error) {
+    for (const file of filesOf(format, target)) await rm(file, { force: true });
+    throw error;
+  }
+}
+
+export interface ConvertStreamRequest extends LocalDiskOptions {
+  readonly source: string;
+  readonly format: StreamFormat;
+  readonly progress?: Progress;
+}
+
+/** The bytes of the image. What throws after the first byte leaves a stream that is cut off. Faults as {@link convertDisk}. */
+export async function* convertStream(request: ConvertStreamRequest): AsyncGenerator<Uint8Array> {
+  const { source: path, format, signal, progress = silentProgress } = request;
+  await using source = await LocalDisk.open(path, request);
+  progress.phase(`send ${basename(path)} as ${format}`, source.disk.size);
+  yield* imageStream(format, source.disk, { signal, progress });
+  await source.checkUnchanged();
+}
