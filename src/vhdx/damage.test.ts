@@ -348,6 +348,13 @@ const oddities: [claim: string, make: () => unknown][] = [
     },
   ],
   ['a sequence number above 2^53', () => patchSealed(broken, [HEADERS[0]!], 4096, 8, u64Bytes(2n ** 63n))],
+  [
+    'a number beyond any file in the header that is not current',
+    () => {
+      patchSealed(broken, [HEADERS[1]!], 4096, 72, u64Bytes(2n ** 63n));
+      patchSealed(broken, [HEADERS[0]!], 4096, 8, u64Bytes(9n));
+    },
+  ],
   ['one bad copy of the region table', () => patch(broken, REGION_TABLES[0]! + 20, Uint8Array.of(1, 2))],
   [
     'an unknown region that is not required',

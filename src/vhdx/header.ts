@@ -1,5 +1,5 @@
 /** The two headers: which one is current, and how a writer replaces them (MS-VHDX 2.2.2). */
-import { MiB, NIL_GUID } from '../base/index.ts';
+import { MiB, NIL_GUID, viewOf } from '../base/index.ts';
 import type { CallOptions, LocalFile, RangeReader } from '../disk/index.ts';
 import { vhdxFaults } from './faults.ts';
 import { HEADER_OFFSETS, HEADER_SIGNATURE, checksumOf, header, parse, type Header } from './format.ts';
@@ -17,38 +17,44 @@ export async function readHeaders(reader: RangeReader, options: CallOptions): Pr
 
 export interface HeaderCopy {
   readonly bytes: Uint8Array;
-  /** `undefined` when the checksum is wrong. */
-  readonly header: CurrentHeader | undefined;
+  /** Of a copy whose checksum is right. */
+  readonly sequenceNumber: bigint | undefined;
 }
 
 export function readHeaderCopies(reader: RangeReader, options: CallOptions): Promise<HeaderCopy[]> {
   return Promise.all(
-    HEADER_OFFSETS.map(async (offset, slot) => {
+    HEADER_OFFSETS.map(async (offset) => {
       const bytes = new Uint8Array(header.size);
       await reader.read(offset, bytes, options);
-      return { bytes, header: isValid(bytes) ? { ...parse(header, bytes), slot } : undefined };
+      return { bytes, sequenceNumber: isValid(bytes) ? sequenceOf(bytes) : undefined };
     }),
   );
 }
 
+/** Nothing but validity and number of the other copy counts, whatever is in it. */
 export function currentHeader(copies: readonly HeaderCopy[]): CurrentHeader {
-  const [first, second] = copies.map((copy) => copy.header);
-  if (!first || !second) {
-    const only = first ?? second;
-    if (!only) throw vhdxFaults.noValidHeader();
-    return only;
+  const slot = currentSlot(copies);
+  return { ...parse(header, copies[slot]!.bytes), slot };
+}
+
+function currentSlot(copies: readonly HeaderCopy[]): number {
+  const [first, second] = copies.map((copy) => copy.sequenceNumber);
+  if (first === undefined && second === undefined) throw vhdxFaults.noValidHeader();
+  if (first === undefined || second === undefined) return first === undefined ? 1 : 0;
+  // Disk2vhd writes the same header twice with sequence 1. Equal bytes leave nothing to choose.
+  if (first === second && Buffer.compare(copies[0]!.bytes, copies[1]!.bytes) !== 0) {
+    throw vhdxFaults.headersDisagree({ sequenceNumber: first });
   }
-  if (first.sequenceNumber === second.sequenceNumber) {
-    // Disk2vhd writes the same header twice with sequence 1. Equal bytes leave nothing to choose.
-    if (Buffer.compare(copies[0]!.bytes, copies[1]!.bytes) === 0) return first;
-    throw vhdxFaults.headersDisagree({ sequenceNumber: first.sequenceNumber });
-  }
-  return first.sequenceNumber > second.sequenceNumber ? first : second;
+  return first >= second ? 0 : 1;
 }
 
 function isValid(bytes: Uint8Array): boolean {
-  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  const view = viewOf(bytes);
   return view.getUint32(0, true) === HEADER_SIGNATURE && view.getUint32(4, true) === checksumOf(bytes);
+}
+
+function sequenceOf(bytes: Uint8Array): bigint {
+  return viewOf(bytes).getBigUint64(header.fields.sequenceNumber.offset, true);
 }
 
 function checkHeader(current: Header, fileSize: number): void {

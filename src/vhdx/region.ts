@@ -43,24 +43,29 @@ export async function readRegions(
   options: CallOptions,
   report: Report = refuse,
 ): Promise<Regions> {
-  for (const bytes of await readRegionTables(reader, options)) {
+  for (const offset of REGION_TABLE_OFFSETS) {
+    const bytes = await readRegionTable(reader, offset, options);
     if (bytes) return regionsOf(bytes, log, reader.size, report);
   }
   throw vhdxFaults.noValidRegionTable();
 }
 
 /** Both copies; `undefined` for one that is damaged. */
-export async function readRegionTables(
+export function readRegionTables(
   reader: RangeReader,
   options: CallOptions,
 ): Promise<(Uint8Array | undefined)[]> {
-  const tables: (Uint8Array | undefined)[] = [];
-  for (const offset of REGION_TABLE_OFFSETS) {
-    const bytes = new Uint8Array(REGION_TABLE_SIZE);
-    await reader.read(offset, bytes, options);
-    tables.push(isValid(bytes) ? bytes : undefined);
-  }
-  return tables;
+  return Promise.all(REGION_TABLE_OFFSETS.map((offset) => readRegionTable(reader, offset, options)));
+}
+
+async function readRegionTable(
+  reader: RangeReader,
+  offset: number,
+  options: CallOptions,
+): Promise<Uint8Array | undefined> {
+  const bytes = new Uint8Array(REGION_TABLE_SIZE);
+  await reader.read(offset, bytes, options);
+  return isValid(bytes) ? bytes : undefined;
 }
 
 function isValid(bytes: Uint8Array): boolean {

@@ -118,6 +118,27 @@ test('replay begins at the tail of the newest entry, not at the oldest valid one
   assertSameBytes(await contentOf(dirty), await contentOf(clean), 'replayed');
 });
 
+test('any part of a range that a log zeroes is read as zeros, into any kind of byte array', async () => {
+  const log = new DirtyLog(RING);
+  writeChange(log, { offset: PAYLOAD + 8192, zeros: 64 * KiB });
+  install(log, []);
+  for (const [at, length] of [
+    [0, 16_384],
+    [8192, 4096],
+    [12_288, 512],
+    [70_000, 8192],
+  ] as const) {
+    const expected = Buffer.alloc(length, 0x11);
+    expected.fill(0, Math.max(0, 8192 - at), Math.min(length, Math.max(0, 8192 + 64 * KiB - at)));
+    await withChain(dirty, async (disk) => {
+      for (const into of [Buffer.alloc(length, 0xee), new Uint8Array(length).fill(0xee)]) {
+        await disk.read(at, into);
+        assertSameBytes(into, expected, `${length} bytes at ${at}`);
+      }
+    });
+  }
+});
+
 test('of two sequences of the same log the newer one counts, wherever it lies', async () => {
   for (const [olderAt, newerAt] of [
     [0, 512 * KiB],

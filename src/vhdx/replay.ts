@@ -128,7 +128,9 @@ export class ReplayedReader implements RangeReader {
     const { zeros } = this.#replay;
     const end = offset + into.length;
     for (let i = firstEndingAfter(zeros, offset); i < zeros.length && zeros[i]!.offset < end; i += 1) {
-      into.fill(0, Math.max(0, zeros[i]!.offset - offset), endOf(zeros[i]!) - offset);
+      // A Buffer, unlike other byte arrays, throws when it is filled beyond its end.
+      const to = Math.min(into.length, endOf(zeros[i]!) - offset);
+      into.fill(0, Math.max(0, zeros[i]!.offset - offset), to);
     }
   }
 
