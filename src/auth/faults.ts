@@ -15,13 +15,14 @@ export const kerberosFaults = faults('KERBEROS', {
   noTicket: {
     kind: 'refused',
     text: 'there is no Kerberos ticket for {user}: {reason}',
-    remedy: 'get one with `kinit {user}`, or give the host a password or a keytab',
+    remedy:
+      'get one with `kinit` (on Windows: run hvlift under an account of the domain), or give the host a password or a keytab',
   },
   ticketExpired: {
     kind: 'refused',
     text: 'the Kerberos ticket of {user} has expired',
     remedy:
-      'get a new one with `kinit {user}`, or give the host a password or a keytab, which renew it by themselves',
+      'get a new one with `kinit`, or give the host a password or a keytab, which renew it by themselves',
   },
   keytabUnusable: {
     kind: 'refused',
@@ -88,5 +89,33 @@ export const kerberosFaults = faults('KERBEROS', {
     kind: 'refused',
     text: 'the Kerberos log-on of {user} to {service}/{host} failed: {reason}',
     remedy: 'look the reason up in the documentation of Kerberos, or set `auth: ntlm` for the host',
+  },
+});
+
+export const logOnFaults = faults('LOG_ON', {
+  noPassword: {
+    kind: 'refused',
+    text: '{method} needs a user and a password, and none is given for {host}',
+    remedy: 'give the host a user and a password, or get a ticket with `kinit` and set `auth: kerberos`',
+  },
+});
+
+export const sspiFaults = faults('SSPI', {
+  unavailable: {
+    kind: 'refused',
+    text: 'the log-on of Windows can not be called: {reason}',
+    remedy:
+      'install the npm package koffi, or give the host a user and a password and set `auth: ntlm`, which needs neither',
+  },
+  anonymous: {
+    kind: 'refused',
+    text: 'Windows would log on to {host} as nobody',
+    remedy: 'run hvlift under an account of the domain, or give the host a user and a password',
+  },
+  failed: {
+    kind: 'refused',
+    text: 'the log-on of {user} to {service}/{host} by Windows failed: {reason}',
+    remedy:
+      'check user and password, then look the number up in the documentation of Windows (SEC_E_…); nothing is tried again with this password, because each try counts towards locking the account',
   },
 });

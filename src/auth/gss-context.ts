@@ -9,6 +9,7 @@ import { kerberosFaults } from './faults.ts';
 import { bytes, KERBEROS_OID, oid, type GssBuffer, type GssHandle, type GssLibrary } from './gss-library.ts';
 import { GssError, kerberosFault, type LogOnNames } from './gss-status.ts';
 import { acquire, importService, type TicketSource } from './kerberos-ticket.ts';
+import { CURRENT_USER } from './principal.ts';
 import type { SealedMessage, SecurityContext, SecurityTarget } from './security-context.ts';
 import { joinWrapToken, splitWrapToken } from './wrap-token.ts';
 
@@ -21,7 +22,8 @@ const SESSION_KEY = Uint8Array.of(0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02
 const AES_TYPES: readonly (number | undefined)[] = [17, 18, 19, 20];
 
 export interface LogOn {
-  readonly principal: string;
+  /** `undefined`: whoever has filled the ticket cache. */
+  readonly principal: string | undefined;
   readonly source: TicketSource;
   readonly target: SecurityTarget;
 }
@@ -29,6 +31,7 @@ export interface LogOn {
 export class GssContext implements SecurityContext {
   readonly name = 'Kerberos';
   readonly mechanism = KERBEROS_OID;
+  readonly wrapsItself = false;
   readonly #gss: GssLibrary;
   readonly #names: LogOnNames;
   readonly #keytab: string | undefined;
@@ -42,7 +45,7 @@ export class GssContext implements SecurityContext {
 
   private constructor(gss: GssLibrary, { principal, source, target }: LogOn) {
     this.#gss = gss;
-    this.#names = { user: principal, host: target.host, service: target.service };
+    this.#names = { user: principal ?? CURRENT_USER, host: target.host, service: target.service };
     this.#keytab = source.kind === 'keytab' ? source.file : undefined;
     this.#binding = target.channelBinding;
   }

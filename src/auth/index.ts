@@ -1,8 +1,10 @@
 export { channelBinding } from './channel-binding.ts';
 export { MECHANISMS, securityFor, type Mechanism, type SecurityChoice } from './choice.ts';
 export { Malformed } from './der.ts';
-export { kerberosFaults } from './faults.ts';
+export { kerberosFaults, logOnFaults } from './faults.ts';
 export { kerberosSecurity, type KerberosOptions } from './kerberos.ts';
+export { tokensOf, type LogOnTokens } from './log-on-tokens.ts';
 export { ntlmSecurity } from './ntlm-context.ts';
+export { CURRENT_USER } from './principal.ts';
 export type { SealedMessage, SecurityContext, SecurityProvider, SecurityTarget } from './security-context.ts';
-export { SpnegoClient } from './spnego-client.ts';
+export { sspiSecurity, type SspiOptions } from './sspi.ts';

@@ -20,8 +20,13 @@ export function importService(gss: GssLibrary, service: string, host: string): P
   return importName(gss, `${service}@${host}`, HOST_SERVICE);
 }
 
-/** The credential of `principal`. Only a password or keytab is checked with the KDC, and that at the latest by the log-on. */
-export async function acquire(gss: GssLibrary, principal: string, source: TicketSource): Promise<GssHandle> {
+/** The credential of `principal`, of whoever has filled the cache when it is `undefined`. Only a password or keytab is checked with the KDC, and that at the latest by the log-on. */
+export async function acquire(
+  gss: GssLibrary,
+  principal: string | undefined,
+  source: TicketSource,
+): Promise<GssHandle> {
+  if (principal === undefined) return await acquireAs(gss, null, '', { kind: 'cache' });
   const name = await importName(gss, principal, PRINCIPAL_NAME);
   try {
     return await acquireAs(gss, name, principal, source);

@@ -1,12 +1,13 @@
 /** Kerberos for any number of log-ons of one user: with a keytab when one is given, else the ticket cache, else the password. */
-import { hasCode, unlessAborted, withTimeout } from '../base/index.ts';
+import { hasCode } from '../base/index.ts';
 import type { Credentials } from '../ntlm/index.ts';
 import { kerberosFaults } from './faults.ts';
 import { GssContext } from './gss-context.ts';
 import { loadGss } from './gss-library.ts';
 import type { TicketSource } from './kerberos-ticket.ts';
-import { isNamed, principalOf } from './principal.ts';
-import type { SecurityContext, SecurityProvider, SecurityTarget } from './security-context.ts';
+import { openInTurn } from './log-on-turn.ts';
+import { CURRENT_USER, isNamed, principalOf } from './principal.ts';
+import type { SecurityContext, SecurityProvider } from './security-context.ts';
 
 export interface KerberosOptions {
   /** A file with the user's key; then neither tickets nor the password are looked for. */
@@ -18,41 +19,40 @@ export interface KerberosOptions {
 /** Less than a first answer of DNS and KDC that are up needs by far; a KDC that is down is given up by the library after about 30 s. */
 const TIMEOUT_SECONDS = 30;
 
-/** The provider throws `KERBEROS_…` and the signal's reason. */
-export function kerberosSecurity(credentials: Credentials, options: KerberosOptions = {}): SecurityProvider {
-  const { keytab, timeoutSeconds = TIMEOUT_SECONDS } = options;
+/** Without credentials: the tickets of whoever runs hvlift. The provider throws `KERBEROS_…` and the signal's reason. */
+export function kerberosSecurity(
+  credentials: Credentials | undefined,
+  options: KerberosOptions = {},
+): SecurityProvider {
+  const { keytab, timeoutSeconds: seconds = TIMEOUT_SECONDS } = options;
   return async (target, signal) => {
-    const principal = demandedPrincipal(credentials, target);
-    const gss = await loadGss();
-    using deadline = withTimeout(timeoutSeconds * 1000, 'Kerberos', signal);
-    const opening = gss.inTurn(() => {
-      // It waited for its turn; a log-on nobody waits for would only hold up the next.
-      deadline.signal.throwIfAborted();
-      return openFirst(sourcesOf(credentials, keytab), (source) =>
-        GssContext.open(gss, { principal, source, target }),
-      );
-    });
-    try {
-      return await unlessAborted(opening, deadline.signal, (late) => late[Symbol.dispose]());
-    } catch (error) {
-      if (signal?.aborted || !hasCode(error, 'RUN_TIMED_OUT')) throw error;
-      throw kerberosFaults.timedOut({ user: principal, seconds: timeoutSeconds }, { cause: error });
+    const user = credentials?.name ?? CURRENT_USER;
+    const principal = credentials && demandedPrincipal(credentials);
+    if (!isNamed(target.host)) {
+      const reason = `${target.host} is an address, and services are known by name`;
+      throw kerberosFaults.noPrincipal({ user, reason });
     }
+    const gss = await loadGss();
+    const wait = { user: principal ?? user, seconds, signal };
+    return await openInTurn(gss, wait, () =>
+      openFirst(sourcesOf(credentials, keytab), (source) =>
+        GssContext.open(gss, { principal, source, target }),
+      ),
+    );
   };
 }
 
-function demandedPrincipal(credentials: Credentials, { host }: SecurityTarget): string {
+function demandedPrincipal(credentials: Credentials): string {
   const principal = principalOf(credentials);
-  const user = credentials.name;
-  if (principal === undefined) throw kerberosFaults.noPrincipal({ user, reason: 'the realm is missing' });
-  if (isNamed(host)) return principal;
-  throw kerberosFaults.noPrincipal({ user, reason: `${host} is an address, and services are known by name` });
+  if (principal !== undefined) return principal;
+  throw kerberosFaults.noPrincipal({ user: credentials.name, reason: 'the realm is missing' });
 }
 
 function sourcesOf(
-  credentials: Credentials,
+  credentials: Credentials | undefined,
   keytab: string | undefined,
 ): readonly [TicketSource, ...TicketSource[]] {
+  if (!credentials) return [{ kind: 'cache' }];
   if (keytab !== undefined) return [{ kind: 'keytab', file: keytab }];
   return [{ kind: 'cache' }, { kind: 'password', password: () => credentials.password() }];
 }

@@ -3,7 +3,7 @@ import { bindingHash, NtlmHandshake, type Credentials, type NtlmAgreement } from
 import type { SealedMessage, SecurityContext, SecurityProvider, SecurityTarget } from './security-context.ts';
 
 /** 1.3.6.1.4.1.311.2.2.10. */
-const NTLM_OID = Uint8Array.of(0x2b, 0x06, 0x01, 0x04, 0x01, 0x82, 0x37, 0x02, 0x02, 0x0a);
+export const NTLM_OID = Uint8Array.of(0x2b, 0x06, 0x01, 0x04, 0x01, 0x82, 0x37, 0x02, 0x02, 0x0a);
 
 /** `why`: what stood against Kerberos, for messages. */
 export function ntlmSecurity(credentials: Credentials, why?: string): SecurityProvider {
@@ -13,6 +13,7 @@ export function ntlmSecurity(credentials: Credentials, why?: string): SecurityPr
 class NtlmContext implements SecurityContext {
   readonly name: string;
   readonly mechanism = NTLM_OID;
+  readonly wrapsItself = false;
   readonly expiresAtMs = Infinity;
   readonly #handshake: NtlmHandshake;
   #agreement: NtlmAgreement | undefined;

@@ -2,6 +2,9 @@
 import { isIP } from 'node:net';
 import type { Credentials } from '../ntlm/index.ts';
 
+/** Whoever runs hvlift, in messages. */
+export const CURRENT_USER = 'the current user';
+
 /**
  * `ann@corp.example` and `corp.example\ann` are `ann@CORP.EXAMPLE`, because the realm of a Windows domain is its DNS name in
  * capitals; `CORP\ann` names a domain whose DNS name is not known here, and `ann` or `.\ann` an account of the host.

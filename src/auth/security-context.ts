@@ -28,6 +28,8 @@ export interface SecurityContext extends Disposable {
   readonly name: string;
   /** Object identifier of the mechanism, encoded without tag and length. */
   readonly mechanism: Uint8Array;
+  /** True when SPNEGO is in its tokens already. */
+  readonly wrapsItself: boolean;
   /** Our next token, given the server's (also its last one); the first time there is none. `undefined`: nothing is left to say. */
   step(token?: Uint8Array): Promise<Uint8Array | undefined>;
   readonly complete: boolean;

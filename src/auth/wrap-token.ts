@@ -32,6 +32,13 @@ export function splitWrapToken(token: Uint8Array, messageBytes: number): SealedM
   };
 }
 
+/**
+ * Turned back by what its lengths say, whatever RRC says: MS-KILE 3.4.5.4.1 lets a sender fill up the message (EC) and rotate
+ * by RRC + EC. RRC is no part of what is protected, so a wrong one costs at most a message that does not verify.
+ */
 export function joinWrapToken({ signature, ciphertext }: SealedMessage): Uint8Array {
-  return Buffer.concat([signature, ciphertext]);
+  const token = Buffer.concat([signature, ciphertext]);
+  const rotation = signature.length - HEADER_BYTES - CONFOUNDER_BYTES;
+  if (rotation > 0) token.writeUInt16BE(rotation, RRC_OFFSET);
+  return token;
 }

@@ -7,18 +7,16 @@
  */
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
+import { readChallenge } from './challenge.ts';
 import type { Credentials } from './credentials.ts';
-import { ntlmFaults } from './faults.ts';
 import {
   AV,
   AV_FLAG_MIC,
   authenticateMessage,
-  challengeMessage,
   negotiateMessage,
   NTLM_FLAGS,
   NTLM_SIGNATURE,
   NTLM_VERSION,
-  readAvPairs,
   utf16,
   writeAvPairs,
   type AvPair,
@@ -29,14 +27,6 @@ import { Rc4 } from './rc4.ts';
 import { NtlmSeal } from './seal.ts';
 
 const OFFERED_FLAGS = Object.values(NTLM_FLAGS).reduce((all, bit) => (all | bit) >>> 0, 0);
-const DEMANDED = [
-  'sign',
-  'seal',
-  'extendedSessionSecurity',
-  'keyLength128',
-  'keyExchange',
-  'unicode',
-] as const;
 /** Days from 1601 to 1970 in units of 100 ns. */
 const FILETIME_EPOCH = 116_444_736_000_000_000n;
 
@@ -53,12 +43,6 @@ export interface NtlmAgreement {
   /** 16 bytes: what the protocol above derives keys of its own from (MS-NLMP 3.1.5.1.2, ExportedSessionKey). */
   readonly sessionKey: Uint8Array;
   readonly seal: NtlmSeal;
-}
-
-interface Challenge {
-  readonly flags: number;
-  readonly serverChallenge: Uint8Array;
-  readonly pairs: readonly AvPair[];
 }
 
 export class NtlmHandshake {
@@ -81,7 +65,7 @@ export class NtlmHandshake {
    * Throws `NTLM_BAD_CHALLENGE`, `NTLM_SECURITY_REFUSED`, `NTLM_CRYPTO_MISSING`.
    */
   async authenticate(challengeBytes: Uint8Array): Promise<NtlmAgreement> {
-    const challenge = this.#readChallenge(challengeBytes);
+    const challenge = readChallenge(challengeBytes, this.#target.host);
     const { user, domain } = this.#credentials;
     const key = passwordKey(user, domain, await this.#credentials.password());
     const timestamp = challenge.pairs.find((pair) => pair.id === AV.timestamp)?.value;
@@ -108,23 +92,6 @@ export class NtlmHandshake {
       authenticateMessage.write(token, { mic });
     }
     return { token, sessionKey: exportedKey, seal: new NtlmSeal(exportedKey, 'client') };
-  }
-
-  #readChallenge(bytes: Uint8Array): Challenge {
-    const { host } = this.#target;
-    const broken = (reason: string): Error => ntlmFaults.badChallenge({ host, reason });
-    if (bytes.length < challengeMessage.size) throw broken('it is cut short');
-    const message = challengeMessage.read(bytes);
-    if (message.signature !== NTLM_SIGNATURE || message.type !== 2) throw broken('it is no challenge');
-    const missing = DEMANDED.filter((name) => (message.flags & NTLM_FLAGS[name]) === 0);
-    if (missing.length > 0) {
-      throw ntlmFaults.securityRefused({ host, missing: missing.join(', ') });
-    }
-    const { offset, length } = message.targetInfo;
-    if (offset + length > bytes.length) throw broken('its target information leaves the message');
-    const pairs = readAvPairs(bytes.subarray(offset, offset + length));
-    if (pairs === undefined) throw broken('its target information is damaged');
-    return { flags: message.flags, serverChallenge: message.serverChallenge, pairs };
   }
 
   /** The server's pairs, with ours: the MIC flag, the service name, the channel binding. */

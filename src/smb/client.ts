@@ -9,7 +9,7 @@
  *
  * SMB 3.1.1 with encryption or not at all. Read-only: there is no code here that could ask a server to change anything.
  */
-import { securityFor, type SecurityChoice, type SecurityProvider } from '../auth/index.ts';
+import { CURRENT_USER, securityFor, type SecurityChoice, type SecurityProvider } from '../auth/index.ts';
 import { hasCode, unlessAborted, type Fault } from '../base/index.ts';
 import type { CallOptions, RangeReader } from '../disk/index.ts';
 import { Credentials } from '../ntlm/index.ts';
@@ -19,7 +19,7 @@ import { SmbFile } from './file.ts';
 import type { FilePlace } from './same-file.ts';
 import { SmbSession, type SessionTarget } from './session.ts';
 
-const REFUSALS = ['SMB_LOGON_FAILED', 'SMB_GUEST_REFUSED', 'KERBEROS_PASSWORD_REFUSED'];
+const REFUSALS = ['SMB_LOGON_FAILED', 'SMB_GUEST_REFUSED', 'KERBEROS_PASSWORD_REFUSED', 'SSPI_FAILED'];
 
 /** `mechanism` and `keytab`: how to log on, unless `security` says it. */
 export interface SmbOptions extends SecurityChoice {
@@ -27,7 +27,8 @@ export interface SmbOptions extends SecurityChoice {
   readonly host: string;
   /** Default 445. */
   readonly port?: number;
-  readonly credentials: {
+  /** Left out: whoever runs hvlift, that is the account on Windows, elsewhere the owner of the Kerberos ticket cache. */
+  readonly credentials?: {
     /** `DOMAIN\name`, `name@domain`, or `name` for an account of the host. */
     readonly user: string;
     readonly password: string | (() => Promise<string>);
@@ -60,12 +61,13 @@ export class SmbClient {
   constructor(options: SmbOptions) {
     const { host, port = 445, connections = 2, reconnectSeconds = 60 } = options;
     const { connectTimeoutSeconds = 15, answerTimeoutSeconds = 60 } = options;
-    const credentials = new Credentials(options.credentials.user, options.credentials.password);
+    const named = options.credentials;
+    const credentials = named && new Credentials(named.user, named.password);
     this.#reconnectMs = reconnectSeconds * 1000;
     this.#target = {
       host,
       port,
-      user: credentials.name,
+      user: credentials?.name ?? CURRENT_USER,
       security: options.security ?? securityFor(credentials, options),
       connectTimeoutMs: connectTimeoutSeconds * 1000,
       answerTimeoutMs: answerTimeoutSeconds * 1000,

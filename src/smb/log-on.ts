@@ -5,7 +5,7 @@
  * Everything up to here is in the clear, so everything is hashed: the keys depend on the hash, and the last answer is
  * signed with one of them. Guests have no key, hence no encryption, and are turned away.
  */
-import { SpnegoClient, type SecurityContext } from '../auth/index.ts';
+import { tokensOf, type LogOnTokens, type SecurityContext } from '../auth/index.ts';
 import { newGuid, type Fault } from '../base/index.ts';
 import { isSigned } from './cmac.ts';
 import type { SmbConnection } from './connection.ts';
@@ -21,6 +21,8 @@ import { Sealing } from './transform.ts';
 
 /** Rounds of tokens; NTLM needs two, Kerberos one or two. */
 const ROUNDS_MAX = 4;
+/** 3.2.5.2: a server that takes less is not worth a connection; it could make a terabyte of a backup single bytes. */
+const READ_BYTES_MIN = 4096;
 /** The largest read asked for: with fewer, larger ones memory grows and nothing is faster. */
 const READ_BYTES_MAX = 1024 * 1024;
 
@@ -32,14 +34,14 @@ export async function logOn(
 ): Promise<{ readBytesMax: number }> {
   const hash = new PreauthHash();
   const { cipher, maxReadSize } = await negotiate(connection, hash);
-  const spnego = new SpnegoClient(security);
-  const reply = await exchangeTokens(connection, spnego, hash, user);
-  await acceptFinal(connection, spnego, reply, user);
+  const tokens = tokensOf(security, true);
+  const reply = await exchangeTokens(connection, tokens, hash, user);
+  await acceptFinal(connection, tokens, reply, user);
   const { sessionKey } = security;
   if (!sessionKey || sessionKey.length < 16) throw new Malformed('the log-on ended without a key');
   const keys = deriveSessionKeys(cipher, sessionKey, hash.value);
   if (!isSigned(keys.signing, reply.bytes)) throw smbFaults.tampered({ host: connection.target.host });
-  const readBytesMax = Math.min(READ_BYTES_MAX, Math.max(maxReadSize, 1));
+  const readBytesMax = Math.min(READ_BYTES_MAX, maxReadSize);
   connection.protect(new Sealing(keys, connection.sessionId), readBytesMax + READ_OVERHEAD_BYTES);
   return { readBytesMax };
 }
@@ -59,6 +61,7 @@ async function negotiate(
     throw smbFaults.dialectRefused({ host, reason: `it chose 0x${dialect.toString(16)}` });
   }
   if (!cipher) throw smbFaults.encryptionRefused({ host, reason: 'it agreed to no cipher' });
+  if (agreement.maxReadSize < READ_BYTES_MIN) throw new Malformed(`reads of ${agreement.maxReadSize} bytes at most`);
   return { ...agreement, cipher };
 }
 
@@ -72,12 +75,12 @@ function negotiationFault(host: string, status: number): Fault {
 /** The answer that completed the log-on; it is signed, and the one message that is not hashed. */
 async function exchangeTokens(
   connection: SmbConnection,
-  spnego: SpnegoClient,
+  tokens: LogOnTokens,
   hash: PreauthHash,
   user: string,
 ): Promise<Reply> {
   const observe = (message: Uint8Array): void => hash.add(message);
-  let token = await spnego.first();
+  let token = await tokens.first();
   for (let round = 0; round < ROUNDS_MAX; round += 1) {
     const reply = await connection.request({
       command: 'SESSION_SETUP',
@@ -88,7 +91,7 @@ async function exchangeTokens(
     if (reply.status !== STATUS.MORE_PROCESSING_REQUIRED) throw logonFault(connection, reply.status, user);
     hash.add(reply.bytes);
     if (round === 0) connection.enterSession(messageHeader.read(reply.bytes).sessionId);
-    token = await spnego.next(readSessionSetup(reply.bytes).token);
+    token = await tokens.next(readSessionSetup(reply.bytes).token);
   }
   throw new Malformed('a log-on without end');
 }
@@ -96,7 +99,7 @@ async function exchangeTokens(
 /** Checks the server's last token and MIC. Kerberos learns its key from that token. */
 async function acceptFinal(
   connection: SmbConnection,
-  spnego: SpnegoClient,
+  tokens: LogOnTokens,
   reply: Reply,
   user: string,
 ): Promise<void> {
@@ -106,7 +109,7 @@ async function acceptFinal(
   const { sessionId } = messageHeader.read(reply.bytes);
   if (connection.sessionId === 0n) connection.enterSession(sessionId);
   if (sessionId === 0n || sessionId !== connection.sessionId) throw new Malformed('another session id');
-  if (token.length > 0 && !(await spnego.finish(token))) throw smbFaults.tampered({ host });
+  if (token.length > 0 && !(await tokens.finish(token))) throw smbFaults.tampered({ host });
 }
 
 function logonFault(connection: SmbConnection, status: number, user: string): Fault {

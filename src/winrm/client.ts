@@ -6,7 +6,13 @@
  *       Pool            a few connections, one request at a time on each
  *         Connection    log-on and sealing
  */
-import { securityFor, type Mechanism } from '../auth/index.ts';
+import {
+  CURRENT_USER,
+  logOnFaults,
+  securityFor,
+  type Mechanism,
+  type SecurityProvider,
+} from '../auth/index.ts';
 import type { CallOptions } from '../disk/index.ts';
 import { Credentials } from '../ntlm/index.ts';
 import { parseAddress, type Address } from './address.ts';
@@ -28,7 +34,8 @@ import type { XmlElement } from './soap/xml.ts';
 export interface WinrmOptions {
   /** `http://host:5985/wsman` or `https://host:5986/wsman`; port and path may be left out. */
   readonly url: string;
-  readonly credentials: {
+  /** Left out: whoever runs hvlift, that is the account on Windows, elsewhere the owner of the Kerberos ticket cache. */
+  readonly credentials?: {
     /** `DOMAIN\name`, `name@domain`, or `name` for an account of the host. */
     readonly user: string;
     /** Asked for only when it is needed: not with a Kerberos ticket, a keytab or a client certificate. */
@@ -41,6 +48,8 @@ export interface WinrmOptions {
   readonly auth?: AuthMethod;
   /** A file with the user's Kerberos key, used instead of tickets and the password. */
   readonly keytab?: string;
+  /** A log-on of the caller's own making, in place of `auth`. */
+  readonly security?: SecurityProvider;
   /** For `auth: 'certificate'`, PEM. */
   readonly clientCertificate?: ClientCertificate;
   /** Default `root/virtualization/v2`. */
@@ -99,7 +108,7 @@ export class WinrmSession implements CimSession {
 
   constructor(options: WinrmOptions) {
     this.#address = parseAddress(options.url);
-    this.#user = options.credentials.user;
+    this.#user = options.credentials?.user ?? CURRENT_USER;
     this.#namespace = (options.namespace ?? 'root/virtualization/v2').replaceAll('\\', '/');
     this.#pageSize = options.pageSize ?? 64;
     const settings = {
@@ -108,12 +117,11 @@ export class WinrmSession implements CimSession {
       maxEnvelopeBytes: options.maxEnvelopeBytes ?? 512_000,
       operationTimeoutSeconds: options.operationTimeoutSeconds ?? 60,
     };
-    const credentials = new Credentials(this.#user, options.credentials.password);
     this.#pool = new Pool(
       {
         address: this.#address,
-        credentials,
-        method: methodOf(options, this.#address, credentials),
+        user: this.#user,
+        method: methodOf(options, this.#address),
         trust: trustOf(options),
         createConnection: options.createConnection,
         // Twice what was agreed, for a host that counts characters and not bytes; then something is wrong.
@@ -233,17 +241,27 @@ export class WinrmSession implements CimSession {
   }
 }
 
-/** Throws `WINRM_METHOD_NEEDS_TLS`, `WINRM_CLIENT_CERTIFICATE_UNUSABLE`. */
-function methodOf(options: WinrmOptions, address: Address, credentials: Credentials): LogOnMethod {
-  const { auth = 'auto', keytab, insecure, clientCertificate } = options;
-  if (auth !== 'basic' && auth !== 'certificate') {
-    return { kind: 'security', provider: securityFor(credentials, { mechanism: auth, keytab }) };
+/** Throws `WINRM_METHOD_NEEDS_TLS`, `WINRM_CLIENT_CERTIFICATE_UNUSABLE`, `LOG_ON_NO_PASSWORD`. */
+function methodOf(options: WinrmOptions, address: Address): LogOnMethod {
+  const { auth = 'auto', insecure, clientCertificate } = options;
+  if (auth !== 'basic' && auth !== 'certificate') return { kind: 'security', provider: providerOf(options) };
+  const { host } = address;
+  if (!address.tls || insecure) throw winrmFaults.methodNeedsTls({ method: auth, host });
+  if (auth === 'basic') {
+    if (!options.credentials) throw logOnFaults.noPassword({ method: 'Basic', host });
+    return { kind: auth, credentials: credentialsOf(options.credentials) };
   }
-  if (!address.tls || insecure) throw winrmFaults.methodNeedsTls({ method: auth, host: address.host });
-  if (auth === 'certificate' && !clientCertificate) {
-    throw winrmFaults.clientCertificateUnusable({ reason: 'none is given' });
-  }
+  if (!clientCertificate) throw winrmFaults.clientCertificateUnusable({ reason: 'none is given' });
   return { kind: auth };
+}
+
+function providerOf({ security, credentials, auth, keytab }: WinrmOptions): SecurityProvider {
+  const mechanism = auth as Mechanism | undefined;
+  return security ?? securityFor(credentials && credentialsOf(credentials), { mechanism, keytab });
+}
+
+function credentialsOf({ user, password }: NonNullable<WinrmOptions['credentials']>): Credentials {
+  return new Credentials(user, password);
 }
 
 function trustOf({ ca, fingerprint256, insecure, clientCertificate }: WinrmOptions): TlsTrust {

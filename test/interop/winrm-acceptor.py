@@ -28,7 +28,8 @@ KINDS = {
 }
 BOUNDARY = b"--Encrypted Boundary"
 NTLM = gssapi.OID.from_int_seq("1.3.6.1.4.1.311.2.2.10")
-MECHANISMS = [NTLM] if "NTLM_USER_FILE" in os.environ else None
+SPNEGO = gssapi.OID.from_int_seq("1.3.6.1.5.5.2")
+MECHANISMS = [NTLM, SPNEGO] if "NTLM_USER_FILE" in os.environ else None
 TLS_FILE = os.environ.get("TLS_FILE")
 SCHEMES = os.environ.get("SCHEMES", "Negotiate").split(",")
 FORGET_AFTER = int(os.environ.get("FORGET_AFTER", "1000000"))

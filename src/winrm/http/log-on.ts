@@ -9,7 +9,13 @@
  * Identify travels with the last token where a mechanism ends with one of ours (NTLM), else after the server's (Kerberos).
  * The server proves itself before anything but tokens is sent.
  */
-import { Malformed, SpnegoClient, type SecurityContext, type SecurityProvider } from '../../auth/index.ts';
+import {
+  Malformed,
+  tokensOf,
+  type LogOnTokens,
+  type SecurityContext,
+  type SecurityProvider,
+} from '../../auth/index.ts';
 import type { Credentials } from '../../ntlm/index.ts';
 import type { Address } from '../address.ts';
 import { winrmFaults } from '../faults.ts';
@@ -17,12 +23,13 @@ import type { HttpReply } from './exchange.ts';
 
 export type LogOnMethod =
   | { readonly kind: 'security'; readonly provider: SecurityProvider }
-  | { readonly kind: 'basic' }
+  | { readonly kind: 'basic'; readonly credentials: Credentials }
   | { readonly kind: 'certificate' };
 
 export interface LogOnTarget {
   readonly address: Address;
-  readonly credentials: Credentials;
+  /** For messages. */
+  readonly user: string;
   readonly method: LogOnMethod;
 }
 
@@ -54,9 +61,10 @@ export async function logOn(
   post: TokenPost,
   signal: AbortSignal | undefined,
 ): Promise<LoggedOn> {
-  const { method, credentials, address } = target;
+  const { method, address } = target;
   if (method.kind === 'certificate') return always({ Authorization: CERTIFICATE_PROFILE });
   if (method.kind === 'basic') {
+    const { credentials } = method;
     const pair = Buffer.from(`${credentials.name}:${await credentials.password()}`);
     return always({ Authorization: `Basic ${pair.toString('base64')}` });
   }
@@ -79,33 +87,11 @@ function always(headers: Readonly<Record<string, string>>): LoggedOn {
   return { headers, firstHeaders: {} };
 }
 
-/** The tokens of a mechanism that are not wrapped in SPNEGO. */
-class RawTokens {
-  readonly #security: SecurityContext;
-
-  constructor(security: SecurityContext) {
-    this.#security = security;
-  }
-
-  async first(): Promise<Uint8Array> {
-    return (await this.#security.step())!;
-  }
-
-  async next(token: Uint8Array): Promise<Uint8Array | undefined> {
-    return await this.#security.step(token);
-  }
-
-  async finish(token: Uint8Array): Promise<boolean> {
-    await this.#security.step(token);
-    return true;
-  }
-}
-
 class TokenExchange {
   readonly #target: LogOnTarget;
   readonly #security: SecurityContext;
   readonly #scheme: Scheme;
-  readonly #tokens: SpnegoClient | RawTokens;
+  readonly #tokens: LogOnTokens;
   readonly #post: TokenPost;
   /** Our last token, when it is still to be sent. */
   lastHeaders: Readonly<Record<string, string>> = {};
@@ -116,8 +102,7 @@ class TokenExchange {
     this.#scheme = scheme;
     this.#post = post;
     // Windows takes NTLM as it is, and then its sealing starts at 0; inside SPNEGO a MIC would use up the first number.
-    const wrapped = scheme === 'Negotiate' && security.name === 'Kerberos';
-    this.#tokens = wrapped ? new SpnegoClient(security) : new RawTokens(security);
+    this.#tokens = tokensOf(security, scheme === 'Negotiate' && security.name === 'Kerberos');
   }
 
   /** False when the host wants the other scheme. */
@@ -140,8 +125,8 @@ class TokenExchange {
 
   async #finish(reply: HttpReply, token: Uint8Array | undefined): Promise<boolean> {
     const { host, port } = this.#target.address;
-    // NTLM always ends with a token of ours: who is content before that looked at nothing.
-    if (reply.status !== 200 || this.#security.name !== 'Kerberos') {
+    // NTLM as it is always ends with a token of ours: who is content before that looked at nothing.
+    if (reply.status !== 200 || this.#security.name.startsWith('NTLM')) {
       throw winrmFaults.notWinrm({ host, port, status: reply.status });
     }
     if (token && !(await this.#tokens.finish(token))) throw winrmFaults.tampered({ host });
@@ -165,20 +150,15 @@ class TokenExchange {
   }
 
   #refused(): Error {
-    const { address, credentials } = this.#target;
+    const { address, user } = this.#target;
     const { host } = address;
-    return winrmFaults.authenticationFailed({ host, user: credentials.name, mechanism: this.#security.name });
+    return winrmFaults.authenticationFailed({ host, user, mechanism: this.#security.name });
   }
 }
 
 /** What a 401 to the first request means. */
-export function refusal(
-  { address, credentials, method }: LogOnTarget,
-  on: LoggedOn,
-  reply: HttpReply,
-): Error {
+export function refusal({ address, user, method }: LogOnTarget, on: LoggedOn, reply: HttpReply): Error {
   const { host } = address;
-  const user = credentials.name;
   if (on.security) return winrmFaults.authenticationFailed({ host, user, mechanism: on.security.name });
   if (method.kind === 'certificate') return winrmFaults.certificateNotMapped({ host });
   if (!offers(reply, 'Basic')) return notOffered(address, 'Basic', reply);

@@ -8,7 +8,7 @@ import { hasCode } from '../../base/index.ts';
 import { winrmFaults } from '../faults.ts';
 import { Connection, type ConnectionTarget } from './connection.ts';
 
-const REFUSALS = ['WINRM_AUTHENTICATION_FAILED', 'KERBEROS_PASSWORD_REFUSED'];
+const REFUSALS = ['WINRM_AUTHENTICATION_FAILED', 'KERBEROS_PASSWORD_REFUSED', 'SSPI_FAILED'];
 
 export interface PoolLimits {
   /** Connections at most. */
