@@ -8,6 +8,11 @@ export function checkpointName(consumer: string, runId: string): string {
   return `${PREFIX} ${consumer} ${runId}`;
 }
 
+/** Made by hvlift, whichever consumer it was. */
+export function isNamedByUs({ name }: { readonly name: string }): boolean {
+  return name.startsWith(`${PREFIX} `);
+}
+
 /** The run that made the checkpoint, when this consumer did; undefined for everything else. */
 export function runOf(name: string, consumer: string): string | undefined {
   const [prefix, owner, run, ...rest] = name.split(' ');

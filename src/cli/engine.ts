@@ -12,6 +12,7 @@
  * as they are.
  */
 import type { Progress } from '../base/index.ts';
+import type { Finding } from '../doctor/index.ts';
 import type { Extent } from '../extents/index.ts';
 import type {
   CompareRecord,
@@ -34,8 +35,10 @@ export interface HostAccess {
   readonly name: string;
   /** `http://host:5985/wsman` or `https://host:5986/wsman`; port and path always there. */
   readonly url: string;
-  /** `DOMAIN\user`, `user@domain` or `user`. */
+  /** `DOMAIN\user`, `user@domain` or `user`; with `asCurrentUser` only for messages. */
   readonly user: string;
+  /** No user is configured: the account hvlift runs under logs on, or the owner of the Kerberos ticket cache. */
+  readonly asCurrentUser?: true;
   readonly password: () => Promise<Secret>;
   /** https only: a PEM file of the authorities to trust instead of the system's. */
   readonly caFile?: string;
@@ -424,6 +427,8 @@ export interface DiskEngine {
 export interface Engine extends DiskEngine {
   /** Tries what a backup needs, one check after the other; a failed check is in the report, not thrown. */
   testHost(host: HostAccess, task: Task): Promise<HostReport>;
+  /** Looks at everything a backup needs and changes nothing; what is wrong is a finding, not thrown. */
+  diagnose(host: HostAccess, task: Task): AsyncIterable<Finding>;
   vms(host: HostAccess, task: Task): Promise<VmSummary[]>;
 
   /** Makes an empty repository. Refuses a folder that holds one, or anything else. */

@@ -161,6 +161,10 @@ const ANSWERS: Engine = {
     await host.password();
     return HOST_REPORT;
   },
+  async *diagnose(host) {
+    await host.password();
+    yield { id: 'name', title: 'name', state: 'ok', seen: 'hv1.example.com is 192.0.2.1' };
+  },
   async vms(host) {
     await host.password();
     return [{ ...WEB01, state: 'running', generation: 2, disks: 1, virtualBytes: 64 * GiB, obstacles: [] }];

@@ -1,5 +1,6 @@
 /** The engine of the real program: what works on a host alone, on a repository, and on a disk file. */
 import { diskEngine } from './disk-engine.ts';
+import { doctorEngine } from './doctor-engine.ts';
 import type { Engine } from './engine.ts';
 import { createHostEngine } from './host-engine.ts';
 import type { CliIo } from './io.ts';
@@ -7,5 +8,5 @@ import { repositoryEngine } from './repository-engine.ts';
 import { stateFolder } from './state-path.ts';
 
 export function openEngine(io: Pick<CliIo, 'env' | 'platform' | 'homeFolder'>): Engine {
-  return { ...createHostEngine(stateFolder(io)), ...repositoryEngine, ...diskEngine };
+  return { ...createHostEngine(stateFolder(io)), ...repositoryEngine, ...diskEngine, ...doctorEngine };
 }

@@ -1,14 +1,8 @@
 /** The part of the engine that works on a host alone: reach it, list its VMs, track changes by hand. */
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { SecurityChoice } from '../auth/index.ts';
 import { changesSince, enableRct, ReferencePointLedger, resetRct } from '../flows/index.ts';
-import {
-  createFsHostFiles,
-  createSftpHostFiles,
-  createSmbHostFiles,
-  type HostFiles,
-} from '../hostfile/index.ts';
+import type { HostFiles } from '../hostfile/index.ts';
 import {
   createHyperV,
   type AttachedDisk,
@@ -17,9 +11,8 @@ import {
   type Vm,
 } from '../hyperv/index.ts';
 import { openDirectoryStore } from '../objectstore/index.ts';
-import { createSshTunnel, hasNativeSshCrypto, type SshOptions } from '../ssh/index.ts';
-import { openWinrm, type WinrmOptions, type WinrmSession } from '../winrm/index.ts';
-import { hostOf } from './config-values.ts';
+import { hasNativeSshCrypto } from '../ssh/index.ts';
+import { openWinrm, type WinrmSession } from '../winrm/index.ts';
 import type {
   DiskChanges,
   Engine,
@@ -30,6 +23,7 @@ import type {
   Task,
   VmSummary,
 } from './engine.ts';
+import { hostFiles, wayToWinrm, winrmOptions, type WayToWinrm } from './host-access.ts';
 
 /** A host while one command uses it. */
 export interface OpenHost extends AsyncDisposable {
@@ -54,91 +48,13 @@ export async function openHost(access: HostAccess, { signal }: Task): Promise<Op
   };
 }
 
-async function openSession(access: HostAccess, way: Way, signal: AbortSignal): Promise<WinrmSession> {
-  const { caFile, fingerprint256 } = access;
-  const { createConnection } = way;
+async function openSession(access: HostAccess, way: WayToWinrm, signal: AbortSignal): Promise<WinrmSession> {
   try {
-    return await openWinrm({
-      url: access.url,
-      credentials: credentialsOf(access),
-      ...(caFile === undefined ? {} : { ca: await readFile(caFile, 'utf8') }),
-      ...(fingerprint256 === undefined ? {} : { fingerprint256 }),
-      ...(await logOnOptions(access)),
-      ...(createConnection ? { createConnection } : {}),
-      signal,
-    });
+    return await openWinrm({ ...(await winrmOptions(access, way)), signal });
   } catch (error) {
     await way.close();
     throw error;
   }
-}
-
-/** By SMB with the account of the host: its own files, and those of shares that a mapping names. */
-function hostFiles(access: HostAccess): HostFiles {
-  const { kind, ...options } = access.files;
-  if (kind === 'fs') return createFsHostFiles(options);
-  if (kind === 'sftp') return createSftpHostFiles({ ...sshOptions(access), mappings: options.mappings });
-  return createSmbHostFiles({
-    host: hostOf(access.url),
-    credentials: credentialsOf(access),
-    ...smbSecurity(access),
-    ...options,
-  });
-}
-
-/** Files go by the mechanism that is named for WinRM; SMB knows neither of the two that show a secret or a certificate. */
-function smbSecurity({ logOn = {} }: HostAccess): SecurityChoice {
-  const { auth = 'auto', keytab } = logOn;
-  return {
-    mechanism: auth === 'kerberos' || auth === 'ntlm' ? auth : 'auto',
-    ...(keytab === undefined ? {} : { keytab }),
-  };
-}
-
-type LogOnOptions = Pick<WinrmOptions, 'auth' | 'keytab' | 'insecure' | 'clientCertificate'>;
-
-async function logOnOptions({ logOn = {} }: HostAccess): Promise<LogOnOptions> {
-  const { clientCertificate: files, ...options } = logOn;
-  if (!files) return options;
-  const [certificate, key] = await Promise.all(
-    [files.certificateFile, files.keyFile].map((file) => readFile(file, 'utf8')),
-  );
-  return { ...options, clientCertificate: { certificate: certificate!, key: key! } };
-}
-
-function sshOptions(access: HostAccess): SshOptions {
-  const { host, port, user, hostKey, agent, key, usePassword } = access.ssh!;
-  return {
-    host,
-    port,
-    user,
-    hostKey,
-    logOn: {
-      ...(agent === undefined ? {} : { agent }),
-      ...(key ? { key: { path: key.path, passphrase: async () => (await key.passphrase()).reveal() } } : {}),
-      ...(usePassword ? { password: credentialsOf(access).password } : {}),
-    },
-  };
-}
-
-interface Way {
-  readonly createConnection?: NonNullable<WinrmOptions['createConnection']>;
-  close(): Promise<void>;
-}
-
-/** Where WinRM goes: straight to the host, or through its SSH server, for which the host itself is 127.0.0.1. */
-function wayToWinrm(access: HostAccess): Way {
-  if (!access.viaSsh) return { close: async () => undefined };
-  const tunnel = createSshTunnel(sshOptions(access));
-  const sameMachine = access.ssh!.host === hostOf(access.url);
-  return {
-    createConnection: (host, port, signal) => tunnel.connect(sameMachine ? '127.0.0.1' : host, port, signal),
-    close: () => tunnel.close(),
-  };
-}
-
-function credentialsOf(access: HostAccess): { user: string; password: () => Promise<string> } {
-  return { user: access.user, password: async () => (await access.password()).reveal() };
 }
 
 type HostEngine = Pick<Engine, 'testHost' | 'vms' | 'enableRct' | 'changedBlocks' | 'resetRct'>;

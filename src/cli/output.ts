@@ -11,7 +11,13 @@ import { StatusLine } from './status-line.ts';
 import { printable } from './text-width.ts';
 import type { Warning } from './engine.ts';
 
-const COLOURS = { red: 31, yellow: 33 } as const;
+const COLOURS = { red: 31, green: 32, yellow: 33, grey: 90 } as const;
+
+/** Text that has a colour where the stream is a terminal. */
+export interface Coloured {
+  readonly colour: keyof typeof COLOURS;
+  readonly text: string;
+}
 
 export interface OutputOptions {
   readonly stdout: OutputStream;
@@ -28,6 +34,7 @@ export class Output {
   readonly json: boolean;
   readonly statusLine: StatusLine;
   readonly #options: OutputOptions;
+  readonly #remarks: Warning[] = [];
   #closed = false;
 
   constructor(options: OutputOptions) {
@@ -57,13 +64,35 @@ export class Output {
   }
 
   /** The result: a document with `--json`, else lines. */
-  async result(document: unknown, lines: () => readonly string[]): Promise<void> {
-    return this.json ? this.write(`${jsonText(document)}\n`) : this.lines(lines());
+  async result(document: object, lines: () => readonly string[]): Promise<void> {
+    const whole = { ...document, ...this.remarks };
+    return this.json ? this.write(`${jsonText(whole)}\n`) : this.lines(lines());
+  }
+
+  /** A warning that belongs to whatever the run results in: to stderr now, and into the document. */
+  remark(warning: Warning): void {
+    this.#remarks.push(warning);
+    this.warn(warning);
+  }
+
+  /** The last field of the document, when there were remarks. */
+  get remarks(): { readonly remarks?: readonly Warning[] } {
+    return this.#remarks.length === 0 ? {} : { remarks: this.#remarks };
   }
 
   /** Lines of a result that comes in parts; nothing with `--json`. */
   async lines(lines: readonly string[]): Promise<void> {
     if (!this.json && lines.length > 0) await this.write(`${lines.map(printable).join('\n')}\n`);
+  }
+
+  /** One line of a result that comes in parts, some of its words coloured; nothing with `--json`. */
+  async colouredLine(words: readonly (string | Coloured)[]): Promise<void> {
+    if (this.json) return;
+    const { stdout } = this.#options;
+    const shown = words.map((word) =>
+      typeof word === 'string' ? printable(word) : this.#paint(word.colour, printable(word.text), stdout),
+    );
+    await this.write(`${shown.join('')}\n`);
   }
 
   /** To stdout; waits while the reader is slow. */
@@ -115,7 +144,7 @@ export class Output {
 
   #sayMarked(word: string, colour: keyof typeof COLOURS, line: string): void {
     const clean = printable(this.#options.secrets.scrub(line));
-    this.#sayLine(this.#paint(colour, word) + clean.slice(word.length));
+    this.#sayLine(this.#paint(colour, word, this.#options.stderr) + clean.slice(word.length));
   }
 
   #sayLine(line: string): void {
@@ -124,9 +153,9 @@ export class Output {
     this.statusLine.redraw();
   }
 
-  #paint(colour: keyof typeof COLOURS, text: string): string {
-    const { env, stderr } = this.#options;
-    const plain = (env['NO_COLOR'] ?? '') !== '' || env['TERM'] === 'dumb' || stderr.isTTY !== true;
+  #paint(colour: keyof typeof COLOURS, text: string, stream: OutputStream): string {
+    const { env } = this.#options;
+    const plain = (env['NO_COLOR'] ?? '') !== '' || env['TERM'] === 'dumb' || stream.isTTY !== true;
     return plain ? text : `\u001b[${COLOURS[colour]}m${text}\u001b[0m`;
   }
 }

@@ -3,6 +3,7 @@ import { Command, Option, type CommanderError } from '@commander-js/extra-typing
 import type { Fault } from '../base/index.ts';
 import { registerBackup } from './commands/backup.ts';
 import { registerDisk } from './commands/disk.ts';
+import { registerDoctor } from './commands/doctor.ts';
 import { registerHost } from './commands/host.ts';
 import { registerInit } from './commands/init.ts';
 import { registerPoints } from './commands/points.ts';
@@ -19,6 +20,7 @@ import { packageVersion } from './version.ts';
 
 const ORDER = [
   registerHost,
+  registerDoctor,
   registerVms,
   registerInit,
   registerBackup,

@@ -48,3 +48,15 @@ export function padEnd(text: string, cells: number): string {
 export function padStart(text: string, cells: number): string {
   return ' '.repeat(Math.max(0, cells - textWidth(text))) + text;
 }
+
+/** Lines of at most `cells`, broken at blanks; a longer word has a line of its own and stays whole. */
+export function wrapTo(text: string, cells: number): string[] {
+  const lines: string[] = [];
+  for (const word of printable(text).split(' ')) {
+    const last = lines.at(-1);
+    if (last !== undefined && textWidth(last) + 1 + textWidth(word) <= cells)
+      lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return lines;
+}

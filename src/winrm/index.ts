@@ -1,3 +1,4 @@
+export { parseAddress, type Address } from './address.ts';
 export { openWinrm, WinrmSession, type AuthMethod, type WinrmOptions } from './client.ts';
 export type { WireTap } from './caller.ts';
 export { decodeInstance, decodeOutput } from './cim/instance.ts';

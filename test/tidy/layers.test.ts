@@ -34,6 +34,8 @@ const LAYERS = [
   'capture',
   'targets',
   'flows',
+  'doctor',
+  'recording',
   'service',
   'cli',
 ];

@@ -1,0 +1,29 @@
+/** `hvlift doctor`: the diagnosis of a host, reached as it is configured. */
+import { diagnose, type DoctorPort } from '../doctor/index.ts';
+import { parseAddress } from '../winrm/index.ts';
+import type { Engine, HostAccess } from './engine.ts';
+import { hostFiles, wayToWinrm, winrmOptions } from './host-access.ts';
+
+const SMB_PORT = 445;
+
+export const doctorEngine: Pick<Engine, 'diagnose'> = {
+  async *diagnose(access, { signal }) {
+    const way = wayToWinrm(access);
+    try {
+      const winrm = await winrmOptions(access, way);
+      yield* diagnose({ winrm, ports: portsOf(access), openFiles: () => hostFiles(access) }, signal);
+    } finally {
+      await way.close();
+    }
+  },
+};
+
+/** Those that are reached from here: through a tunnel, WinRM is not. */
+function portsOf({ url, viaSsh, files, ssh }: HostAccess): DoctorPort[] {
+  const { host, port } = parseAddress(url);
+  return [
+    ...(viaSsh ? [] : [{ use: 'winrm', host, port } as const]),
+    ...(files.kind === 'smb' ? [{ use: 'smb', host, port: files.port ?? SMB_PORT } as const] : []),
+    ...(ssh ? [{ use: 'ssh', host: ssh.host, port: ssh.port } as const] : []),
+  ];
+}

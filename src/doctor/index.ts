@@ -1,0 +1,4 @@
+export { diagnose } from './diagnose.ts';
+export { doctorFaults } from './faults.ts';
+export type { Finding, FindingState, Fix } from './finding.ts';
+export type { DoctorPort, DoctorTarget } from './target.ts';
