@@ -1,5 +1,6 @@
 /** From what the user named to what the engine needs: the entry in the configuration and the source of its secret. */
 import path from 'node:path';
+import { CURRENT_USER } from '../auth/index.ts';
 import type { Config, HostConfig, RepositoryConfig } from './config-schema.ts';
 import { NAME_PATTERN, fullUrl, hostOf } from './config-values.ts';
 import type { ConfigFile } from './config-file.ts';
@@ -127,7 +128,8 @@ export class Access {
     return {
       name,
       url: fullUrl(host.url),
-      user: host.user,
+      user: host.user ?? CURRENT_USER,
+      ...(host.user === undefined ? { asCurrentUser: true as const } : {}),
       password: once(() =>
         this.#secrets.read({
           what: `the password of ${host.user} on host ${name}`,
@@ -145,7 +147,7 @@ export class Access {
     };
   }
 
-  #sshAccess(name: string, { url, user, ssh = {} }: HostConfig): SshAccess {
+  #sshAccess(name: string, { url, user = '', ssh = {} }: HostConfig): SshAccess {
     const { keyFile, keyPassphraseFile, keyPassphraseEnv, fingerprint } = ssh;
     const passphrase = once(() =>
       this.#secrets.read({

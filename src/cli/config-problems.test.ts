@@ -27,7 +27,6 @@ defaults:
   consistency: app
 `;
   assert.deepEqual(problemsOf(text), [
-    'config.yaml:2:3 hosts.hv1.user is missing',
     'config.yaml:3:5 hosts.hv1.url must begin with http:// or https://',
     'config.yaml:4:5 hosts.hv1.usr is not known here; did you mean user?',
     'config.yaml:5:3 hosts.bad name is not a name: letters, digits, dots, dashes and underscores, the first a letter or digit, at most 63',
@@ -211,4 +210,8 @@ test('SSH is configured when it is needed, with a way to log on and one way to k
   ] as const) {
     assert.match(host(wrong), expected, wrong);
   }
+});
+
+test('a key that must be there and is not', () => {
+  assert.deepEqual(problemsOf('hosts:\n  hv1:\n    user: a\n'), ['config.yaml:2:3 hosts.hv1.url is missing']);
 });

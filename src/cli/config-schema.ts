@@ -79,6 +79,7 @@ type SshConfig = z.infer<typeof sshSchema>;
 
 /** SSH is configured when it is needed, with one way to know the host and at least one to log on. */
 function sshProblems(host: {
+  readonly user?: string | undefined;
   readonly via?: 'ssh' | undefined;
   readonly files?: FilesConfig | undefined;
   readonly ssh?: SshConfig | undefined;
@@ -88,6 +89,8 @@ function sshProblems(host: {
   if (!ssh) return (via ?? files?.kind === 'sftp') ? [{ path: ['ssh'], message: 'is missing' }] : [];
   const methods = ssh.agent || ssh.usePassword || ssh.keyFile !== undefined;
   return [
+    ...((ssh.user ?? host.user) === undefined ? [at('user', 'is missing, as the host has none')] : []),
+    ...(ssh.usePassword && host.user === undefined ? [at('usePassword', 'needs the user of the host')] : []),
     ...(methods ? [] : [{ path: ['ssh'], message: 'needs keyFile, agent or usePassword' }]),
     ...(ssh.knownHosts !== undefined && ssh.fingerprint !== undefined
       ? [at('fingerprint', 'stands beside knownHosts; keep one of them')]
@@ -103,7 +106,7 @@ const hostShape = z.strictObject({
     const problem = urlProblem(url);
     if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
   }),
-  user: text,
+  user: text.optional(),
   passwordFile: text.optional(),
   passwordEnv: variableName.optional(),
   ...logOnKeys,

@@ -15,7 +15,7 @@ test('a document that fails at any moment parses, and holds the error and all th
       const model: unknown = {};
       const open: unknown[] = [model];
       for (const [i, next] of steps.entries()) await apply(next, i, document, open);
-      if (fails) await document.fail({ code: 'X' });
+      if (fails) await document.end({ error: { code: 'X' } });
       else await document.end();
       assert.deepEqual(JSON.parse(text), fails ? { ...(model as object), error: { code: 'X' } } : model);
     }),

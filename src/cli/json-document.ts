@@ -1,6 +1,6 @@
 /**
  * One JSON document written piece by piece, for results too long to hold: a fragmented disk has millions of changed
- * extents. Whatever happens on the way, {@link JsonDocument.fail} leaves a document that parses, with an `error` at its top.
+ * extents. Whatever happens on the way, {@link JsonDocument.end} leaves a document that parses, with an `error` at its top.
  */
 import { escapeUnprintable } from './text-width.ts';
 
@@ -57,15 +57,10 @@ export class JsonDocument {
     if (this.#scopes.length === 0) await this.#flush('\n');
   }
 
-  /** Closes everything that is open. */
-  async end(): Promise<void> {
-    while (this.#scopes.length > 0) await this.close();
-  }
-
-  /** Closes everything, with `error` as the last field of the document. */
-  async fail(error: unknown): Promise<void> {
+  /** Closes everything, with `fields` as the last of the document. */
+  async end(fields: object = {}): Promise<void> {
     while (this.#scopes.length > 1) await this.close();
-    await this.field('error', error);
+    for (const [name, value] of Object.entries(fields)) await this.field(name, value);
     await this.close();
   }
 

@@ -14,6 +14,9 @@ export const logOnKeys = {
 
 export interface LogOnConfig {
   readonly url: string;
+  readonly user?: string | undefined;
+  readonly passwordFile?: string | undefined;
+  readonly passwordEnv?: string | undefined;
   readonly auth?: (typeof AUTH_METHODS)[number] | undefined;
   readonly keytabFile?: string | undefined;
   readonly certificateFile?: string | undefined;
@@ -41,6 +44,15 @@ export function logOnProblems(host: LogOnConfig): LogOnProblem[] {
     shown && insecure === true,
     'insecure',
     `can not be with auth ${auth}: anybody could be at the other end`,
+  );
+  const whose = (['passwordFile', 'passwordEnv', 'keytabFile'] as const).find(
+    (key) => host[key] !== undefined,
+  );
+  check(host.user === undefined && whose !== undefined, 'user', `is missing, whose ${whose} is given`);
+  check(
+    host.user === undefined && auth === 'basic',
+    'user',
+    'is missing, without whom there is no auth basic',
   );
   const pinned = host.fingerprint256 !== undefined || host.caFile !== undefined;
   check(insecure === true && pinned, 'insecure', 'stands beside caFile or fingerprint256; keep one of them');

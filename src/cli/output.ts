@@ -65,8 +65,7 @@ export class Output {
 
   /** The result: a document with `--json`, else lines. */
   async result(document: object, lines: () => readonly string[]): Promise<void> {
-    const whole = { ...document, ...this.remarks };
-    return this.json ? this.write(`${jsonText(whole)}\n`) : this.lines(lines());
+    return this.json ? this.write(`${jsonText(this.withRemarks(document))}\n`) : this.lines(lines());
   }
 
   /** A warning that belongs to whatever the run results in: to stderr now, and into the document. */
@@ -75,9 +74,10 @@ export class Output {
     this.warn(warning);
   }
 
-  /** The last field of the document, when there were remarks. */
-  get remarks(): { readonly remarks?: readonly Warning[] } {
-    return this.#remarks.length === 0 ? {} : { remarks: this.#remarks };
+  /** A document with the remarks among its `warnings`. */
+  withRemarks(document: { readonly warnings?: readonly Warning[] }): object {
+    if (this.#remarks.length === 0) return document;
+    return { ...document, warnings: [...(document.warnings ?? []), ...this.#remarks] };
   }
 
   /** Lines of a result that comes in parts; nothing with `--json`. */

@@ -66,7 +66,7 @@ export class Session {
 
   async host(name: string | undefined): Promise<HostAccess> {
     const host = this.accessBy(await this.config()).host(name);
-    if (host.logOn?.insecure) this.output.warn(warningOf(cliFaults.insecureHost({ name: host.name })));
+    if (host.logOn?.insecure) this.output.remark(warningOf(cliFaults.insecureHost({ name: host.name })));
     return host;
   }
 
@@ -112,10 +112,10 @@ export class Session {
     try {
       await document.array(array);
       await work(document, codes);
-      await document.end();
+      await document.end(this.output.withRemarks({}));
     } catch (error) {
       this.output.fault(this.report(error));
-      await document.fail(this.report(error));
+      await document.end({ ...this.output.withRemarks({}), error: this.report(error) });
       codes.push(exitCodeOf(error));
     }
     return worstOf(codes);

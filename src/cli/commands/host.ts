@@ -1,4 +1,5 @@
 /** `hvlift host add|list|remove|test`: the hosts in the configuration. */
+import { CURRENT_USER } from '../../auth/index.ts';
 import { InvalidArgumentError, Option, type Command } from '@commander-js/extra-typings';
 import { absolutePath } from '../config-path.ts';
 import type { HostConfig } from '../config-schema.ts';
@@ -26,7 +27,7 @@ export function registerHost(program: Command, run: Runner): void {
 
 interface AddOptions {
   readonly url: string;
-  readonly user: string;
+  readonly user?: string;
   readonly passwordFile?: string;
   readonly passwordEnv?: string;
   readonly auth?: (typeof AUTH_METHODS)[number];
@@ -61,7 +62,12 @@ function registerAdd(host: Command, run: Runner): void {
     .addOption(
       new Option('--url <url>', 'http://HOST:5985/wsman or https://HOST:5986/wsman').makeOptionMandatory(),
     )
-    .addOption(new Option('--user <user>', 'DOMAIN\\user, user@domain or user').makeOptionMandatory())
+    .addOption(
+      new Option(
+        '--user <user>',
+        'DOMAIN\\user, user@domain or user; left out: the account hvlift runs under, or the owner of the ticket cache',
+      ),
+    )
     .addOption(
       new Option('--password-file <file>', 'file with the password as its only line').conflicts(
         'passwordEnv',
@@ -144,7 +150,7 @@ function hostEntry({ io }: Session, name: string, options: AddOptions): HostConf
   const { url, user, passwordFile, passwordEnv, caFile, fingerprint256 } = options;
   return {
     url,
-    user,
+    ...(user === undefined ? {} : { user }),
     ...(passwordFile === undefined ? {} : { passwordFile: absolute(passwordFile) }),
     ...(passwordEnv === undefined ? {} : { passwordEnv }),
     ...(caFile === undefined ? {} : { caFile: absolute(caFile) }),
@@ -239,10 +245,12 @@ function registerList(host: Command, run: Runner): void {
 const HOST_COLUMNS: readonly Column<HostConfig & { readonly name: string }>[] = [
   { title: 'NAME', cell: (host) => host.name },
   { title: 'URL', cell: (host) => host.url },
-  { title: 'USER', cell: (host) => host.user },
+  { title: 'USER', cell: (host) => host.user ?? CURRENT_USER },
   {
     title: 'PASSWORD FROM',
-    cell: (host) => host.passwordFile ?? (host.passwordEnv ? `$${host.passwordEnv}` : 'asked for'),
+    cell: (host) =>
+      host.passwordFile ??
+      (host.passwordEnv ? `$${host.passwordEnv}` : host.user === undefined ? '-' : 'asked for'),
   },
   {
     title: 'FILES',
