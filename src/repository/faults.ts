@@ -108,14 +108,4 @@ export const repositoryFaults = faults('REPO', {
     text: 'the write session was used after it ended',
     remedy: 'please report this with the run record',
   },
-  workerDied: {
-    kind: 'bug',
-    text: 'a worker thread ended unexpectedly: {reason}',
-    remedy: 'run again, and report this if it happens again; nothing was committed',
-  },
-  restoreWriteFailed: {
-    kind: 'retry',
-    text: 'writing {path} failed: {reason}',
-    remedy: 'look at the volume that holds it, then run again',
-  },
 });

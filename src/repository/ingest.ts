@@ -14,14 +14,13 @@ import { BaseContent } from './base-content.ts';
 import type { BlockMap } from './block-map.ts';
 import { bitCount, bytesOf, fullMask, gaplessRuns, isMostOf, maskBytes, type Run } from './cell-mask.ts';
 import { CELLS, CELL_BYTES, SLOT_BYTES, hexOf } from './format.ts';
-import { SLOT_BUFFER_BYTES, type HashReply } from './jobs.ts';
+import { SLOT_BUFFER_BYTES, type HashReply, type RepositoryPool } from './jobs.ts';
 import { MapPatch } from './map-patch.ts';
 import { emptyRoot, slotCount, type MapRoot } from './map-root.ts';
 import type { ObjectReader } from './object-reader.ts';
 import type { SessionObjects } from './session-objects.ts';
 import { cellsOf, entryOf, sameCell, type Cell, type SlotEntry } from './slot.ts';
 import { slotLength, slotPlans, type SlotPlan } from './slot-plan.ts';
-import type { WorkerPool } from './worker-pool.ts';
 
 export interface IngestRequest extends CallOptions {
   readonly reader: RangeReader;
@@ -64,7 +63,7 @@ export interface IngestResult {
 export interface IngestParts {
   readonly map: BlockMap;
   readonly objects: ObjectReader;
-  readonly pool: WorkerPool;
+  readonly pool: RepositoryPool;
   readonly session: SessionObjects;
 }
 
@@ -190,7 +189,7 @@ export class DiskIngest {
     baseCells: readonly Cell[],
   ): Promise<Hashed> {
     const whole = dirty === fullMask(plan.length);
-    const hash = await this.#parts.pool.run({ type: 'hash', buffer, dirty, length: plan.length, whole });
+    const hash = await this.#parts.pool.run('hash', { buffer, dirty, length: plan.length, whole });
     const cells = whole ? Array.from({ length: CELLS }, (): Cell => null) : [...baseCells];
     for (const { cell } of gaplessCells(dirty)) cells[cell] = null;
     for (const run of hash.runs) layOver(cells, run, plan.length);
@@ -225,8 +224,8 @@ export class DiskIngest {
     const claimed: (typeof runs)[number][] = [];
     for (const run of runs) if (await session.claim(run.id, this)) claimed.push(run);
     if (claimed.length === 0) return [];
-    const job = { type: 'encode', buffer, length: plan.length, salt: session.salt, runs: claimed } as const;
-    const { lengths } = await pool.run(job);
+    const job = { buffer, length: plan.length, salt: session.salt, runs: claimed };
+    const { lengths } = await pool.run('encode', job);
     let at = SLOT_BYTES;
     return claimed.map((run, index) => {
       const length = lengths[index]!;

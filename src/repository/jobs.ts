@@ -6,7 +6,8 @@
  *   encode   compression and sealing of what proved to be new
  *   read     objects out of packs: verified, and written to their places in an image
  */
-import { isZero } from '../base/index.ts';
+import { isZero, workerUrl } from '../base/index.ts';
+import { WorkerPool, type JobHandlers } from '../workers/index.ts';
 import { bytesOf, runsOf, type Run } from './cell-mask.ts';
 import { CELLS, SLOT_BYTES } from './format.ts';
 import { ObjectExtractor, type ReadJob, type ReadReply } from './extract.ts';
@@ -14,7 +15,6 @@ import type { ObjectKeys } from './keys.ts';
 import { OVERHEAD_BYTES, ObjectCodec } from './object.ts';
 
 export interface HashJob {
-  readonly type: 'hash';
   /** See {@link SLOT_BUFFER_BYTES}. */
   readonly buffer: SharedArrayBuffer;
   /** Cells to look at, one bit each. */
@@ -32,7 +32,6 @@ export interface HashReply {
 }
 
 export interface EncodeJob {
-  readonly type: 'encode';
   readonly buffer: SharedArrayBuffer;
   readonly length: number;
   readonly salt: Uint8Array;
@@ -44,66 +43,61 @@ export interface EncodeReply {
   readonly lengths: readonly number[];
 }
 
-export type Job = HashJob | EncodeJob | ReadJob;
-export type ReplyOf<J extends Job> = J extends HashJob
-  ? HashReply
-  : J extends EncodeJob
-    ? EncodeReply
-    : ReadReply;
+export type RepositoryJobs = {
+  hash: { job: HashJob; reply: HashReply };
+  encode: { job: EncodeJob; reply: EncodeReply };
+  read: { job: ReadJob; reply: ReadReply };
+};
+
+export type RepositoryPool = WorkerPool<RepositoryJobs>;
+
+/** `workers`: threads at most; 0: none; default: one a processor. */
+export function repositoryPool(keys: ObjectKeys, workers?: number): RepositoryPool {
+  return new WorkerPool({
+    script: workerUrl('./worker', import.meta.url),
+    workerData: keys,
+    workers,
+    inline: () => repositoryHandlers(keys),
+  });
+}
+
+export function repositoryHandlers(keys: ObjectKeys): JobHandlers<RepositoryJobs> {
+  const codec = new ObjectCodec(keys);
+  const extractor = new ObjectExtractor(codec);
+  return {
+    jobs: {
+      hash: (job) => hash(job, codec),
+      encode: (job) => encode(job, codec),
+      read: (job) => extractor.read(job),
+    },
+    close: () => extractor.close(),
+  };
+}
 
 /** Content of a slot, and behind it room for it sealed in up to 16 pieces. */
 export const SLOT_BUFFER_BYTES = 2 * SLOT_BYTES + CELLS * OVERHEAD_BYTES;
 
-export class JobRunner {
-  readonly #codec: ObjectCodec;
-  readonly #extractor: ObjectExtractor;
-
-  constructor(keys: ObjectKeys) {
-    this.#codec = new ObjectCodec(keys);
-    this.#extractor = new ObjectExtractor(this.#codec);
+function hash({ buffer, dirty, length, whole }: HashJob, codec: ObjectCodec): HashReply {
+  const slot = new Uint8Array(buffer, 0, length);
+  let zeros = 0;
+  for (let cell = 0; cell < CELLS; cell += 1) {
+    if ((dirty >>> cell) & 1 && isZero(bytesOf(slot, { cell, count: 1 }))) zeros |= 1 << cell;
   }
+  const runs = runsOf(dirty & ~zeros, length, whole).map((run) => ({
+    ...run,
+    id: new Uint8Array(codec.idOf('data', bytesOf(slot, run))),
+  }));
+  return { zeros, runs };
+}
 
-  run<J extends Job>(job: J): ReplyOf<J> {
-    return this.#run(job) as ReplyOf<J>;
-  }
-
-  /** Closes the files that `read` jobs opened. */
-  close(): void {
-    this.#extractor.close();
-  }
-
-  #run(job: Job): HashReply | EncodeReply | ReadReply {
-    if (job.type === 'hash') return this.#hash(job);
-    return job.type === 'encode' ? this.#encode(job) : this.#extractor.read(job);
-  }
-
-  #hash({ buffer, dirty, length, whole }: HashJob): HashReply {
-    const slot = new Uint8Array(buffer, 0, length);
-    let zeros = 0;
-    for (let cell = 0; cell < CELLS; cell += 1) {
-      if ((dirty >>> cell) & 1 && isZero(bytesOf(slot, { cell, count: 1 }))) zeros |= 1 << cell;
-    }
-    const runs = runsOf(dirty & ~zeros, length, whole).map((run) => ({
-      ...run,
-      id: new Uint8Array(this.#codec.idOf('data', bytesOf(slot, run))),
-    }));
-    return { zeros, runs };
-  }
-
-  #encode({ buffer, length, salt, runs }: EncodeJob): EncodeReply {
-    const slot = new Uint8Array(buffer, 0, length);
-    let at = SLOT_BYTES;
-    const lengths = runs.map((run) => {
-      const raw = bytesOf(slot, run);
-      const sealed = this.#codec.sealInto(new Uint8Array(buffer, at), {
-        kind: 'data',
-        raw,
-        id: run.id,
-        salt,
-      });
-      at += sealed;
-      return sealed;
-    });
-    return { lengths };
-  }
+function encode({ buffer, length, salt, runs }: EncodeJob, codec: ObjectCodec): EncodeReply {
+  const slot = new Uint8Array(buffer, 0, length);
+  let at = SLOT_BYTES;
+  const lengths = runs.map((run) => {
+    const raw = bytesOf(slot, run);
+    const sealed = codec.sealInto(new Uint8Array(buffer, at), { kind: 'data', raw, id: run.id, salt });
+    at += sealed;
+    return sealed;
+  });
+  return { lengths };
 }

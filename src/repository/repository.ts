@@ -5,6 +5,7 @@ import type { ObjectStore } from '../objectstore/index.ts';
 import { Baselines, type BaselineRecord } from './baselines.ts';
 import { BlockMap } from './block-map.ts';
 import { readChecked, type RepositoryHeader } from './header.ts';
+import { repositoryPool, type RepositoryPool } from './jobs.ts';
 import { Journal } from './journal.ts';
 import { vmFolder, type RepositoryKeys } from './keys.ts';
 import { Lease, type LeaseOptions } from './lease.ts';
@@ -22,7 +23,6 @@ import { SealedRecords } from './sealed-record.ts';
 import { WriteSession, type SessionOptions } from './session.ts';
 import { SessionObjects } from './session-objects.ts';
 import { Verification, type VerifyReport } from './verify.ts';
-import { WorkerPool } from './worker-pool.ts';
 
 export interface RepositoryStatus {
   readonly id: string;
@@ -200,9 +200,9 @@ export class Repository implements AsyncDisposable {
     await this.close();
   }
 
-  #pool(workers: number | undefined): WorkerPool {
+  #pool(workers: number | undefined): RepositoryPool {
     const { idKey, sealKey } = this.#parts.keys;
-    return new WorkerPool({ idKey, sealKey }, workers);
+    return repositoryPool({ idKey, sealKey }, workers);
   }
 
   async #readablePoints(verification: Verification, options: CallOptions): Promise<RestorePoint[]> {

@@ -104,7 +104,7 @@ test('a target that cannot be written ends it: a full volume by its own name', a
       hasCode(error, 'DISK_NO_SPACE'),
     );
     await assert.rejects(restore(parts, root, { path: '/no-such-folder/image', workers }), (error) =>
-      hasCode(error, 'REPO_RESTORE_WRITE_FAILED'),
+      hasCode(error, 'DISK_IO_FAILED'),
     );
   }
 });

@@ -6,20 +6,18 @@
  * The main thread only decides what goes where; bytes go from pack to image inside one worker, without a copy between
  * threads. Where the store has no local path, the main thread fetches the sealed bytes and hands them over.
  */
-import { open, type FileHandle } from 'node:fs/promises';
 import { MiB, forEachBounded, silentProgress, type Progress } from '../base/index.ts';
-import { diskFaults, EarlyWriteback, type CallOptions, type PlacedWriter } from '../disk/index.ts';
+import { EarlyWriteback, LocalFile, type CallOptions, type PlacedWriter } from '../disk/index.ts';
 import type { BlockMap } from './block-map.ts';
 import type { Placement, ReadObject } from './extract.ts';
-import { repositoryFaults } from './faults.ts';
 import { SLOT_BYTES, packName } from './format.ts';
+import type { RepositoryPool } from './jobs.ts';
 import { slotCount, type MapRoot } from './map-root.ts';
 import { HEADER_BYTES } from './object.ts';
 import type { Location } from './object-index.ts';
 import { damagedObject, type ObjectReader } from './object-reader.ts';
 import { piecesOf } from './slot.ts';
 import { slotLength } from './slot-plan.ts';
-import type { WorkerPool } from './worker-pool.ts';
 
 export interface RestoreRequest extends CallOptions {
   readonly root: MapRoot;
@@ -51,35 +49,44 @@ export interface ReadBatch {
 /** Large enough that messages cost nothing, small enough that the last batches end together. */
 const BATCH_RAW_BYTES = 4 * MiB;
 const BATCH_OBJECTS = 64;
+/** At least: hides the latency of a store that is not local. */
 const BATCHES_AT_ONCE = 8;
 
 export class DiskRestore {
   readonly #request: RestoreRequest;
   readonly #map: BlockMap;
   readonly #objects: ObjectReader;
-  readonly #pool: WorkerPool;
+  readonly #pool: RepositoryPool;
   readonly #stats: RestoreStats = { writtenBytes: 0, rawBytes: 0, storedBytes: 0, chunks: 0 };
 
-  constructor(request: RestoreRequest, parts: { map: BlockMap; objects: ObjectReader; pool: WorkerPool }) {
+  constructor(
+    request: RestoreRequest,
+    parts: { map: BlockMap; objects: ObjectReader; pool: RepositoryPool },
+  ) {
     this.#request = request;
     this.#map = parts.map;
     this.#objects = parts.objects;
     this.#pool = parts.pool;
   }
 
-  /** Throws `REPO_OBJECT_DAMAGED`, `REPO_OBJECT_MISSING` at the first object that cannot be had. */
+  /**
+   * Throws `REPO_OBJECT_DAMAGED`, `REPO_OBJECT_MISSING` at the first object that cannot be had; `DISK_NO_SPACE`,
+   * `DISK_IO_FAILED` for the image.
+   */
   async run(): Promise<RestoreStats> {
     const progress = this.#request.progress ?? silentProgress;
-    const { path } = this.#request.target;
-    await using file = await openTarget(path);
-    const writeback = new EarlyWriteback(() => file.datasync());
-    await forEachBounded(this.#batches(), BATCHES_AT_ONCE, async (batch) => {
-      writeback.wrote(await this.#write(batch));
-      progress.advance(batch.virtualBytes);
-    });
-    await writeback.settle().catch((error: unknown) => {
-      throw writeFault(path, error as NodeJS.ErrnoException);
-    });
+    const file = await LocalFile.open(this.#request.target.path);
+    try {
+      const writeback = new EarlyWriteback(() => file.sync());
+      const depth = Math.max(BATCHES_AT_ONCE, this.#pool.depth);
+      await forEachBounded(this.#batches(), depth, async (batch) => {
+        writeback.wrote(await this.#write(batch));
+        progress.advance(batch.virtualBytes);
+      });
+      await writeback.settle();
+    } finally {
+      await file.close();
+    }
     return this.#stats;
   }
 
@@ -121,17 +128,16 @@ export class DiskRestore {
 
   /** Bytes written. */
   async #write(batch: ReadBatch): Promise<number> {
-    this.#request.signal?.throwIfAborted();
-    const { path } = this.#request.target;
+    const { target, signal } = this.#request;
+    signal?.throwIfAborted();
     const objects = await Promise.all(
       batch.objects.map(({ place, placements }) =>
         readObject(this.#objects, place, placements, this.#request),
       ),
     );
-    const reply = await this.#pool.run({ type: 'read', objects, target: path });
+    const reply = await this.#pool.run('read', { objects, target: target.path }, { signal });
     const [problem] = reply.problems;
     if (problem) throw damagedObject('data', batch.objects[problem.index]!.place, problem.problem);
-    if (reply.failure) throw writeFault(path, reply.failure);
     this.#stats.writtenBytes += reply.writtenBytes;
     this.#stats.rawBytes += reply.rawBytes;
     this.#stats.storedBytes += reply.storedBytes;
@@ -173,17 +179,4 @@ export async function readObject(
       ? await objects.stored('data', place, options)
       : { path, offset: place.offset, length: HEADER_BYTES + place.storedLength };
   return { kind: 'data', id: place.id, source, placements };
-}
-
-async function openTarget(path: string): Promise<FileHandle> {
-  try {
-    return await open(path, 'r+');
-  } catch (error) {
-    throw writeFault(path, error as NodeJS.ErrnoException);
-  }
-}
-
-function writeFault(path: string, { code, message }: Pick<NodeJS.ErrnoException, 'code' | 'message'>): Error {
-  if (code === 'ENOSPC' || code === 'EDQUOT') return diskFaults.noSpace({ path });
-  return repositoryFaults.restoreWriteFailed({ path, reason: message });
 }

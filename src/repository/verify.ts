@@ -11,6 +11,7 @@ import type { CallOptions } from '../disk/index.ts';
 import { normalise, type Extent } from '../extents/index.ts';
 import type { BlockMap, PageAt } from './block-map.ts';
 import { SLOT_BYTES } from './format.ts';
+import type { RepositoryPool } from './jobs.ts';
 import { slotCount, slotsBelow, type MapRoot } from './map-root.ts';
 import type { Location } from './object-index.ts';
 import { damagedObject, type ObjectReader } from './object-reader.ts';
@@ -19,7 +20,6 @@ import type { PointDisk, RestorePoint } from './point.ts';
 import { SeenObjects } from './seen-objects.ts';
 import { cellsOf, piecesOf, type SlotEntry } from './slot.ts';
 import { slotLength } from './slot-plan.ts';
-import type { WorkerPool } from './worker-pool.ts';
 
 export interface AffectedDisk {
   readonly pointId: string;
@@ -51,7 +51,7 @@ export interface VerifyReport {
 export interface VerifyParts {
   readonly map: BlockMap;
   readonly objects: ObjectReader;
-  readonly pool: WorkerPool;
+  readonly pool: RepositoryPool;
 }
 
 const BATCH_OBJECTS = 8;
@@ -155,7 +155,7 @@ export class Verification {
         this.#damage(hex(place.id), damageOf(error));
       }
     }
-    const reply = await this.#parts.pool.run({ type: 'read', objects });
+    const reply = await this.#parts.pool.run('read', { objects });
     for (const { index, problem } of reply.problems) {
       const place = readable[index]!;
       this.#damage(hex(place.id), damagedObject('data', place, problem) as Fault);
