@@ -1,4 +1,4 @@
-/** Compression of grains and clusters: synchronous, run by the workers of {@link CompressPool}. */
+/** Compression of grains and clusters: synchronous, run by workers (`compress-job.ts`). */
 import { constants, deflateRawSync, deflateSync, zstdCompressSync } from 'node:zlib';
 import { free } from '../base/index.ts';
 

@@ -4,7 +4,10 @@
  *
  *   ┌ content, 1 MiB ┬ result: the units that are not zeros, back to back ┐
  */
-import { free, isZero, MiB } from '../base/index.ts';
+import { free, isZero, MiB, workerUrl } from '../base/index.ts';
+import { fillFromFiles, type BatchRead } from '../copy/index.ts';
+import { BlockingReader } from '../disk/index.ts';
+import { WorkerPool, type JobHandlers } from '../workers/index.ts';
 import { compress, type Codec } from './codec.ts';
 
 export const PIECE_BYTES = MiB;
@@ -13,8 +16,10 @@ export const JOB_BUFFER_BYTES = PIECE_BYTES + PIECE_BYTES + PIECE_BYTES / 16;
 
 export interface CompressJob {
   readonly buffer: SharedArrayBuffer;
-  /** Bytes of content. */
+  /** Bytes of content; at most {@link PIECE_BYTES}. */
   readonly length: number;
+  /** Where the thread reads the content itself; `undefined`: it is in the buffer. */
+  readonly reads: readonly BatchRead[] | undefined;
   /** Bytes of a unit; the last one may be shorter. */
   readonly unit: number;
   readonly codec: Codec;
@@ -25,7 +30,31 @@ export interface CompressJob {
 /** Bytes of each unit's result: 0 when it is zeros, the unit's own length when it was kept as it is. */
 export type CompressReply = readonly number[];
 
-export function runCompressJob(job: CompressJob): CompressReply {
+export type CompressJobs = { compress: { job: CompressJob; reply: CompressReply } };
+
+/** `workers`: threads at most; 0: none; default: one a processor. */
+export function compressPool(workers?: number): WorkerPool<CompressJobs> {
+  return new WorkerPool({
+    script: workerUrl('./compress-worker', import.meta.url),
+    workers,
+    inline: compressHandlers,
+  });
+}
+
+export function compressHandlers(): JobHandlers<CompressJobs> {
+  const reader = new BlockingReader();
+  return {
+    jobs: {
+      compress(job) {
+        if (job.reads) fillFromFiles(new Uint8Array(job.buffer, 0, job.length), job.reads, reader);
+        return compressUnits(job);
+      },
+    },
+    close: () => reader.close(),
+  };
+}
+
+function compressUnits(job: CompressJob): CompressReply {
   const content = new Uint8Array(job.buffer, 0, job.length);
   const result = new Uint8Array(job.buffer, PIECE_BYTES);
   const lengths: number[] = [];

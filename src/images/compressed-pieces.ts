@@ -1,16 +1,16 @@
 /**
  * A disk as compressed units in ascending order: what VMDK streams and compressed qcow2 images are made of.
  *
- *   allocated() ─► pieces of 1 MiB ─► read ahead ─► workers: zero test, compress ─► in order to the caller
+ *   batches of 1 MiB ─► workers: read from local files, zero test, compress ─► in order to the caller
  *
- * Memory is about 2 MiB for each of the `2 × threads + 1` pieces that are under way, however large the disk.
+ * A source that is not local is read by the main thread. Memory is about 2 MiB for each of the `2 × threads + 2` batches that
+ * are under way, however large the disk.
  */
 import { mapOrdered, silentProgress, type Progress } from '../base/index.ts';
+import { SharedBuffers, batchesOf, fillFromDisk, type Batch } from '../copy/index.ts';
 import type { CallOptions, Disk } from '../disk/index.ts';
-import { alignStream, piecesOf, type Extent } from '../extents/index.ts';
 import type { Codec } from './codec.ts';
-import { JOB_BUFFER_BYTES, PIECE_BYTES } from './compress-job.ts';
-import { CompressPool } from './compress-pool.ts';
+import { JOB_BUFFER_BYTES, PIECE_BYTES, compressPool } from './compress-job.ts';
 
 export interface CompressOptions extends CallOptions {
   /** Advanced by bytes of the virtual disk, `size` in all. */
@@ -45,43 +45,54 @@ export async function* compressedPieces(
   options: CompressOptions,
 ): AsyncGenerator<CompressedPiece> {
   const { signal, progress = silentProgress } = options;
-  await using pool = new CompressPool(options.workers);
-  const free: SharedArrayBuffer[] = [];
-  const extents = piecesOf(
-    alignStream(disk.allocated(undefined, { signal }), shape.unit, disk.size),
-    PIECE_BYTES,
-  );
-  const work = async (extent: Extent): Promise<Work> => {
-    const buffer = free.pop() ?? new SharedArrayBuffer(JOB_BUFFER_BYTES);
-    const length = await readPiece(disk, extent, { buffer, multiple: shape.lastUnitMultiple, signal });
-    return { buffer, extent, lengths: await pool.run({ buffer, length, ...shape }) };
+  await using pool = compressPool(options.workers);
+  const buffers = new SharedBuffers(JOB_BUFFER_BYTES, pool.depth + 1);
+  const batches = batchesOf(disk, { signal, grid: shape.unit, batchBytes: PIECE_BYTES });
+  const work = async (batch: Batch): Promise<Work> => {
+    const buffer = buffers.take();
+    const length = Math.ceil(batch.length / shape.lastUnitMultiple) * shape.lastUnitMultiple;
+    if (!batch.reads) await readBatch(disk, batch, { buffer, length, signal });
+    const job = { ...shape, buffer, length, reads: batch.reads };
+    return { buffer, batch, lengths: await pool.run('compress', job, { signal }) };
   };
   let reached = 0;
-  for await (const { buffer, extent, lengths } of mapOrdered(extents, pool.depth, work)) {
+  for await (const { buffer, batch, lengths } of mapOrdered(batches, pool.depth, work)) {
     signal?.throwIfAborted();
-    yield { firstUnit: extent.offset / shape.unit, lengths, bytes: new Uint8Array(buffer, PIECE_BYTES) };
-    free.push(buffer);
-    progress.advance(extent.offset + extent.length - reached);
-    reached = extent.offset + extent.length;
+    yield* piecesIn(batch, lengths, new Uint8Array(buffer, PIECE_BYTES), shape.unit);
+    buffers.give(buffer);
+    progress.advance(batch.virtualBytes);
+    reached += batch.virtualBytes;
   }
   progress.advance(disk.size - reached);
 }
 
 interface Work {
   readonly buffer: SharedArrayBuffer;
-  readonly extent: Extent;
+  readonly batch: Batch;
   readonly lengths: readonly number[];
 }
 
-/** Bytes in the buffer: more than the extent where the disk ends inside a multiple. */
-async function readPiece(
+async function readBatch(
   disk: Disk,
-  { offset, length }: Extent,
-  to: { buffer: SharedArrayBuffer; multiple: number } & CallOptions,
-): Promise<number> {
-  to.signal?.throwIfAborted();
-  await disk.read(offset, new Uint8Array(to.buffer, 0, length), to);
-  const filled = Math.ceil(length / to.multiple) * to.multiple;
-  new Uint8Array(to.buffer, length, filled - length).fill(0);
-  return filled;
+  batch: Batch,
+  { buffer, length, signal }: { buffer: SharedArrayBuffer; length: number } & CallOptions,
+): Promise<void> {
+  const bytes = new Uint8Array(buffer, 0, length);
+  bytes.fill(0, batch.length);
+  await fillFromDisk(bytes, batch, disk, { signal });
+}
+
+/** One piece a range. Ranges are whole units, all but the last one of the disk, and so are their places in the buffer. */
+function* piecesIn(
+  { ranges }: Batch,
+  lengths: readonly number[],
+  bytes: Uint8Array,
+  unit: number,
+): Generator<CompressedPiece> {
+  let from = 0;
+  for (const { offset, length, at } of ranges) {
+    const own = lengths.slice(at / unit, Math.ceil((at + length) / unit));
+    yield { firstUnit: offset / unit, lengths: own, bytes: bytes.subarray(from) };
+    from += own.reduce((sum, bytesOfUnit) => sum + bytesOfUnit, 0);
+  }
 }

@@ -57,11 +57,6 @@ export const imageFaults = faults('IMAGE', {
     text: 'a disk gave other bytes when it was read for the second time',
     remedy: 'what was sent is no valid package; start again, or write into a file, which reads once',
   },
-  workerDied: {
-    kind: 'retry',
-    text: 'a thread that compresses ended: {reason}',
-    remedy: 'start again; when it happens again, report this',
-  },
   tooLargeForVolume: {
     kind: 'refused',
     text: 'the file system of {path} cannot hold a file of {size} bytes',

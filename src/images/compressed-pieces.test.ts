@@ -1,14 +1,13 @@
-/** The threads that compress, and the pieces of a disk that go through them. */
+/** The pieces of a disk that go through the threads that compress. */
 import assert from 'node:assert/strict';
 import { inflateRawSync, inflateSync, zstdDecompressSync } from 'node:zlib';
 import { test } from 'node:test';
-import { hasCode, KiB, MiB } from '../base/index.ts';
-import { MemoryDisk, type Disk } from '../disk/index.ts';
+import { KiB, MiB } from '../base/index.ts';
+import { CountingDisk, FileReader, MemoryDisk, RawDisk, type Disk } from '../disk/index.ts';
+import type { Extent } from '../extents/index.ts';
 import type { Codec } from './codec.ts';
-import { JOB_BUFFER_BYTES, PIECE_BYTES } from './compress-job.ts';
-import { CompressPool } from './compress-pool.ts';
 import { compressedPieces } from './compressed-pieces.ts';
-import { diskOf } from './judges.fixture.ts';
+import { Scratch, diskOf, rawFile } from './judges.fixture.ts';
 
 const CODECS: readonly [Codec, (bytes: Uint8Array) => Buffer][] = [
   [{ name: 'zlib', level: 3 }, inflateSync],
@@ -78,16 +77,31 @@ test('progress adds up to the size of the disk, holes included', async () => {
   assert.equal(total, disk.size + 5);
 });
 
-test('a thread that fails is a fault of the job, and the pool goes on', async () => {
-  await using pool = new CompressPool(1);
-  const job = {
-    buffer: new SharedArrayBuffer(JOB_BUFFER_BYTES),
-    length: UNIT,
-    unit: UNIT,
-    keepIncompressible: false,
-  };
-  new Uint8Array(job.buffer).fill(7, 0, PIECE_BYTES);
-  const wrong = pool.run({ ...job, codec: { name: 'zlib', level: 99 } });
-  await assert.rejects(wrong, (error) => hasCode(error, 'IMAGE_WORKER_DIED'));
-  assert.equal((await pool.run({ ...job, codec: CODECS[0]![0] })).length, 1);
+test('threads read a local source themselves, in jobs that gather what is scattered', async () => {
+  using scratch = new Scratch();
+  const strokes = Array.from(
+    { length: 40 },
+    (_, i) => ({ offset: i * 3 * UNIT + 10, length: 100, kind: 'text' }) as const,
+  );
+  const disk = await diskOf(9 * MiB + 700, [...strokes, { offset: 9 * MiB, length: 700, kind: 'noise' }]);
+  const file = new RawDisk(await FileReader.open(await rawFile(disk, scratch.path('.raw'))));
+  const counted = new CountingDisk(file);
+  const source: Disk = Object.assign(counted, {
+    allocated: () => disk.allocated(),
+    located: (within: Extent) => file.located(within),
+  });
+  const shape = { unit: UNIT, lastUnitMultiple: UNIT, codec: CODECS[2]![0], keepIncompressible: false };
+  const found = new Map<number, Buffer>();
+  for await (const { firstUnit, lengths, bytes } of compressedPieces(source, shape, { workers: 1 })) {
+    assert.equal(lengths.length, 1);
+    found.set(firstUnit, zstdDecompressSync(bytes.subarray(0, lengths[0])));
+  }
+  assert.deepEqual([found.size, counted.stats.reads], [41, 0]);
+  const expected = Buffer.alloc(UNIT);
+  for (const [unit, bytes] of found) {
+    expected.fill(0);
+    await disk.read(unit * UNIT, expected.subarray(0, Math.min(UNIT, disk.size - unit * UNIT)));
+    assert.ok(bytes.equals(expected), `unit ${unit}`);
+  }
+  await file.close();
 });
