@@ -14,7 +14,13 @@ import {
 } from '../disk/index.ts';
 import { clip, coalesce, endOf, intersect, normalise, totalBytes, type Extent } from '../extents/index.ts';
 import { mapLayers, type MapOptions, type MappedRun } from './chain-map.ts';
-import { LayerRuns, type ChainLayer, type DataRun, type RunsOptions } from './layer-runs.ts';
+import {
+  absentFromChainUntil,
+  LayerRuns,
+  type ChainLayer,
+  type DataRun,
+  type RunsOptions,
+} from './layer-runs.ts';
 
 /** Reads of one `read` under way at once. A fragmented block can hold thousands of runs. */
 const READ_DEPTH = 8;
@@ -93,11 +99,12 @@ export abstract class ChainDisk implements Disk {
   }
 
   async *#allocatedPieces(range: Extent, options: CallOptions): AsyncGenerator<Extent> {
-    for (let at = range.offset; at < endOf(range); at += WINDOW) {
+    for (let at = range.offset; at < endOf(range);) {
       options.signal?.throwIfAborted();
       if (this.#closed) throw diskFaults.closed();
-      const end = Math.min(at + WINDOW, endOf(range));
-      yield* normalise(await this.#resolve(at, end, { ...options, coarse: true }));
+      const start = Math.max(at, absentFromChainUntil(this.#layers, at));
+      at = Math.min(start + WINDOW, endOf(range));
+      if (start < at) yield* normalise(await this.#resolve(start, at, { ...options, coarse: true }));
     }
   }
 

@@ -10,7 +10,7 @@
 import { MiB } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
 import { clip, endOf, type Extent } from '../extents/index.ts';
-import { LayerRuns, type ChainLayer } from './layer-runs.ts';
+import { absentFromChainUntil, LayerRuns, type ChainLayer } from './layer-runs.ts';
 
 /** Bytes of the disk looked at together: at worst 524288 runs of a sector each. */
 const WINDOW = 256 * MiB;
@@ -33,19 +33,33 @@ export async function* mapLayers(
   const asked = [...layers.entries()].filter(([index]) => layer === undefined || index === layer);
   const size = asked[0]?.[1].size ?? 0;
   let pending: MappedRun | undefined;
-  for (let at = 0; at < size; at += WINDOW) {
-    signal?.throwIfAborted();
-    for (const run of await windowRuns(asked, at, Math.min(at + WINDOW, size), { signal })) {
-      const joined: MappedRun | undefined = pending && join(pending, run);
-      if (pending && !joined) yield pending;
-      pending = joined ?? run;
-    }
+  for await (const run of runsInParts(asked, size, { signal })) {
+    const joined: MappedRun | undefined = pending && join(pending, run);
+    if (pending && !joined) yield pending;
+    pending = joined ?? run;
   }
   if (pending) yield pending;
 }
 
+type NumberedLayer = readonly [number, ChainLayer];
+
+async function* runsInParts(
+  layers: readonly NumberedLayer[],
+  size: number,
+  options: CallOptions,
+): AsyncGenerator<MappedRun> {
+  const chain = layers.map(([, layer]) => layer);
+  for (let at = 0; at < size;) {
+    options.signal?.throwIfAborted();
+    const start = Math.min(size, absentFromChainUntil(chain, at));
+    if (start > at) yield { offset: at, length: start - at, kind: 'hole' };
+    at = Math.min(start + WINDOW, size);
+    if (start < at) yield* await windowRuns(layers, start, at, options);
+  }
+}
+
 async function windowRuns(
-  layers: readonly (readonly [number, ChainLayer])[],
+  layers: readonly NumberedLayer[],
   start: number,
   end: number,
   options: CallOptions,

@@ -52,4 +52,12 @@ export interface ChainLayer {
   readonly size: number;
   /** Adds what this file says of `[start, end)`, which lies inside its virtual disk, to `runs`. */
   runs(start: number, end: number, runs: LayerRuns, options?: RunsOptions): Promise<void>;
+  /** Where the stretch from `offset` on ends that is known to be absent without a read; `offset` when there is none. */
+  absentUntil(offset: number): number;
+}
+
+/** Where the stretch from `offset` on ends that no file of a chain holds anything of, as far as that is known without a read. */
+export function absentFromChainUntil(layers: readonly ChainLayer[], offset: number): number {
+  // Whatever lies beyond the end of a file hides its parents.
+  return Math.min(...layers.map((layer) => (offset < layer.size ? layer.absentUntil(offset) : Infinity)));
 }

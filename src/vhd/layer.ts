@@ -34,11 +34,16 @@ export abstract class Layer implements ChainLayer {
   }
 
   abstract runs(start: number, end: number, runs: LayerRuns, options?: RunsOptions): Promise<void>;
+  abstract absentUntil(offset: number): number;
 }
 
 class FixedLayer extends Layer {
   async runs(start: number, end: number, runs: LayerRuns): Promise<void> {
     runs.addData(start, end - start, start);
+  }
+
+  absentUntil(offset: number): number {
+    return offset;
   }
 }
 
@@ -70,6 +75,12 @@ class BlockLayer extends Layer {
       else this.#blockRuns(block, at, stop, bitmaps?.get(block) ?? 'full', runs);
       at = stop;
     }
+  }
+
+  absentUntil(offset: number): number {
+    const block = Math.floor(offset / this.#table.blockSize);
+    const next = this.#table.skipEmptyPage(block);
+    return next > block ? next * this.#table.blockSize : offset;
   }
 
   #blockRuns(block: number, start: number, end: number, bitmap: Bitmap, runs: LayerRuns): void {

@@ -66,6 +66,11 @@ export class Layer implements ChainLayer {
     }
   }
 
+  absentUntil(offset: number): number {
+    const entry = this.#geometry.payloadEntry(Math.floor(offset / this.#geometry.blockSize));
+    return this.#table.isEmptyPage(entry) ? this.#pageEnd(entry) : offset;
+  }
+
   async #partialRuns(
     block: number,
     start: number,
