@@ -47,3 +47,32 @@ test('tokens of RC4, signed only, rotated already, or cut short are not split', 
     assert.equal(splitWrapToken(token, 10), undefined);
   }
 });
+
+test('a message that was filled up is turned back by its lengths, though RRC leaves the filling out', () => {
+  // MS-KILE 3.4.5.4.1: EC 16, RRC 28, rotated by 44.
+  const [confounderBytes, message, filling, tail] = [1, 2, 3, 4].map((value) => Buffer.alloc(16, value)) as [
+    Buffer,
+    Buffer,
+    Buffer,
+    Buffer,
+  ];
+  const checksum = Buffer.alloc(12, 5);
+  const header = Buffer.from('050406ff0010001c000000000000002a', 'hex');
+  const signature = Buffer.concat([header, filling, tail, checksum, confounderBytes]);
+  const joined = Buffer.from(joinWrapToken({ signature, ciphertext: message }));
+  const rotation = joined.readUInt16BE(6);
+  assert.deepEqual(
+    Buffer.concat([joined.subarray(16 + rotation), joined.subarray(16, 16 + rotation)]),
+    Buffer.concat([confounderBytes, message, filling, tail, checksum]),
+  );
+});
+
+test('a signature too short for a header and a confounder is joined as it is', () => {
+  for (const length of [0, 8, 31, 32]) {
+    const signature = Buffer.alloc(length, 7);
+    assert.deepEqual(
+      Buffer.from(joinWrapToken({ signature, ciphertext: Buffer.of(1) })),
+      Buffer.concat([signature, Buffer.of(1)]),
+    );
+  }
+});

@@ -2,10 +2,14 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash, X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import tls from 'node:tls';
 import { requires } from '../../test/requires.ts';
 import { channelBinding } from '../auth/index.ts';
 import { bindingHash } from '../ntlm/index.ts';
@@ -70,6 +74,50 @@ test('the pinned certificate is accepted, any other is not', needs, async () => 
   });
   assert.equal(server.logOns.length, tried);
 });
+
+test(
+  'a host with nothing newer than TLS 1.1 is refused before a log-on, whatever is pinned or taken',
+  needs,
+  async () => {
+    const { key, cert } = makeCertificate();
+    const { fingerprint256 } = new X509Certificate(cert);
+    const { DEFAULT_MIN_VERSION: before } = tls;
+    // As with the options of Node that allow the old versions again.
+    tls.DEFAULT_MIN_VERSION = 'TLSv1';
+    let requests = 0;
+    const old = { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' } as const;
+    const server = createServer({ key, cert, ...old }, () => (requests += 1)).listen(0, '127.0.0.1');
+    try {
+      await once(server, 'listening');
+      const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      const credentials = { user: 'ann', password: 'x' };
+      for (const trust of [{ ca: cert }, { fingerprint256 }, { insecure: true }]) {
+        await assert.rejects(openWinrm({ url, credentials, ...trust }), { code: 'WINRM_TLS_REFUSED' });
+      }
+      assert.equal(requests, 0);
+      assert.ok(await speaks(server, 'TLSv1.1'), 'whoever asks for it gets it');
+    } finally {
+      tls.DEFAULT_MIN_VERSION = before;
+      server.close();
+    }
+  },
+);
+
+async function speaks(server: Server, version: 'TLSv1.1'): Promise<boolean> {
+  const { port } = server.address() as AddressInfo;
+  const socket = tls.connect({
+    host: '127.0.0.1',
+    port,
+    rejectUnauthorized: false,
+    minVersion: version,
+    maxVersion: version,
+    ciphers: 'DEFAULT@SECLEVEL=0',
+  });
+  await once(socket, 'secureConnect');
+  const spoken = socket.getProtocol() === version;
+  socket.destroy();
+  return spoken;
+}
 
 test('https to a port that speaks http is told apart from a certificate that is wrong', async () => {
   await using server = await startSealedServer({ answer: () => '' });

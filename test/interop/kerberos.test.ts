@@ -142,6 +142,61 @@ test('a host that forgets the log-on gets a new one', needs, async () => {
   });
 });
 
+test('a service that was restarted is logged on to again', needs, async () => {
+  await using realm = await startRealm();
+  const environment = { KRB5_KTNAME: realm.keytab(SERVICE) };
+  let acceptor = await startAcceptor(environment);
+  const { url, port } = acceptor;
+  await using session = await openWinrm({ url, credentials: USER, auth: 'kerberos', sessions: 2 });
+  await Promise.all([0, 1].map(() => session.get(Echo, { Key: 'a' })));
+  await acceptor[Symbol.asyncDispose]();
+  await assert.rejects(session.get(Echo, { Key: 'a' }), { code: /^WINRM_(UNREACHABLE|CONNECTION_LOST)$/ });
+  acceptor = await startAcceptor({ ...environment, PORT: String(port) });
+  try {
+    for (const sealed of [2, 3]) assert.equal((await session.get(Echo, { Key: 'a' })).Sealed, sealed);
+  } finally {
+    await acceptor[Symbol.asyncDispose]();
+  }
+});
+
+test('without a user the owner of the ticket cache logs on, and without tickets nobody', needs, async () => {
+  await using realm = await startRealm();
+  await using acceptor = await startAcceptor({ KRB5_KTNAME: realm.keytab(SERVICE) });
+  for (const auth of ['auto', 'kerberos'] as const) {
+    realm.kinit(USER.password);
+    {
+      await using session = await openWinrm({ url: acceptor.url, auth });
+      assert.equal((await session.get(Echo, { Key: 'a' })).User, USER.user);
+    }
+    realm.forgetTickets();
+    await assert.rejects(openWinrm({ url: acceptor.url, auth }), {
+      code: 'KERBEROS_NO_TICKET',
+      message: /for the current user/,
+    });
+  }
+});
+
+test(
+  'a ticket that ends, with nothing to get another by, ends the session with what to do',
+  needs,
+  async () => {
+    await using realm = await startRealm();
+    realm.kinit(USER.password, '-l', '3s');
+    await using acceptor = await startAcceptor({ KRB5_KTNAME: realm.keytab(SERVICE) });
+    await using session = await openWinrm({ url: acceptor.url, auth: 'kerberos', sessions: 1 });
+    await session.get(Echo, { Key: 'a' });
+    await pause(3500);
+    await assert.rejects(
+      session.get(Echo, { Key: 'a' }),
+      (error: Error & { code: string; remedy: string }) => {
+        assert.match(error.code, /^KERBEROS_(NO_TICKET|TICKET_EXPIRED)$/);
+        assert.match(error.remedy, /kinit/);
+        return true;
+      },
+    );
+  },
+);
+
 for (const harm of ['flip', 'repeat']) {
   test(`an answer spoilt by ${harm} is not believed`, needs, async () => {
     await withSession({ acceptor: { HARM: harm } }, async (session) => {

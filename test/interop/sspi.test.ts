@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { sspiSecurity } from '../../src/auth/index.ts';
-import type { SecurityPackage } from '../../src/auth/sspi-functions.ts';
+import type { SecurityFunctions, SecurityPackage } from '../../src/auth/sspi-functions.ts';
+import { SspiError } from '../../src/auth/sspi-status.ts';
 import { Credentials } from '../../src/ntlm/index.ts';
 import { createSmbClient } from '../../src/smb/index.ts';
 import { cimClass, openWinrm, type WinrmOptions, type WinrmSession } from '../../src/winrm/index.ts';
@@ -194,6 +195,38 @@ test('keys that end are replaced, and the session goes on', needs, async () => {
     assert.ok(logOns >= 1 && logOns < 11, `messages counted by each connection: ${counts.join(' ')}`);
   });
 });
+
+test('Windows that will not seal any more leads to a new log-on, and nothing is lost', needs, async () => {
+  await using realm = await startRealm();
+  await using acceptor = await startAcceptor({ KRB5_KTNAME: realm.keytab(SERVICE) });
+  const credentials = new Credentials(USER.user, USER.password);
+  const tired = { functions: async () => expiring(secur32.functions, 3) };
+  const provider = sspiSecurity('Kerberos', credentials, tired);
+  {
+    await using session = await openWinrm({ url: acceptor.url, security: provider, sessions: 1 });
+    const counts: number[] = [];
+    for (let i = 0; i < 5; i += 1) counts.push((await session.get(Echo, { Key: 'a' })).Sealed!);
+    assert.deepEqual(counts, [2, 3, 2, 3, 2]);
+  }
+  assert.deepEqual(secur32.held(), [0, 0, 0]);
+});
+
+/** A context that seals `times` messages and is then expired. */
+function expiring(functions: SecurityFunctions, times: number): SecurityFunctions {
+  const sealed = new Map<bigint, number>();
+  return new Proxy(functions, {
+    get(target, name) {
+      const method = Reflect.get(target, name) as ((...args: unknown[]) => unknown) | undefined;
+      if (name !== 'encrypt') return method?.bind(target);
+      return (...args: Parameters<SecurityFunctions['encrypt']>) => {
+        const count = (sealed.get(args[0]) ?? 0) + 1;
+        sealed.set(args[0], count > times ? 0 : count);
+        if (count > times) throw new SspiError('EncryptMessage', 0x80090317);
+        return target.encrypt(...args);
+      };
+    },
+  });
+}
 
 /** What a session is refused with; nothing of Windows is held afterwards. */
 async function refusal(situation: Situation): Promise<string> {

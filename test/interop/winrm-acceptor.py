@@ -5,6 +5,7 @@ Usage: NTLM_USER_FILE=file winrm-acceptor.py     (the file holds lines DOMAIN:us
 
     TLS_FILE=file        a PEM file of key and certificate: https, no sealing; the log-on must name this certificate
     SCHEMES=Kerberos     what a 401 offers; default Negotiate
+    PORT=n               where to listen; default anywhere
     FORGET_AFTER=n       forgets the log-on of a connection after n messages
     HARM=flip|repeat     spoils the answers after the first: a bit changed, or the first one again
 
@@ -156,7 +157,8 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+ThreadingHTTPServer.allow_reuse_address = True
+server = ThreadingHTTPServer(("127.0.0.1", int(os.environ.get("PORT", "0"))), Handler)
 server.daemon_threads = True
 if TLS_FILE:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -1,6 +1,12 @@
 /** One TCP or TLS connection, opened with a deadline and the certificate checked before a byte of ours is sent. */
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
-import { connect as connectTls, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
+import {
+  connect as connectTls,
+  createSecureContext,
+  type SecureContext,
+  type SecureVersion,
+  type TLSSocket,
+} from 'node:tls';
 import { isFault, withTimeout } from '../../base/index.ts';
 import type { Address } from '../address.ts';
 import { winrmFaults } from '../faults.ts';
@@ -32,6 +38,8 @@ export interface OpenSocket {
 }
 
 const CONNECT_TIMEOUT_MS = 15_000;
+/** Node's own default, which an option of Node or the environment could lower for everything in the process. */
+const OLDEST_TLS: SecureVersion = 'TLSv1.2';
 
 /** Throws `WINRM_UNREACHABLE`, `WINRM_TLS_REFUSED`, `WINRM_CERTIFICATE_…`, or the signal's reason. */
 export async function openSocket(
@@ -73,7 +81,7 @@ function startTls({ host, port }: Address, trust: TlsTrust, carrier: Socket | un
 }
 
 function secureContextOf({ ca, clientCertificate }: TlsTrust): SecureContext {
-  const trusted = ca === undefined ? {} : { ca };
+  const trusted = { minVersion: OLDEST_TLS, ...(ca === undefined ? {} : { ca }) };
   if (!clientCertificate) return createSecureContext(trusted);
   const { certificate: cert, key } = clientCertificate;
   try {
