@@ -83,37 +83,50 @@ export class CliHome {
     return (await this.ok('points', '--json', ...argv)).json().points;
   }
 
-  /** Of the environment of the tests only what every program needs. The cache of compiled code outlives the home. */
-  get #env(): Readonly<Record<string, string | undefined>> {
-    const cache = join(tmpdir(), 'hvlift-test-cache');
-    return { PATH: process.env['PATH'], HOME: this.folder, XDG_CACHE_HOME: cache, HVLIFT_HOST: 'lab' };
-  }
-
   start(argv: readonly string[], env: Readonly<Record<string, string>> = {}): RunningCli {
-    const child = spawn(process.execPath, [PROGRAM, ...argv], {
-      cwd: this.folder,
-      env: { ...this.#env, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: RUN_MS_MAX,
-      killSignal: 'SIGKILL',
-    });
-    const output = { stdout: '', stderr: '' };
-    for (const name of ['stdout', 'stderr'] as const) {
-      child[name].setEncoding('utf8').on('data', (text: string) => (output[name] += text));
-    }
-    return { process: child, ended: this.#ended(child, output), said: (text) => said(child, output, text) };
-  }
-
-  async #ended(child: ChildProcess, output: { stdout: string; stderr: string }): Promise<CliRun> {
-    const [code] = (await once(child, 'close')) as [number | null];
-    const everything = output.stdout + output.stderr;
-    for (const secret of this.secrets) assert.ok(!everything.includes(secret), 'a secret was printed');
-    return { code, ...output, json: () => JSON.parse(output.stdout) };
+    return startProgram(argv, this.folder, { HVLIFT_HOST: 'lab', ...env }, this.secrets);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await rm(this.folder, { recursive: true, force: true });
   }
+}
+
+/**
+ * Starts the program in a folder that is its home. Of the environment of the tests it gets only what every program needs; the
+ * cache of compiled code outlives the home.
+ */
+export function startProgram(
+  argv: readonly string[],
+  folder: string,
+  env: Readonly<Record<string, string>> = {},
+  secrets: readonly string[] = [],
+): RunningCli {
+  const cache = join(tmpdir(), 'hvlift-test-cache');
+  const child = spawn(process.execPath, [PROGRAM, ...argv], {
+    cwd: folder,
+    env: { PATH: process.env['PATH'], HOME: folder, XDG_CACHE_HOME: cache, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: RUN_MS_MAX,
+    killSignal: 'SIGKILL',
+  });
+  const output = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].setEncoding('utf8').on('data', (text: string) => (output[name] += text));
+  }
+  const ended = endOf(child, output, secrets);
+  return { process: child, ended, said: (text) => said(child, output, text) };
+}
+
+async function endOf(
+  child: ChildProcess,
+  output: { stdout: string; stderr: string },
+  secrets: readonly string[],
+): Promise<CliRun> {
+  const [code] = (await once(child, 'close')) as [number | null];
+  const everything = output.stdout + output.stderr;
+  for (const secret of secrets) assert.ok(!everything.includes(secret), 'a secret was printed');
+  return { code, ...output, json: () => JSON.parse(output.stdout) };
 }
 
 function said(child: ChildProcess, output: { readonly stderr: string }, text: string): Promise<void> {
