@@ -32,7 +32,7 @@ const COMMANDS = {
   'test-long': (node, args) => test(node, ['{src,lab,test}/**/*.long.ts'], args),
   check: (node) => check(node),
   build: (node) => exec(node, [bin('typescript', 'bin/tsc'), '-p', 'tsconfig.build.json']),
-  format: (node) => exec(node, [bin('oxfmt', 'bin/oxfmt'), 'src', 'lab', 'test', 'bench']),
+  format: (node) => exec(node, [bin('oxfmt', 'bin/oxfmt'), 'src', 'lab', 'test', 'bench', 'examples']),
 };
 
 main(process.argv[2], process.argv.slice(3));
@@ -114,7 +114,7 @@ function check(node) {
   const steps = [
     [bin('typescript', 'bin/tsc'), '-p', 'tsconfig.json'],
     [bin('oxlint', 'bin/oxlint'), '--type-aware', '--deny-warnings'],
-    [bin('oxfmt', 'bin/oxfmt'), '--check', 'src', 'lab', 'test', 'bench'],
+    [bin('oxfmt', 'bin/oxfmt'), '--check', 'src', 'lab', 'test', 'bench', 'examples'],
     [bin('knip', 'bin/knip.js'), '--no-config-hints'],
   ];
   const failed = steps.filter((step) => exec(node, step) !== 0);
