@@ -15,6 +15,7 @@ export function fillFromFiles(into: Uint8Array, reads: readonly BatchRead[], rea
   }
 }
 
+/** What is not in a range is left as it is: the ranges of a batch cover all of it. */
 export async function fillFromDisk(
   into: Uint8Array,
   { ranges }: Batch,

@@ -50,6 +50,7 @@ export async function writableOver(file: LocalFile, options: OpenWritableOptions
   }
 }
 
+/** A VHDX open to be written in place; a differencing one holds what was written and leaves the rest to its parent. */
 export class VhdxFile implements RangeWriter {
   readonly path: string;
   /** As it was when opened. */
