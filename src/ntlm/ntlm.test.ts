@@ -149,6 +149,21 @@ test('a damaged challenge gives a fault, whatever its bytes', async () => {
   );
 });
 
+test('a time of another length than 8 bytes, and pairs too long to come back in the answer, are refused', async () => {
+  const pair = (id: number, length: number): Uint8Array =>
+    writeAvPairs([{ id, value: new Uint8Array(length) }]);
+  for (const info of [
+    pair(AV.timestamp, 0),
+    pair(AV.timestamp, 7),
+    pair(AV.timestamp, 20),
+    pair(2, 65_000),
+  ]) {
+    await assert.rejects(handshake().authenticate(challenge(ALL_FLAGS, info)), {
+      code: 'NTLM_BAD_CHALLENGE',
+    });
+  }
+});
+
 test('AV pairs survive writing and reading; any cut is noticed', () => {
   const pair = fc.record(
     { id: fc.integer({ min: 1, max: 20 }), value: fc.uint8Array({ maxLength: 40 }) },

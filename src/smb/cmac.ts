@@ -1,10 +1,11 @@
 /** AES-128-CMAC (RFC 4493), made of AES-CBC because Node does not offer it. MS-SMB2 3.1.4.1 signs with it by default. */
-import { createCipheriv, timingSafeEqual } from 'node:crypto';
+import { createCipheriv, createSecretKey, timingSafeEqual, type KeyObject } from 'node:crypto';
 import { HEADER_FLAG, messageHeader } from './format.ts';
 
 const BLOCK = 16;
 
-export function aesCmac(key: Uint8Array, message: Uint8Array): Uint8Array {
+export function aesCmac(keyBytes: Uint8Array, message: Uint8Array): Uint8Array {
+  const key = createSecretKey(keyBytes);
   const first = doubled(cbc(key, new Uint8Array(BLOCK)));
   const blocks = Math.max(1, Math.ceil(message.length / BLOCK));
   const padded = new Uint8Array(blocks * BLOCK);
@@ -26,7 +27,7 @@ export function isSigned(key: Uint8Array, message: Uint8Array): boolean {
   return timingSafeEqual(aesCmac(key, unsigned), signature);
 }
 
-function cbc(key: Uint8Array, blocks: Uint8Array): Uint8Array {
+function cbc(key: KeyObject, blocks: Uint8Array): Uint8Array {
   const cipher = createCipheriv('aes-128-cbc', key, new Uint8Array(BLOCK)).setAutoPadding(false);
   return Buffer.concat([cipher.update(blocks), cipher.final()]);
 }

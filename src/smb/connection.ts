@@ -32,6 +32,9 @@ export interface ConnectionTarget {
   readonly answerTimeoutMs: number;
 }
 
+/** What carries the bytes of a connection; those that arrive are given to `push`. */
+export type Carrier = Pick<Socket, 'write' | 'destroy'>;
+
 export interface Request {
   readonly command: Command;
   readonly body: Uint8Array;
@@ -60,7 +63,7 @@ const ECHO_AFTER_MS = 60_000;
 
 export class SmbConnection {
   readonly target: ConnectionTarget;
-  readonly #socket: Socket;
+  readonly #carrier: Carrier;
   readonly #frames: FrameReader;
   readonly #credits = new CreditWindow();
   readonly #pending = new Map<number, Pending>();
@@ -69,9 +72,9 @@ export class SmbConnection {
   #failure: Fault | undefined;
   #echoTimer: NodeJS.Timeout;
 
-  private constructor(target: ConnectionTarget, socket: Socket) {
+  constructor(target: ConnectionTarget, carrier: Carrier) {
     this.target = target;
-    this.#socket = socket;
+    this.#carrier = carrier;
     this.#frames = new FrameReader(FRAME_BYTES_BEFORE_LOGON, (frame) => this.#receive(frame));
     this.#echoTimer = setInterval(() => this.#echoWhenIdle(), ECHO_AFTER_MS).unref();
   }
@@ -90,7 +93,7 @@ export class SmbConnection {
     const socket = connect({ host, port, noDelay: true, keepAlive: true, onread });
     await connected(socket, target, signal);
     connection = new SmbConnection(target, socket);
-    connection.#watch();
+    connection.#watch(socket);
     return connection;
   }
 
@@ -141,7 +144,7 @@ export class SmbConnection {
     if (this.#failure) return;
     this.#failure = fault;
     clearInterval(this.#echoTimer);
-    this.#socket.destroy();
+    this.#carrier.destroy();
     for (const { timer, reject } of this.#pending.values()) {
       clearTimeout(timer);
       reject(fault);
@@ -172,10 +175,10 @@ export class SmbConnection {
     return smbFaults.protocolBroken({ host, reason }, { cause: error });
   }
 
-  #watch(): void {
-    this.#socket.on('error', (error) => this.fail(this.#lost(error.message, error)));
-    this.#socket.on('end', () => this.fail(this.#lost('the server ended it')));
-    this.#socket.on('close', () => this.fail(this.#lost('it was cut')));
+  #watch(socket: Socket): void {
+    socket.on('error', (error) => this.fail(this.#lost(error.message, error)));
+    socket.on('end', () => this.fail(this.#lost('the server ended it')));
+    socket.on('close', () => this.fail(this.#lost('it was cut')));
   }
 
   #encode(request: Request, messageId: number, charge: number): Uint8Array {
@@ -199,7 +202,7 @@ export class SmbConnection {
     const frame = this.#sealing ? this.#sealing.seal(message) : message;
     const prefix = Buffer.alloc(4);
     prefix.writeUInt32BE(frame.length);
-    this.#socket.write(Buffer.concat([prefix, frame]));
+    this.#carrier.write(Buffer.concat([prefix, frame]));
   }
 
   #receive(frame: Uint8Array): void {

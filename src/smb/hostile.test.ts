@@ -183,6 +183,10 @@ const NEGOTIATION: Readonly<Record<string, readonly [(heard: Heard) => void, str
     (heard) => heard.send(negotiated(heard, 220, 9)),
     'SMB_PROTOCOL_BROKEN',
   ],
+  'takes reads of single bytes only': [
+    (heard) => heard.send(negotiated(heard, 64 + 32, 1)),
+    'SMB_PROTOCOL_BROKEN',
+  ],
   'names no session and no challenge': [
     (heard) => {
       if (heard.header.command === 0) return heard.send(negotiated(heard));

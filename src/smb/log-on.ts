@@ -61,7 +61,8 @@ async function negotiate(
     throw smbFaults.dialectRefused({ host, reason: `it chose 0x${dialect.toString(16)}` });
   }
   if (!cipher) throw smbFaults.encryptionRefused({ host, reason: 'it agreed to no cipher' });
-  if (agreement.maxReadSize < READ_BYTES_MIN) throw new Malformed(`reads of ${agreement.maxReadSize} bytes at most`);
+  if (agreement.maxReadSize < READ_BYTES_MIN)
+    throw new Malformed(`reads of ${agreement.maxReadSize} bytes at most`);
   return { ...agreement, cipher };
 }
 

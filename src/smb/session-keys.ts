@@ -1,5 +1,5 @@
 /** From the log-on's session key to the keys of the session. MS-SMB2 3.1.4.2, NIST SP 800-108 in counter mode. */
-import { createHash, createHmac } from 'node:crypto';
+import { createHash, createHmac, createSecretKey } from 'node:crypto';
 import { CIPHERS, type CipherName } from './cipher.ts';
 
 export interface SessionKeys {
@@ -46,7 +46,7 @@ export function deriveSessionKeys(
 function deriveKey(key: Uint8Array, label: string, context: Uint8Array, keyBytes: number): Uint8Array {
   const counter = Uint8Array.of(0, 0, 0, 1);
   const bits = Uint8Array.of(0, 0, (keyBytes * 8) >>> 8, (keyBytes * 8) & 0xff);
-  return createHmac('sha256', key)
+  return createHmac('sha256', createSecretKey(key))
     .update(Buffer.concat([counter, Buffer.from(`${label}\0`, 'latin1'), Uint8Array.of(0), context, bits]))
     .digest()
     .subarray(0, keyBytes);

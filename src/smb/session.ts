@@ -37,7 +37,8 @@ export class SmbSession {
   readonly #readBytesMax: number;
   readonly #trees = new Map<string, Promise<number>>();
 
-  private constructor(target: SessionTarget, connection: SmbConnection, readBytesMax: number) {
+  /** `connection` is logged on and takes reads of `readBytesMax` bytes. */
+  constructor(target: SessionTarget, connection: SmbConnection, readBytesMax: number) {
     this.#target = target;
     this.#connection = connection;
     this.#readBytesMax = readBytesMax;

@@ -4,7 +4,8 @@
  * Which messages were answered already is the connection's business; a box that was changed, cut or of another session is
  * not opened.
  */
-import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto';
+import type { CipherName } from './cipher.ts';
 import { ENCRYPTED_MESSAGE, transformHeader } from './format.ts';
 import type { SessionKeys } from './session-keys.ts';
 
@@ -16,12 +17,17 @@ const TAG_BYTES = 16;
 const ENCRYPTED = 1;
 
 export class Sealing {
-  readonly #keys: SessionKeys;
+  readonly #cipher: CipherName;
+  // Key objects: Node takes 48 us to make a cipher with plain bytes for a key, and 3 us with one of these.
+  readonly #sealing: KeyObject;
+  readonly #opening: KeyObject;
   readonly #sessionId: bigint;
   #sent = 0;
 
   constructor(keys: SessionKeys, sessionId: bigint) {
-    this.#keys = keys;
+    this.#cipher = keys.cipher;
+    this.#sealing = createSecretKey(keys.sealing);
+    this.#opening = createSecretKey(keys.opening);
     this.#sessionId = sessionId;
   }
 
@@ -35,7 +41,7 @@ export class Sealing {
       sessionId: this.#sessionId,
     });
     const nonce = head.subarray(AUTHENTICATED_FROM, AUTHENTICATED_FROM + NONCE_BYTES);
-    const cipher = createCipheriv(this.#keys.cipher, this.#keys.sealing, nonce);
+    const cipher = createCipheriv(this.#cipher, this.#sealing, nonce);
     cipher.setAAD(head.subarray(AUTHENTICATED_FROM));
     const sealed = [cipher.update(message), cipher.final()];
     transformHeader.write(head, { signature: cipher.getAuthTag() });
@@ -50,7 +56,7 @@ export class Sealing {
     if (head.protocolId !== ENCRYPTED_MESSAGE || head.flags !== ENCRYPTED) return undefined;
     if (head.sessionId !== this.#sessionId || head.originalMessageSize !== sealed.length) return undefined;
     const nonce = head.nonce.subarray(0, NONCE_BYTES);
-    const decipher = createDecipheriv(this.#keys.cipher, this.#keys.opening, nonce, {
+    const decipher = createDecipheriv(this.#cipher, this.#opening, nonce, {
       authTagLength: TAG_BYTES,
     });
     decipher.setAAD(box.subarray(AUTHENTICATED_FROM, transformHeader.size));

@@ -41,6 +41,16 @@ test('a boolean is read in any case, as OMI writes FALSE', () => {
   assert.equal(parseScalar('boolean', 'yes'), undefined);
 });
 
+test('names that every object has are no booleans', () => {
+  for (const text of ['constructor', 'toString', '__proto__'])
+    assert.equal(parseScalar('boolean', text), undefined);
+});
+
+test('a number too large for its type is none, not infinity', () => {
+  assert.equal(parseScalar('real64', '1e999'), undefined);
+  assert.equal(parseScalar('real32', '-1e308'), -1e308);
+});
+
 test('a string keeps its blanks', () => assert.equal(parseScalar('string', ' a\n '), ' a\n '));
 
 for (const text of ['', '1.5', '0x10', '1e3', '--1', 'NaN', '1 2', '9'.repeat(100_000)]) {

@@ -19,7 +19,7 @@ const RANGES: Readonly<Partial<Record<CimType, readonly [min: bigint, max: bigin
 export function parseScalar(type: PlainType, text: string): string | number | bigint | boolean | undefined {
   if (type === 'string') return text;
   const trimmed = text.trim();
-  if (type === 'boolean') return BOOLEANS[trimmed.toLowerCase()];
+  if (type === 'boolean') return BOOLEANS.get(trimmed.toLowerCase());
   if (type === 'real32' || type === 'real64') return parseReal(trimmed);
   if (!/^[+-]?\d{1,20}$/.test(trimmed)) return undefined;
   const value = BigInt(trimmed.replace('+', ''));
@@ -27,10 +27,18 @@ export function parseScalar(type: PlainType, text: string): string | number | bi
   return type === 'uint64' || type === 'sint64' ? value : Number(value);
 }
 
-const BOOLEANS: Readonly<Record<string, boolean>> = { true: true, false: false, '1': true, '0': false };
+/** A Map: looked up in an object, `constructor` would be a value too. */
+const BOOLEANS: ReadonlyMap<string, boolean> = new Map([
+  ['true', true],
+  ['1', true],
+  ['false', false],
+  ['0', false],
+]);
 
+/** `1e999` has the form of a number, and is none. */
 function parseReal(text: string): number | undefined {
-  return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : undefined;
+  const value = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : Number.NaN;
+  return Number.isFinite(value) ? value : undefined;
 }
 
 function inRange(type: CimType, value: bigint): boolean {

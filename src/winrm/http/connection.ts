@@ -11,6 +11,7 @@ import { channelBinding } from '../../auth/index.ts';
 import { hasCode } from '../../base/index.ts';
 import { winrmFaults } from '../faults.ts';
 import { IDENTIFY, readIdentity, type HostIdentity } from '../soap/identify.ts';
+import { decodeText } from './charset.ts';
 import {
   encryptedContentType,
   isEncrypted,
@@ -158,14 +159,4 @@ export class Connection {
 
 function isSoap(reply: HttpReply): boolean {
   return /^application\/soap\+xml\b/i.test(reply.headers['content-type'] ?? '');
-}
-
-function decodeText(bytes: Uint8Array, charset: string): string {
-  if (!/^utf-(8|16|16le)$/i.test(charset))
-    throw winrmFaults.protocolBroken({ reason: `it is in ${charset}` });
-  try {
-    return new TextDecoder(charset, { fatal: true }).decode(bytes);
-  } catch (cause) {
-    throw winrmFaults.protocolBroken({ reason: `it is not ${charset}` }, { cause });
-  }
 }

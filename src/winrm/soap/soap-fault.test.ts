@@ -68,6 +68,12 @@ test('without a known number the subcode decides, under any prefix', () => {
   assert.equal(codeOf('', 'w:NeverSeen'), 'WINRM_PROVIDER_FAILED');
 });
 
+test('a subcode with a name that every object has means nothing', () => {
+  for (const subcode of ['constructor', 'toString', '__proto__']) {
+    assert.equal(codeOf('', subcode), 'WINRM_PROVIDER_FAILED');
+  }
+});
+
 test('the message of the host is shown, bounded', () => {
   const xml = `<s:Fault xmlns:s="${NS.soap}"><s:Reason><s:Text>${'長い '.repeat(1000)}</s:Text></s:Reason></s:Fault>`;
   const { message } = faultFrom(parseXml(xml), CONTEXT);

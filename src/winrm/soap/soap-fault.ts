@@ -36,22 +36,25 @@ const BY_CODE: ReadonlyMap<number, Meaning> = new Map(
   Object.entries(CODES).flatMap(([meaning, codes]) => codes.map((code) => [code, meaning as Meaning])),
 );
 
-const BY_SUBCODE: Readonly<Record<string, Meaning>> = {
-  AccessDenied: 'accessDenied',
-  DestinationUnreachable: 'notFound',
-  TimedOut: 'timedOut',
-  EncodingLimit: 'envelopeTooLarge',
-  QuotaLimit: 'quotaExceeded',
-  CannotProcessFilter: 'badFilter',
-  FilteringNotSupported: 'badFilter',
-  FilterDialectRequestedUnavailable: 'badFilter',
-  InvalidEnumerationContext: 'contextLost',
-  SchemaValidationError: 'schemaInvalid',
-  InvalidMessageInformationHeader: 'schemaInvalid',
-  MessageInformationHeaderRequired: 'schemaInvalid',
-  InvalidSelectors: 'selectorsInvalid',
-  InvalidParameter: 'parameterInvalid',
-};
+/** A Map: looked up in an object, a subcode called `constructor` would mean something. */
+const BY_SUBCODE: ReadonlyMap<string, Meaning> = new Map(
+  Object.entries<Meaning>({
+    AccessDenied: 'accessDenied',
+    DestinationUnreachable: 'notFound',
+    TimedOut: 'timedOut',
+    EncodingLimit: 'envelopeTooLarge',
+    QuotaLimit: 'quotaExceeded',
+    CannotProcessFilter: 'badFilter',
+    FilteringNotSupported: 'badFilter',
+    FilterDialectRequestedUnavailable: 'badFilter',
+    InvalidEnumerationContext: 'contextLost',
+    SchemaValidationError: 'schemaInvalid',
+    InvalidMessageInformationHeader: 'schemaInvalid',
+    MessageInformationHeaderRequired: 'schemaInvalid',
+    InvalidSelectors: 'selectorsInvalid',
+    InvalidParameter: 'parameterInvalid',
+  }),
+);
 
 export interface FaultContext {
   readonly host: string;
@@ -66,7 +69,7 @@ export function faultFrom(fault: XmlElement, context: FaultContext): Fault {
   const codes = codesOf(fault);
   const subcode = subcodeOf(fault);
   const meaning =
-    codes.map((code) => BY_CODE.get(code)).find(Boolean) ?? BY_SUBCODE[subcode] ?? 'providerFailed';
+    codes.map((code) => BY_CODE.get(code)).find(Boolean) ?? BY_SUBCODE.get(subcode) ?? 'providerFailed';
   return winrmFaults[meaning]({
     ...context,
     code: codes[0] ?? subcode,
