@@ -7,6 +7,7 @@ import { decide, usableBaseline, type BaselineState } from './decide.ts';
 import { freeze } from './freeze.ts';
 import { openFrozenDisks, slotOf, type FrozenDisk } from './frozen-disks.ts';
 import { HyperVCapture } from './hyperv-capture.ts';
+import { captureFaults } from './faults.ts';
 import type { SourceHost } from './source-host.ts';
 import { removeLeftovers } from './leftovers.ts';
 import { preflight } from './preflight.ts';
@@ -19,7 +20,7 @@ export function createHyperVSource(host: SourceHost): Source {
   return { open: (request) => openCapture(host, request) };
 }
 
-async function openCapture(host: SourceHost, request: CaptureRequest): Promise<Capture> {
+export async function openCapture(host: SourceHost, request: CaptureRequest): Promise<Capture> {
   const { hyperv } = host;
   const options = { signal: request.signal };
   const progress = request.progress ?? silentProgress;
@@ -49,6 +50,7 @@ async function openCapture(host: SourceHost, request: CaptureRequest): Promise<C
     const all = await openFrozenDisks(hyperv, host.files, vm, frozen.checkpoint, options);
     opened.push(...all);
     const disks = await keepPlanned(all, plan.slots);
+    mustBeAll(vm, disks, plan.slots);
     const state = await baselineState(hyperv, vm, request, options);
     return new HyperVCapture({
       host,
@@ -106,7 +108,7 @@ async function removeAfterFailedFreeze(
   const options = { signal: AbortSignal.timeout(CLEAN_UP_TIMEOUT_MS) };
   try {
     if (hasCode(error, 'HYPERV_EFFECT_MISSING')) return;
-    if (isFault(error) && !hasCode(error, 'HYPERV_CHECKPOINT_LEFT'))
+    if (isFault(error) && !hasCode(error, 'HYPERV_CHECKPOINT_LEFT', 'HYPERV_VM_MOVED'))
       await request.journal.clear(vm.id, request.runId);
     else await removeLeftovers(hyperv, vm, request.journal, request.baselines, options);
   } catch {
@@ -127,6 +129,13 @@ async function keepPlanned(all: readonly FrozenDisk[], slots: ReadonlySet<string
   const kept = all.filter((disk) => slots.has(slotOf(disk.attached)));
   await Promise.all(all.filter((disk) => !kept.includes(disk)).map((disk) => disk.reader.close()));
   return kept;
+}
+
+/** A checkpoint that lacks a disk, or shows none at all, must not become a restore point that lacks it silently. */
+function mustBeAll(vm: Vm, disks: readonly FrozenDisk[], slots: ReadonlySet<string>): void {
+  const missing = [...slots].find((slot) => !disks.some((disk) => slotOf(disk.attached) === slot));
+  if (missing === undefined) return;
+  throw captureFaults.wrongDisk({ vm: vm.name, disk: missing, reason: 'the checkpoint does not have it' });
 }
 
 async function baselineState(

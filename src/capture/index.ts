@@ -1,5 +1,6 @@
 export * from './checkpoint-name.ts';
+export * from './cluster-source.ts';
 export * from './faults.ts';
-export * from './hyperv-source.ts';
+export { createHyperVSource } from './hyperv-source.ts';
 export * from './source-host.ts';
 export * from './source.ts';

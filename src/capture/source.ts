@@ -138,6 +138,11 @@ export interface Capture {
 /** A hypervisor to capture from. Written so that another one can be a source some day. */
 export interface Source {
   open(request: CaptureRequest): Promise<Capture>;
+  /**
+   * Whether the VM went to another host since it was last opened: then a run that failed before its commit may begin anew,
+   * once, and removes there what the first one left. Absent where VMs stay.
+   */
+  moved?(vmId: string, options: CallOptions): Promise<boolean>;
 }
 
 /** Finds what a killed run may have left; kept by the consumer, durable before the step it announces. */

@@ -57,7 +57,24 @@ export async function backupVm(deps: BackupDeps, request: BackupRequest): Promis
   const { signal } = request;
   const vm = await deps.resolveVm(request.vm, { signal });
   await using _lock = await deps.repository.lockVm(vm.id, { signal });
-  return await runBackup(deps, { ...request, vm: vm.id }); // awaited here: the lock is let go when this function is left
+  return await runFollowing(deps, { ...request, vm: vm.id }); // awaited here: the lock is let go when this function is left
+}
+
+/** A run that failed while its VM went to another node of a cluster begins anew there, once. */
+async function runFollowing(deps: BackupDeps, request: BackupRequest): Promise<BackupRecord> {
+  try {
+    return await runBackup(deps, request);
+  } catch (error) {
+    if (!(await hasMoved(deps.source, request))) throw error;
+    request.progress?.note(`the VM moved to another node (${messageOf(error)}); beginning anew there`);
+    return await runBackup(deps, request);
+  }
+}
+
+/** False when that cannot be found out: the first error is the one to report. */
+async function hasMoved(source: Source, { vm, signal }: BackupRequest): Promise<boolean> {
+  if (!source.moved || signal?.aborted) return false;
+  return source.moved(vm, { signal }).catch(() => false);
 }
 
 async function runBackup(deps: BackupDeps, request: BackupRequest): Promise<BackupRecord> {

@@ -23,7 +23,7 @@ export async function enableRct(
   options: CallOptions,
 ): Promise<{ vm: Vm; point: ReferencePoint }> {
   const found = await hyperv.vm(vm, options);
-  const point = await enableTracking(hyperv, found.id, { ...asked(), ...options });
+  const point = await enableTracking(hyperv.forVm(found.id), found.id, { ...asked(), ...options });
   await ledger.add(found.id, point.instanceId);
   return { vm: found, point };
 }
@@ -36,7 +36,7 @@ export async function changesSince(
   options: CallOptions,
 ): Promise<ChangedBlocks> {
   const found = await hyperv.vm(vm, options);
-  return changedBlocks(hyperv, found.id, referencePointId, { ...asked(), ...options });
+  return changedBlocks(hyperv.forVm(found.id), found.id, referencePointId, { ...asked(), ...options });
 }
 
 /** Destroys the reference points of the ledger, and those alone. `removed`: those the host still had. */
@@ -48,7 +48,7 @@ export async function resetRct(
 ): Promise<{ vm: Vm; removed: string[] }> {
   const found = await hyperv.vm(vm, options);
   const ours = await ledger.list(found.id, options);
-  const removed = await resetTracking(hyperv, found.id, ours, options);
+  const removed = await resetTracking(hyperv.forVm(found.id), found.id, ours, options);
   for (const id of ours) await ledger.remove(found.id, id, options);
   return { vm: found, removed };
 }

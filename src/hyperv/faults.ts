@@ -12,6 +12,11 @@ export const hypervFaults = faults('HYPERV', {
     text: '{count} virtual machines are named {vm}: {ids}',
     remedy: 'give the id instead of the name',
   },
+  vmMoved: {
+    kind: 'retry',
+    text: 'VM {vm} moved from node {from} to {to} while hvlift worked on it',
+    remedy: 'run again: the next run works on the new node, and removes there what this one may have left',
+  },
   accessDenied: {
     kind: 'refused',
     text: 'the host does not let this account {what}',

@@ -71,6 +71,9 @@ export interface HyperV {
   /** `merged` when the VM runs on files that will stay; `running` when the host still merges at the end of the time. */
   waitForMerge(vmId: string, options: WaitOptions): Promise<'merged' | 'running'>;
   waitUntilIdle(vmId: string, options: WaitOptions): Promise<'idle' | 'busy'>;
+
+  /** The same for work on one VM: in a cluster every call goes to the node that owns it, and follows it when it moves. */
+  forVm(vmId: string): HyperV;
 }
 
 export interface HyperVOptions {
@@ -82,7 +85,7 @@ export interface HyperVOptions {
 /** The session stays the caller's: close it there. */
 export function createHyperV(session: CimSession, options: HyperVOptions = {}): HyperV {
   const host: Host = { session, clock: options.clock ?? systemClock, pollMs: options.pollMs ?? 100 };
-  return {
+  const hyperv: HyperV = {
     vms: (call = {}) => listVms(host, call),
     vm: (nameOrId, call = {}) => findVm(host, nameOrId, call),
     disks: (vmId, call = {}) => disksOfVm(host, vmId, call),
@@ -99,5 +102,7 @@ export function createHyperV(session: CimSession, options: HyperVOptions = {}): 
     changedExtents: (path, rctId, size, call = {}) => changedExtents(host, { path, rctId, size }, call),
     waitForMerge: (vmId, call) => waitForMerge(host, vmId, call),
     waitUntilIdle: (vmId, call) => waitUntilIdle(host, vmId, call),
+    forVm: () => hyperv,
   };
+  return hyperv;
 }

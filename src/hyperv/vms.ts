@@ -60,7 +60,11 @@ export async function listVms(host: Host, options: CallOptions): Promise<Vm[]> {
 
 /** One VM by its id, or else by its name; a name in other letters counts when no VM has it exactly. */
 export async function findVm(host: Host, nameOrId: string, options: CallOptions): Promise<Vm> {
-  const vms = await listVms(host, options);
+  return chooseVm(await listVms(host, options), nameOrId);
+}
+
+/** Throws `HYPERV_VM_NOT_FOUND`, `HYPERV_VM_AMBIGUOUS`. */
+export function chooseVm(vms: readonly Vm[], nameOrId: string): Vm {
   const id = normaliseGuid(nameOrId);
   const choices = [
     vms.filter((vm) => vm.id === id),

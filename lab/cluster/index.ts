@@ -1,0 +1,1 @@
+export { LabCluster, type LabClusterOptions, type MoveOptions } from './lab-cluster.ts';
