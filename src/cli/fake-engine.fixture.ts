@@ -165,6 +165,18 @@ const ANSWERS: Engine = {
     await host.password();
     yield { id: 'name', title: 'name', state: 'ok', seen: 'hv1.example.com is 192.0.2.1' };
   },
+  async record({ host, to }) {
+    await host.password();
+    const replaced = { word: 40, guid: 12, mac: 1, ipv4: 2, ipv6: 0 };
+    return {
+      path: to,
+      bytes: 90_000,
+      exchanges: 30,
+      replaced,
+      vms: 1,
+      names: [{ original: 'web01', pseudonym: 'qrt12' }],
+    };
+  },
   async vms(host) {
     await host.password();
     return [{ ...WEB01, state: 'running', generation: 2, disks: 1, virtualBytes: 64 * GiB, obstacles: [] }];
@@ -203,7 +215,8 @@ const ANSWERS: Engine = {
     return { path, format: 'vhdx', sound: true, findings: [], moreFindings: 0, virtualBytes: 64 * GiB };
   },
   async diskInfo({ path }) {
-    return { ...DISK_FILE, path, parents: [], heldBytes: GiB, heldByChainBytes: GiB, warnings: [] };
+    const held = { heldBytes: GiB, heldByChainBytes: GiB };
+    return { ...DISK_FILE, path, parents: [], ...held, damaged: false, warnings: [] };
   },
   async mapDisk({ path }, _task, use) {
     const runs = [

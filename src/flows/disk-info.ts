@@ -59,6 +59,8 @@ export interface DiskInfoRecord extends DiskFileInfo {
   readonly heldBytes?: number;
   /** Bytes of the disk that the chain holds. */
   readonly heldByChainBytes?: number;
+  /** The chain cannot be read because a file of it is damaged, or a parent is not what its child names. */
+  readonly damaged: boolean;
   readonly warnings: readonly Warning[];
 }
 
@@ -72,7 +74,8 @@ export async function diskInfo(path: string, options: LocalDiskOptions = {}): Pr
     parents.push(parent);
     warnings.push(...more);
   }
-  return { ...file, ...chain.held, parents, warnings: [...warnings, ...chain.warnings] };
+  const { held, damaged } = chain;
+  return { ...file, ...held, parents, damaged, warnings: [...warnings, ...chain.warnings] };
 }
 
 interface Found {
@@ -83,6 +86,7 @@ interface Found {
 interface ChainInfo {
   readonly parents: readonly Found[];
   readonly held: Pick<DiskInfoRecord, 'heldBytes' | 'heldByChainBytes'>;
+  readonly damaged: boolean;
   readonly warnings: readonly Warning[];
 }
 
@@ -94,11 +98,11 @@ async function chainInfo(path: string, options: LocalDiskOptions): Promise<Chain
       heldBytes: await heldBytes(local, { ...options, layer: 0 }),
       heldByChainBytes: await heldBytes(local, options),
     };
-    return { parents: local.files.slice(1), held, warnings: [] };
+    return { parents: local.files.slice(1), held, damaged: false, warnings: [] };
   } catch (error) {
-    if (options.signal?.aborted || !isFault(error) || error.kind === 'bug') throw error;
+    if (!isFault(error) || (error.kind !== 'refused' && error.kind !== 'corrupt')) throw error;
     const parents = places.children.slice(1).map((name) => ({ path: name, foundBy: places.wayTo(name) }));
-    return { parents, held: {}, warnings: [warningOf(error)] };
+    return { parents, held: {}, damaged: error.kind === 'corrupt', warnings: [warningOf(error)] };
   }
 }
 

@@ -5,6 +5,7 @@ import { appendFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { requires } from '../../test/requires.ts';
 import { hasCode, MiB } from '../base/index.ts';
+import { createVhdx } from '../vhdx/index.ts';
 import { DirtyLog } from '../vhdx/log-writer.fixture.ts';
 import { DiskFolder, knownChain } from './disk-files.fixture.ts';
 import { diskInfo } from './disk-info.ts';
@@ -66,6 +67,18 @@ test('a parent is found beside its child, or in a folder that is named, and whic
   assert.deepEqual(await ways(files.at('moved', 'leaf.avhdx')), ['VHDX_PARENT_MISSING']);
   const folders = [files.at('vm', 'none'), files.at('elsewhere')];
   assert.deepEqual(await ways(files.at('moved', 'leaf.avhdx'), ...folders), ['parents folder']);
+});
+
+test('a parent that is not the one its child names is damage; what is known is told with it', async () => {
+  mkdirSync(files.at('wrong'));
+  copyFileSync(leaf, files.at('wrong', 'leaf.avhdx'));
+  await createVhdx(files.at('wrong', 'base.vhdx'), { size: 40 * MiB, kind: 'dynamic' });
+  const info = await diskInfo(files.at('wrong', 'leaf.avhdx'));
+  assert.deepEqual([info.damaged, info.kind, info.heldBytes], [true, 'differencing', undefined]);
+  assert.deepEqual(
+    info.warnings.map(({ code }) => code),
+    ['VHDX_PARENT_MISMATCH'],
+  );
 });
 
 test('a disk whose files changed since they were opened is not taken for one that was read', async () => {

@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { Command } from '@commander-js/extra-typings';
 import { formatBytes } from '../../base/index.ts';
 import type { DiskFileInfo, DiskInfoRecord } from '../../flows/index.ts';
-import { exitCodeOfOutcome } from '../exit-code.ts';
+import { EXIT, exitCodeOfOutcome } from '../exit-code.ts';
 import { NOTHING_TO_CLEAN } from '../interrupts.ts';
 import { count } from '../numbers.ts';
 import type { Runner } from '../session.ts';
@@ -27,7 +27,7 @@ export function registerDiskInfo(disk: Command, run: Runner): void {
         );
         await session.output.result(info, () => lines(info));
         for (const warning of info.warnings) session.output.warn(warning);
-        return exitCodeOfOutcome(info);
+        return info.damaged ? EXIT.corrupt : exitCodeOfOutcome(info);
       }),
     );
 }

@@ -4,7 +4,9 @@ import { Writable } from 'node:stream';
 import { test } from 'node:test';
 import type { DiskRun } from '../../flows/index.ts';
 import { CommandLine, Sink } from '../command-line.fixture.ts';
+import type { Warning } from '../../base/index.ts';
 import type { DiskEngine } from '../engine.ts';
+import { DISK_FILE } from '../fake-engine.fixture.ts';
 import { Interrupts } from '../interrupts.ts';
 
 test('the requests say which files, in which folders parents are looked for, and what is asked', async () => {
@@ -109,6 +111,37 @@ for (const options of [[], ['--json']]) {
     assert.ok(map.produced < 50_000);
   });
 }
+
+test('info ends with 0, with 4 when something is missing, and with 3 when something is damaged', async () => {
+  await using line = await CommandLine.open();
+  const warning = { code: 'VHDX_PARENT_MISSING', message: 'not there', remedy: 'bring it' };
+  const codeOf = async (damaged: boolean, warnings: readonly Warning[]): Promise<number> => {
+    const diskInfo = async () => ({ ...DISK_FILE, parents: [], damaged, warnings });
+    return (await line.run(['disk', 'info', 'a'], { engine: { diskInfo } })).code;
+  };
+  const codes = [await codeOf(false, []), await codeOf(false, [warning]), await codeOf(true, [warning])];
+  assert.deepEqual(codes, [0, 4, 3]);
+});
+
+test('info tells all there is of a file, and nothing of what its format does not have', async () => {
+  await using line = await CommandLine.open();
+  const told = (await line.run(['disk', 'info', '/a.vhdx'])).stdout.split('\n');
+  assert.deepEqual(told, [
+    '/a.vhdx',
+    '  format          VHDX, dynamic',
+    '  virtual size    64 GiB (68719476736 bytes)',
+    '  file            2 GiB (2147483648 bytes), 1 GiB on its volume',
+    '  block size      32 MiB',
+    '  sectors         512 bytes, 4096 physical',
+    `  disk id         ${DISK_FILE.virtualDiskId}`,
+    `  content id      ${DISK_FILE.dataWriteGuid}`,
+    `  file id         ${DISK_FILE.fileWriteGuid}`,
+    '  created by      "Microsoft Windows 10.0.20348.0"',
+    '  log             empty',
+    '  holds           1 GiB (1073741824 bytes) of the disk',
+    '',
+  ]);
+});
 
 test('a comparison that breaks in a way nobody foresaw does not end as one that found a difference', async () => {
   await using line = await CommandLine.open();
