@@ -64,6 +64,11 @@ export const vhdxFaults = faults('VHDX', {
     text: '{path} has changes in a log of {length} bytes; up to {maximum} are replayed in memory',
     remedy: 'let Hyper-V open the disk once, so that it empties the log',
   },
+  logTooScattered: {
+    kind: 'refused',
+    text: '{path} has changes in a log that zeroes more than {maximum} ranges; no more are replayed in memory',
+    remedy: 'let Hyper-V open the disk once, so that it empties the log',
+  },
   logNeedsReplay: {
     kind: 'corrupt',
     text: '{path} was not closed: its log holds changes of {sectors} sectors of its tables',

@@ -20,6 +20,7 @@ import {
   u64Bytes,
   withChain,
 } from './scratch.fixture.ts';
+import { readReplay } from './replay.ts';
 import { readVhdxInfo } from './structure.ts';
 import { openVhdxWritable } from './vhdx-file.ts';
 
@@ -216,6 +217,32 @@ test('a log too large to be held in memory is refused', async () => {
   patchSealed(dirty, [64 * KiB, 128 * KiB], 4096, 68, u32Bytes(REPLAY_LOG_MAX + MiB));
   await assert.rejects(contentOf(dirty), (e) => hasCode(e, 'VHDX_LOG_TOO_LARGE'));
 });
+
+test('a log of more ranges of zeros than are held in memory is refused, and of as many is not', async () => {
+  for (const [count, code] of [
+    [262_144, undefined],
+    [262_145, 'VHDX_LOG_TOO_SCATTERED'],
+  ] as const) {
+    const log = new DirtyLog(16 * MiB);
+    const changes = Array.from({ length: count }, (_, n) => ({
+      offset: 64 * MiB + ((n * 7919) % count) * 8192,
+      zeros: 4096,
+    }));
+    log.write(0, { sequence: 5n, tail: 0, changes });
+    const ring = { size: 32 * MiB, read: ringAt(log.ring), close: () => Promise.resolve() };
+    const header = { logGuid: log.guid, logOffset: MiB, logLength: log.ring.length };
+    const replay = readReplay(ring, header, {});
+    if (code) await assert.rejects(replay, (e) => hasCode(e, code));
+    else assert.equal((await replay)?.zeros.length, count);
+  }
+});
+
+const ringAt =
+  (ring: Buffer) =>
+  (offset: number, into: Uint8Array): Promise<void> => {
+    into.set(ring.subarray(offset - MiB, offset - MiB + into.length));
+    return Promise.resolve();
+  };
 
 test('a log made to be slow to judge is judged in one pass', async () => {
   const log = new DirtyLog(RING);

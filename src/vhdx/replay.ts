@@ -7,12 +7,14 @@ import { checkRange, type CallOptions, type LocalFile, type RangeReader } from '
 import { clip, endOf, normalise, type Extent } from '../extents/index.ts';
 import { vhdxFaults } from './faults.ts';
 import { LOG_SECTOR, type Header } from './format.ts';
-import { LogRing, REPLAY_LOG_MAX, type LogChange, type LogEntry } from './log.ts';
+import { LogRing, REPLAY_LOG_MAX, type LogEntry } from './log.ts';
 
 /** The largest file whose blocks a BAT of Microsoft's can name: 28 bits of MiB. */
 const FILE_SIZE_MAX = 256 * TiB;
 /** File identifier and headers: no log entry may touch them. */
 const LOGGABLE_FROM = 192 * KiB;
+/** Ranges of zeros held in memory; a log of 1 MiB, as Windows and qemu write, has room for 32,640. */
+const ZEROS_MAX = 262_144;
 
 /** What a log changes: pages of 4 KiB, and zeros where no page lies. */
 export interface Replay {
@@ -25,7 +27,7 @@ export interface Replay {
 /** Reads the log of `header`; `undefined` when it is empty. */
 export async function readReplay(
   reader: RangeReader,
-  header: Header,
+  header: Pick<Header, 'logGuid' | 'logOffset' | 'logLength'>,
   options: CallOptions,
 ): Promise<Replay | undefined> {
   if (header.logGuid === NIL_GUID) return undefined;
@@ -48,46 +50,88 @@ function checkFlushed(head: LogEntry, size: number): void {
   }
 }
 
+interface LoggedPage {
+  readonly order: number;
+  readonly data: Uint8Array;
+}
+
+interface LoggedZeros extends Extent {
+  readonly order: number;
+}
+
 function replayOf(ring: LogRing, sequence: readonly LogEntry[], log: Extent, fileSize: number): Replay {
-  const pages = new Map<number, Uint8Array>();
-  const zeros: Extent[] = [];
-  let zeroBatch: Extent[] = [];
+  const pages = new Map<number, LoggedPage>();
+  const zeros: LoggedZeros[] = [];
   let size = Math.max(fileSize, sequence.at(-1)!.lastFileOffset);
+  let order = 0;
   for (const entry of sequence) {
-    for (const change of ring.changes(entry)) {
-      checkTarget(change, log);
-      size = Math.max(size, endOf({ offset: change.fileOffset, length: change.length }));
-      if (change.data) {
-        zeroBatch = dropPages(pages, zeroBatch);
-        pages.set(change.fileOffset, change.data);
-      } else {
-        const zero = { offset: change.fileOffset, length: change.length };
-        zeroBatch.push(zero);
-        zeros.push(zero);
+    for (const { fileOffset, length, data } of ring.changes(entry)) {
+      checkTarget({ offset: fileOffset, length }, log);
+      size = Math.max(size, fileOffset + length);
+      order += 1;
+      if (data) pages.set(fileOffset, { order, data });
+      else if (zeros.push({ offset: fileOffset, length, order }) > ZEROS_MAX) {
+        throw vhdxFaults.logTooScattered({ maximum: ZEROS_MAX });
       }
     }
   }
-  dropPages(pages, zeroBatch);
   if (size > FILE_SIZE_MAX) throw vhdxFaults.logTarget({ offset: size, length: 0 });
-  return { pages, zeros: normalise(zeros), size };
+  return { pages: shownPages(pages, zeros), zeros: normalise(zeros), size };
 }
 
-/** Zeros hide the pages before them. Done for a run of zero descriptors at once, so that many cost no more than one. */
-function dropPages(pages: Map<number, Uint8Array>, zeroBatch: readonly Extent[]): Extent[] {
-  if (zeroBatch.length === 0) return [];
-  const zeros = normalise(zeroBatch);
-  for (const offset of pages.keys()) {
-    const zero = zeros[firstEndingAfter(zeros, offset)];
-    if (zero && zero.offset <= offset) pages.delete(offset);
+/**
+ * The pages over which no zeros were logged later. From the newest zeros to the oldest, each page is judged by the first
+ * that lie over it, and once: the time grows with what is logged, however pages and zeros alternate.
+ */
+function shownPages(
+  logged: ReadonlyMap<number, LoggedPage>,
+  zeros: readonly LoggedZeros[],
+): Map<number, Uint8Array> {
+  const pages = [...logged].sort(([a], [b]) => a - b);
+  const hidden = new Uint8Array(pages.length);
+  const unjudged = new Skipping(pages.length);
+  for (const { offset, length, order } of zeros.toReversed()) {
+    const first = lowerBound(pages.length, (i) => pages[i]![0] >= offset);
+    for (let i = unjudged.from(first); i < pages.length; i = unjudged.from(i)) {
+      const [at, page] = pages[i]!;
+      if (at >= offset + length) break;
+      if (page.order < order) hidden[i] = 1;
+      unjudged.skip(i);
+    }
   }
-  return [];
+  return new Map(pages.filter((_, i) => hidden[i] === 0).map(([at, { data }]) => [at, data]));
 }
 
-function checkTarget(change: LogChange, log: Extent): void {
-  const { fileOffset: offset, length } = change;
+/** Indexes of which ever more are passed over. */
+class Skipping {
+  /** An index that is not passed over, or one behind the index that is. */
+  readonly #next: Int32Array;
+
+  constructor(count: number) {
+    this.#next = Int32Array.from({ length: count + 1 }, (_, i) => i);
+  }
+
+  skip(index: number): void {
+    this.#next[index] = index + 1;
+  }
+
+  /** The first index from `index` on that is left, or the count. Shortens the way for those that come after. */
+  from(index: number): number {
+    const next = this.#next;
+    let at = index;
+    while (next[at] !== at) {
+      next[at] = next[next[at]!]!;
+      at = next[at]!;
+    }
+    return at;
+  }
+}
+
+function checkTarget(change: Extent, log: Extent): void {
+  const { offset, length } = change;
   const aligned = offset % LOG_SECTOR === 0 && length % LOG_SECTOR === 0;
-  const overLog = offset < endOf(log) && offset + length > log.offset;
-  if (!aligned || offset < LOGGABLE_FROM || overLog || offset + length > FILE_SIZE_MAX) {
+  const overLog = offset < endOf(log) && endOf(change) > log.offset;
+  if (!aligned || offset < LOGGABLE_FROM || overLog || endOf(change) > FILE_SIZE_MAX) {
     throw vhdxFaults.logTarget({ offset, length });
   }
 }
