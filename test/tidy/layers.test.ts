@@ -15,6 +15,7 @@ const LAYERS = [
   'workers',
   'copy',
   'remote',
+  'overlay',
   'chain',
   'vhdx',
   'vhd',

@@ -1,0 +1,2 @@
+export { overlayFaults } from './faults.ts';
+export { OverlayDisk, type OverlayBase } from './overlay-disk.ts';
