@@ -7,4 +7,4 @@ export { tokensOf, type LogOnTokens } from './log-on-tokens.ts';
 export { ntlmSecurity } from './ntlm-context.ts';
 export { CURRENT_USER } from './principal.ts';
 export type { SealedMessage, SecurityContext, SecurityProvider, SecurityTarget } from './security-context.ts';
-export { sspiSecurity, type SspiOptions } from './sspi.ts';
+export { sspiSecurity } from './sspi.ts';

@@ -4,7 +4,7 @@ import { secBuffer, secBufferDesc } from './sspi-format.ts';
 
 export interface SspiBuffer {
   readonly type: number;
-  /** What is in it, or how many bytes it has; 0 for one that the library allocates. */
+  /** What is in it, or how many bytes it has room for. */
   readonly content: Uint8Array | number;
 }
 
@@ -17,7 +17,7 @@ export class SspiBuffers {
     const array = new Uint8Array(secBuffer.size * buffers.length);
     for (const [index, { type, content }] of buffers.entries()) {
       const length = typeof content === 'number' ? content : content.length;
-      const address = typeof content === 'number' ? reserved(memory, content) : memory.put(content);
+      const address = typeof content === 'number' ? memory.reserve(content) : memory.put(content);
       secBuffer.write(array, { length, type, address: Number(address) }, index * secBuffer.size);
     }
     this.#memory = memory;
@@ -27,19 +27,10 @@ export class SspiBuffers {
     this.address = memory.put(descriptor);
   }
 
-  /** Where the library has put something, and how much. */
-  place(index: number): { readonly address: Address; readonly length: number } {
+  /** What the library has left in one of them. */
+  read(index: number): Uint8Array {
     const bytes = this.#memory.read(this.#array + BigInt(index * secBuffer.size), secBuffer.size);
     const { address, length } = secBuffer.read(bytes);
-    return { address: BigInt(address), length };
+    return this.#memory.read(BigInt(address), length);
   }
-
-  read(index: number): Uint8Array {
-    const { address, length } = this.place(index);
-    return this.#memory.read(address, length);
-  }
-}
-
-function reserved(memory: NativeMemory, size: number): Address {
-  return size === 0 ? 0n : memory.reserve(size);
 }

@@ -5,7 +5,7 @@
  * authentication and an AES key; of NTLM what {@link readChallenge} demands, before Windows answers with anything that comes
  * from the password. Delegation is never asked for, and a session as nobody is no session.
  */
-import { NTLM_SIGNATURE, readChallenge } from '../ntlm/index.ts';
+import { NTLM_SIGNATURE, ntlmFaults, readChallenge } from '../ntlm/index.ts';
 import { kerberosFaults, sspiFaults } from './faults.ts';
 import { KERBEROS_OID } from './gss-library.ts';
 import type { LogOnNames } from './gss-status.ts';
@@ -21,11 +21,15 @@ import type {
   SecurityPackage,
 } from './sspi-functions.ts';
 import { SspiError, sspiFault } from './sspi-status.ts';
+import { isAesWrapToken } from './wrap-token.ts';
 
 const { mutual, replay, sequence, confidentiality, integrity, nullSession } = CONTEXT_FLAG;
 const PROTECTION = replay | sequence | confidentiality | integrity;
-/** Encryption types of RFC 3962 and RFC 8009; CALG_AES_128 and CALG_AES_256 should Windows name them so. */
-const AES_TYPES = [17, 18, 19, 20, 0x660e, 0x6610];
+/**
+ * Encryption types of RFC 3962 and RFC 8009; CALG_AES_128 and CALG_AES_256 should Windows name them so; a package that does not
+ * tell, whose messages then show it.
+ */
+const AES_TYPES: readonly (number | undefined)[] = [17, 18, 19, 20, 0x660e, 0x6610, undefined];
 
 export interface SspiLogOn {
   readonly package: SecurityPackage;
@@ -51,6 +55,7 @@ export class SspiContext implements SecurityContext {
   #sizes: MessageSizes | undefined;
   #sessionKey: Uint8Array | undefined;
   #expiresAtMs = Infinity;
+  #byKerberos = false;
 
   private constructor(functions: SecurityFunctions, logOn: SspiLogOn) {
     const { target, user, why } = logOn;
@@ -107,11 +112,12 @@ export class SspiContext implements SecurityContext {
   }
 
   seal(plaintext: Uint8Array): SealedMessage {
-    try {
-      return this.#functions.encrypt(this.#context!, plaintext, this.#sizes!.securityTrailer);
-    } catch (error) {
-      throw this.#faultOf(error);
-    }
+    const message = this.#encrypt(plaintext);
+    if (!this.#byKerberos || isAesWrapToken(message.signature)) return message;
+    throw kerberosFaults.tooWeak({
+      host: this.#names.host,
+      weakness: 'messages that are not encrypted with AES',
+    });
   }
 
   unseal(message: SealedMessage): Uint8Array | undefined {
@@ -124,6 +130,14 @@ export class SspiContext implements SecurityContext {
     if (this.#credential !== undefined) this.#functions.freeCredential(this.#credential);
     this.#context = undefined;
     this.#credential = undefined;
+  }
+
+  #encrypt(plaintext: Uint8Array): SealedMessage {
+    try {
+      return this.#functions.encrypt(this.#context!, plaintext, this.#sizes!.securityTrailer);
+    } catch (error) {
+      throw this.#faultOf(error);
+    }
   }
 
   async #advance(token: Uint8Array | undefined): Promise<Uint8Array | undefined> {
@@ -148,14 +162,21 @@ export class SspiContext implements SecurityContext {
     const agreed = this.wrapsItself ? this.#functions.packageOf(context) : this.#logOn.package;
     const byKerberos = agreed !== 'NTLM';
     const demanded = byKerberos ? PROTECTION | mutual : PROTECTION;
-    if ((flags & demanded) !== demanded) throw kerberosFaults.notMutual({ host });
+    if ((flags & demanded) !== demanded) throw this.#unprotected(byKerberos);
     if ((flags & nullSession) !== 0) throw sspiFaults.anonymous({ host });
     if (byKerberos && !AES_TYPES.includes(this.#functions.encryptionType(context))) {
       throw kerberosFaults.tooWeak({ host, weakness: 'a key that is not of AES' });
     }
+    this.#byKerberos = byKerberos;
     this.#sessionKey = this.#functions.sessionKey(context);
     this.#expiresAtMs = expiresAtMs;
     this.#sizes = this.#functions.sizes(context);
+  }
+
+  #unprotected(byKerberos: boolean): Error {
+    const { host } = this.#names;
+    const missing = 'encryption, signatures or detection of repeated messages';
+    return byKerberos ? kerberosFaults.notMutual({ host }) : ntlmFaults.securityRefused({ host, missing });
   }
 
   /** The challenge of NTLM stands in the token as it is, or inside SPNEGO. */

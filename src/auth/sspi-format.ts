@@ -59,10 +59,11 @@ export const packageInfo = struct('SecPkgInfoW', 32, {
 
 export const BUFFER_TYPE = { data: 1, token: 2, channelBindings: 14 } as const;
 export const ATTRIBUTE = { sizes: 0, keyInfo: 5, sessionKey: 9, negotiation: 12 } as const;
-/** SECPKG_CRED_OUTBOUND, SECURITY_NATIVE_DREP, ISC_REQ_ALLOCATE_MEMORY. */
+/** SECPKG_CRED_OUTBOUND, SECURITY_NATIVE_DREP. */
 export const CREDENTIAL_OUTBOUND = 2;
 export const NATIVE_DREP = 0x10;
-export const ALLOCATE_MEMORY = 0x100;
+/** The most MaxTokenSize of Windows can be set to is 65535; its default is 48000. */
+export const TOKEN_BYTES_MAX = 64 * 1024;
 /** SECQOP_WRAP_NO_ENCRYPT: a message that was only signed. */
 export const NO_ENCRYPT = 0x8000_0001;
 
@@ -76,4 +77,4 @@ export const CONTEXT_FLAG = {
   nullSession: 0x4_0000,
 } as const;
 
-export const STATUS = { ok: 0, continueNeeded: 0x9_0312 } as const;
+export const STATUS = { ok: 0, continueNeeded: 0x9_0312, unsupportedFunction: 0x8009_0302 } as const;

@@ -57,9 +57,10 @@ export interface SecurityFunctions {
   initialize(call: InitializeCall): Promise<Initialized>;
   /** QueryContextAttributesW of a finished context. */
   sizes(context: ContextHandle): MessageSizes;
-  sessionKey(context: ContextHandle): Uint8Array;
-  /** Number of the encryption: of Kerberos an encryption type, of others an ALG_ID. */
-  encryptionType(context: ContextHandle): number;
+  /** `undefined` where the package does not tell. */
+  sessionKey(context: ContextHandle): Uint8Array | undefined;
+  /** Number of the encryption: of Kerberos an encryption type, of others an ALG_ID. `undefined` where it does not tell. */
+  encryptionType(context: ContextHandle): number | undefined;
   /** The package that Negotiate has decided on. */
   packageOf(context: ContextHandle): string;
   /** EncryptMessage: the signature (token) and as many bytes of ciphertext as of plaintext. */

@@ -5,7 +5,6 @@ import type { SealedMessage } from './security-context.ts';
 import { putIdentity, putInput, readText } from './sspi-arguments.ts';
 import { SspiBuffers } from './sspi-buffers.ts';
 import {
-  ALLOCATE_MEMORY,
   ATTRIBUTE,
   BUFFER_TYPE,
   contextKeyInfo,
@@ -18,6 +17,7 @@ import {
   packageInfo,
   STATUS,
   TIME_STAMP_BYTES,
+  TOKEN_BYTES_MAX,
 } from './sspi-format.ts';
 import type {
   ContextHandle,
@@ -69,13 +69,13 @@ export class SspiLibrary implements SecurityFunctions {
   async initialize(call: InitializeCall): Promise<Initialized> {
     using memory = this.#native.memory();
     const context = call.context ?? this.#native.reserveHandle();
-    const output = new SspiBuffers(memory, [{ type: BUFFER_TYPE.token, content: 0 }]);
+    const output = new SspiBuffers(memory, [{ type: BUFFER_TYPE.token, content: TOKEN_BYTES_MAX }]);
     const [flags, expiry] = [memory.reserve(4), memory.reserve(TIME_STAMP_BYTES)];
     const status = await this.#native.callSlowly('InitializeSecurityContextW', [
       call.credential,
       call.context ?? 0n,
       memory.putText(call.service),
-      call.flags | ALLOCATE_MEMORY,
+      call.flags,
       0,
       NATIVE_DREP,
       putInput(memory, call),
@@ -85,7 +85,6 @@ export class SspiLibrary implements SecurityFunctions {
       flags,
       expiry,
     ]);
-    const token = this.#takeToken(output);
     if (status !== STATUS.ok && status !== STATUS.continueNeeded) {
       if (!call.context) this.#native.freeHandle(context);
       throw new SspiError('InitializeSecurityContext', status);
@@ -93,7 +92,7 @@ export class SspiLibrary implements SecurityFunctions {
     return {
       context: context as ContextHandle,
       done: status === STATUS.ok,
-      token,
+      token: output.read(0),
       flags: view(memory.read(flags, 4)).getUint32(0, true),
       expiresAtMs: expiryOf(view(memory.read(expiry, TIME_STAMP_BYTES)).getBigInt64(0, true), Date.now()),
     };
@@ -104,18 +103,20 @@ export class SspiLibrary implements SecurityFunctions {
     return contextSizes.read(this.#query(memory, context, ATTRIBUTE.sizes, contextSizes.size));
   }
 
-  sessionKey(context: ContextHandle): Uint8Array {
+  sessionKey(context: ContextHandle): Uint8Array | undefined {
     using memory = this.#native.memory();
-    const bytes = this.#query(memory, context, ATTRIBUTE.sessionKey, contextSessionKey.size);
+    const bytes = this.#told(memory, context, ATTRIBUTE.sessionKey, contextSessionKey.size);
+    if (!bytes) return undefined;
     const { key, length } = contextSessionKey.read(bytes);
     const copy = memory.read(BigInt(key), length);
     this.#native.release(BigInt(key));
     return copy;
   }
 
-  encryptionType(context: ContextHandle): number {
+  encryptionType(context: ContextHandle): number | undefined {
     using memory = this.#native.memory();
-    const bytes = this.#query(memory, context, ATTRIBUTE.keyInfo, contextKeyInfo.size);
+    const bytes = this.#told(memory, context, ATTRIBUTE.keyInfo, contextKeyInfo.size);
+    if (!bytes) return undefined;
     const info = contextKeyInfo.read(bytes);
     for (const name of [info.signatureAlgorithmName, info.encryptAlgorithmName]) {
       this.#native.release(BigInt(name));
@@ -183,13 +184,19 @@ export class SspiLibrary implements SecurityFunctions {
     this.#native.freeHandle(credential);
   }
 
-  /** There may be one for the host also when the call has failed. */
-  #takeToken(output: SspiBuffers): Uint8Array {
-    const { address } = output.place(0);
-    if (address === 0n) return new Uint8Array(0);
-    const token = output.read(0);
-    this.#native.release(address);
-    return token;
+  /** `undefined` where the package does not know the attribute. */
+  #told(
+    memory: NativeMemory,
+    context: ContextHandle,
+    attribute: number,
+    size: number,
+  ): Uint8Array | undefined {
+    try {
+      return this.#query(memory, context, attribute, size);
+    } catch (error) {
+      if (error instanceof SspiError && error.status === STATUS.unsupportedFunction) return undefined;
+      throw error;
+    }
   }
 
   #query(memory: NativeMemory, context: ContextHandle, attribute: number, size: number): Uint8Array {

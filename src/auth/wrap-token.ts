@@ -16,11 +16,16 @@ const CONFOUNDER_BYTES = 16;
 const WRAP_TOKEN = 0x0504;
 const RRC_OFFSET = 6;
 
+/** Older keys than those of AES have another frame around their messages (RFC 4757 7.3). */
+export function isAesWrapToken(token: Uint8Array): boolean {
+  return token[0] === WRAP_TOKEN >>> 8 && token[1] === (WRAP_TOKEN & 0xff);
+}
+
 /** `undefined` when `token` is not what gss_wrap makes with an AES key. */
 export function splitWrapToken(token: Uint8Array, messageBytes: number): SealedMessage | undefined {
   const view = new DataView(token.buffer, token.byteOffset, token.length);
   const tail = token.length - HEADER_BYTES - CONFOUNDER_BYTES - messageBytes;
-  if (tail < CONFOUNDER_BYTES || view.getUint16(0) !== WRAP_TOKEN) return undefined;
+  if (tail < CONFOUNDER_BYTES || !isAesWrapToken(token)) return undefined;
   if (view.getUint16(RRC_OFFSET) !== 0) return undefined;
   const header = Buffer.from(token.subarray(0, HEADER_BYTES));
   header.writeUInt16BE(tail, RRC_OFFSET);

@@ -250,7 +250,7 @@ STATUS InitializeSecurityContextW(SecHandle *credential, SecHandle *old, WCHAR *
                                   SecBufferDesc *output, ULONG *attributes, int64_t *expiry) {
     if (!credential || credential->upper != CREDENTIAL_MARK) return INVALID_HANDLE;
     if (old && (old != handle || old->upper != CONTEXT_MARK)) return INVALID_HANDLE;
-    if (reserved1 || reserved2 || drep != 0x10 || !(request & 0x100) || (request & ~0x1011eu)) return INVALID_PARAMETER;
+    if (reserved1 || reserved2 || drep != 0x10 || (request & ~0x1001eu)) return INVALID_PARAMETER;
     if (output->ulVersion != 0 || output->cBuffers != 1 || output->pBuffers->BufferType != TOKEN) return INVALID_PARAMETER;
     gss_buffer_desc token = GSS_C_EMPTY_BUFFER, out = GSS_C_EMPTY_BUFFER;
     struct gss_channel_bindings_struct binding = {0};
@@ -267,8 +267,9 @@ STATUS InitializeSecurityContextW(SecHandle *credential, SecHandle *old, WCHAR *
     OM_uint32 major = gss_init_sec_context(&minor, who->id, &context->id, name, who->mech, flags, 0, bound ? &binding : NULL,
                                            token.length ? &token : NULL, NULL, &out, &got, &seconds);
     gss_release_name(&unused, &name);
+    if (out.length > output->pBuffers->cbBuffer) abort();
+    memcpy(output->pBuffers->pvBuffer, out.value, out.length);
     output->pBuffers->cbBuffer = out.length;
-    output->pBuffers->pvBuffer = out.length ? give(out.value, out.length) : NULL;
     gss_release_buffer(&unused, &out);
     if (GSS_ERROR(major)) {
         if (!old) { gss_delete_sec_context(&unused, &context->id, NULL); free(context); }

@@ -7,7 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { sspiSecurity } from '../../src/auth/index.ts';
+import { sspiSecurity, type SecurityProvider } from '../../src/auth/index.ts';
 import type { SecurityFunctions, SecurityPackage } from '../../src/auth/sspi-functions.ts';
 import { SspiError } from '../../src/auth/sspi-status.ts';
 import { Credentials } from '../../src/ntlm/index.ts';
@@ -214,16 +214,21 @@ test('Windows that will not seal any more leads to a new log-on, and nothing is 
 /** A context that seals `times` messages and is then expired. */
 function expiring(functions: SecurityFunctions, times: number): SecurityFunctions {
   const sealed = new Map<bigint, number>();
+  return changed(functions, {
+    encrypt(...args) {
+      const count = (sealed.get(args[0]) ?? 0) + 1;
+      sealed.set(args[0], count > times ? 0 : count);
+      if (count > times) throw new SspiError('EncryptMessage', 0x80090317);
+      return functions.encrypt(...args);
+    },
+  });
+}
+
+function changed(functions: SecurityFunctions, changes: Partial<SecurityFunctions>): SecurityFunctions {
   return new Proxy(functions, {
     get(target, name) {
       const method = Reflect.get(target, name) as ((...args: unknown[]) => unknown) | undefined;
-      if (name !== 'encrypt') return method?.bind(target);
-      return (...args: Parameters<SecurityFunctions['encrypt']>) => {
-        const count = (sealed.get(args[0]) ?? 0) + 1;
-        sealed.set(args[0], count > times ? 0 : count);
-        if (count > times) throw new SspiError('EncryptMessage', 0x80090317);
-        return target.encrypt(...args);
-      };
+      return Reflect.get(changes, name) ?? method?.bind(target);
     },
   });
 }
@@ -263,12 +268,55 @@ test('no domain controller', needs, async () => {
   assert.deepEqual(secur32.held(), [0, 0, 0]);
 });
 
-test('keys of RC4 are refused', needs, async () => {
+test('keys of RC4 are refused, also when Windows does not tell what they are', needs, async () => {
   await using realm = await startRealm({ types: 'arcfour-hmac:normal' });
   await using acceptor = await startAcceptor({ KRB5_KTNAME: realm.keytab(SERVICE) });
-  await assert.rejects(openWinrm({ url: acceptor.url, ...security('Kerberos', USER) }), {
-    code: 'KERBEROS_TOO_WEAK',
-  });
+  for (const provider of [security('Kerberos', USER).security, untold()]) {
+    await assert.rejects(openWinrm({ url: acceptor.url, security: provider! }), {
+      code: 'KERBEROS_TOO_WEAK',
+    });
+  }
+  assert.deepEqual(secur32.held(), [0, 0, 0]);
+});
+
+/** Kerberos of a Windows that does not tell what its keys are. */
+function untold(): SecurityProvider {
+  const functions = changed(secur32.functions, { encryptionType: () => undefined });
+  const credentials = new Credentials(USER.user, USER.password);
+  return sspiSecurity('Kerberos', credentials, { functions: async () => functions });
+}
+
+test(
+  'a Windows that does not tell what its keys are is believed when its messages are of AES',
+  needs,
+  async () => {
+    await withSession({ options: { security: untold() } }, async (session) => {
+      assert.equal((await session.get(Echo, { Key: 'a' })).User, USER.user);
+    });
+  },
+);
+
+test('protection that Windows does not promise is not hoped for', needs, async () => {
+  await using realm = await startRealm();
+  realm.kinit(USER.password);
+  await using acceptor = await startAcceptor({ KRB5_KTNAME: realm.keytab(SERVICE) });
+  for (const [flag, code] of [
+    [0x2, 'KERBEROS_NOT_MUTUAL'],
+    [0x4, 'KERBEROS_NOT_MUTUAL'],
+    [0x8, 'KERBEROS_NOT_MUTUAL'],
+    [0x10, 'KERBEROS_NOT_MUTUAL'],
+    [0x1_0000, 'KERBEROS_NOT_MUTUAL'],
+    [0, 'SSPI_ANONYMOUS'],
+  ] as const) {
+    const functions = changed(secur32.functions, {
+      async initialize(call) {
+        const answer = await secur32.functions.initialize(call);
+        return { ...answer, flags: flag === 0 ? answer.flags | 0x4_0000 : answer.flags & ~flag };
+      },
+    });
+    const provider = sspiSecurity('Kerberos', undefined, { functions: async () => functions });
+    await assert.rejects(openWinrm({ url: acceptor.url, security: provider }), { code });
+  }
   assert.deepEqual(secur32.held(), [0, 0, 0]);
 });
 
