@@ -144,6 +144,7 @@ export class Access {
       files: this.#filesAccess(files),
       ...(host.ssh && (host.via || files?.kind === 'sftp') ? { ssh: this.#sshAccess(name, host) } : {}),
       viaSsh: host.via === 'ssh',
+      ...(host.nodes ? { nodes: fullUrls(host.nodes) } : {}),
     };
   }
 
@@ -217,6 +218,10 @@ export class Access {
   #fromUser(text: string): string {
     return absolutePath(text, this.#io.workingFolder, this.#io.homeFolder);
   }
+}
+
+function fullUrls(nodes: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(nodes).map(([node, url]) => [node, fullUrl(url)]));
 }
 
 /** One question, however often the answer is needed. */

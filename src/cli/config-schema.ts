@@ -101,11 +101,13 @@ function sshProblems(host: {
   ];
 }
 
+const address = text.superRefine((url, context) => {
+  const problem = urlProblem(url);
+  if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
+});
+
 const hostShape = z.strictObject({
-  url: text.superRefine((url, context) => {
-    const problem = urlProblem(url);
-    if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
-  }),
+  url: address,
   user: text.optional(),
   passwordFile: text.optional(),
   passwordEnv: variableName.optional(),
@@ -117,6 +119,7 @@ const hostShape = z.strictObject({
       'must be 32 bytes in hexadecimal, with or without colons',
     )
     .optional(),
+  nodes: z.record(name, address).optional(),
   via: z.enum(['ssh']).optional(),
   files: filesSchema.optional(),
   ssh: sshSchema.optional(),

@@ -51,6 +51,8 @@ export interface HostAccess {
   readonly ssh?: SshAccess;
   /** Control goes through a tunnel to WinRM on the far side. */
   readonly viaSsh: boolean;
+  /** Addresses of nodes of a cluster that are not reached under their own names, complete as `url` is. */
+  readonly nodes?: Readonly<Record<string, string>>;
 }
 
 export const AUTH_METHODS = ['auto', 'kerberos', 'ntlm', 'basic', 'certificate'] as const;

@@ -2,17 +2,9 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { changesSince, enableRct, ReferencePointLedger, resetRct } from '../flows/index.ts';
-import type { HostFiles } from '../hostfile/index.ts';
-import {
-  createHyperV,
-  type AttachedDisk,
-  type HyperV,
-  type ReferencePoint,
-  type Vm,
-} from '../hyperv/index.ts';
+import type { AttachedDisk, HyperV, ReferencePoint, Vm } from '../hyperv/index.ts';
 import { openDirectoryStore } from '../objectstore/index.ts';
 import { hasNativeSshCrypto } from '../ssh/index.ts';
-import { openWinrm, type WinrmSession } from '../winrm/index.ts';
 import type {
   DiskChanges,
   Engine,
@@ -23,39 +15,7 @@ import type {
   Task,
   VmSummary,
 } from './engine.ts';
-import { hostFiles, wayToWinrm, winrmOptions, type WayToWinrm } from './host-access.ts';
-
-/** A host while one command uses it. */
-export interface OpenHost extends AsyncDisposable {
-  readonly session: WinrmSession;
-  readonly hyperv: HyperV;
-  readonly files: HostFiles;
-}
-
-export async function openHost(access: HostAccess, { signal }: Task): Promise<OpenHost> {
-  const files = hostFiles(access);
-  const way = wayToWinrm(access);
-  const session = await openSession(access, way, signal);
-  return {
-    session,
-    hyperv: createHyperV(session),
-    files,
-    async [Symbol.asyncDispose]() {
-      await files.close();
-      await session.close();
-      await way.close();
-    },
-  };
-}
-
-async function openSession(access: HostAccess, way: WayToWinrm, signal: AbortSignal): Promise<WinrmSession> {
-  try {
-    return await openWinrm({ ...(await winrmOptions(access, way)), signal });
-  } catch (error) {
-    await way.close();
-    throw error;
-  }
-}
+import { openHost, type OpenHost } from './open-host.ts';
 
 type HostEngine = Pick<Engine, 'testHost' | 'vms' | 'enableRct' | 'changedBlocks' | 'resetRct'>;
 

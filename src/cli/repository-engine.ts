@@ -1,7 +1,6 @@
 /** The part of the engine that works on a repository: make it, back up into it, list, restore, verify. */
 import { readdir } from 'node:fs/promises';
 import { hasCode, newGuid } from '../base/index.ts';
-import { createHyperVSource } from '../capture/index.ts';
 import { backupVm, restorePoint, streamPoint, type BackupRecord } from '../flows/index.ts';
 import { openDirectoryStore } from '../objectstore/index.ts';
 import {
@@ -25,7 +24,7 @@ import type {
   VerifyRun,
 } from './engine.ts';
 import { cliFaults } from './faults.ts';
-import { openHost, type OpenHost } from './host-engine.ts';
+import { openHost, type OpenHost } from './open-host.ts';
 import { Secret } from './secret.ts';
 
 type RepositoryEngine = Pick<
@@ -146,7 +145,7 @@ async function backupOne(
     const record = await backupVm(
       {
         repository,
-        source: createHyperVSource({ ...host, hostName: request.host.name }),
+        source: host.source,
         resolveVm: async (name, options) => (known = await host.hyperv.vm(name, options)),
       },
       {

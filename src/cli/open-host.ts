@@ -1,0 +1,66 @@
+/**
+ * A host while one command uses it. One that is the node of a cluster opens the whole cluster: whether it is, it says itself,
+ * so the address of the cluster, or of any node of it, is all there is to configure.
+ */
+import { createHyperVSource, type Source } from '../capture/index.ts';
+import type { HostFiles } from '../hostfile/index.ts';
+import { createHyperV, readCluster, type HyperV } from '../hyperv/index.ts';
+import { openWinrm, type WinrmSession } from '../winrm/index.ts';
+import { OpenCluster } from './open-cluster.ts';
+import type { HostAccess, Task } from './engine.ts';
+import { hostFiles, wayToWinrm, winrmOptions, type WayToWinrm } from './host-access.ts';
+
+/** One machine. */
+export interface OpenNode extends AsyncDisposable {
+  readonly session: WinrmSession;
+  readonly hyperv: HyperV;
+  readonly files: HostFiles;
+}
+
+/** What a command works with: a host, or a cluster as if it were one. */
+export interface OpenHost extends OpenNode {
+  readonly source: Source;
+}
+
+export async function openHost(access: HostAccess, { signal }: Pick<Task, 'signal'>): Promise<OpenHost> {
+  const node = await openNode(access, signal);
+  try {
+    const facts = await readCluster(node.session, { signal });
+    if (facts) return new OpenCluster(access, node, facts, openNode);
+    return { ...node, source: createHyperVSource({ ...node, hostName: access.name }) };
+  } catch (error) {
+    await node[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+export type OpenNodeAt = (access: HostAccess, signal: AbortSignal | undefined) => Promise<OpenNode>;
+
+async function openNode(access: HostAccess, signal: AbortSignal | undefined): Promise<OpenNode> {
+  const files = hostFiles(access);
+  const way = wayToWinrm(access);
+  const session = await openSession(access, way, signal);
+  return {
+    session,
+    hyperv: createHyperV(session),
+    files,
+    async [Symbol.asyncDispose]() {
+      await files.close();
+      await session.close();
+      await way.close();
+    },
+  };
+}
+
+async function openSession(
+  access: HostAccess,
+  way: WayToWinrm,
+  signal: AbortSignal | undefined,
+): Promise<WinrmSession> {
+  try {
+    return await openWinrm({ ...(await winrmOptions(access, way)), ...(signal ? { signal } : {}) });
+  } catch (error) {
+    await way.close();
+    throw error;
+  }
+}
