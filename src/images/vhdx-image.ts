@@ -1,4 +1,4 @@
-/** A dynamic VHDX as an image. */
+/** A VHDX as an image: dynamic, or fixed for what takes no other. */
 import { createPlacedVhdx } from '../vhdx/index.ts';
 import type { ImageOptions, ImageWriter } from './image-writer.ts';
 import { PlacedImage } from './placed-image.ts';
@@ -15,6 +15,17 @@ export interface VhdxImageOptions extends ImageOptions {
 
 /** Creates `<path>.partial`. */
 export function createVhdxImage(path: string, options: VhdxImageOptions): Promise<ImageWriter> {
+  return create('dynamic', path, options);
+}
+
+/** Creates `<path>.partial`. What is not written takes no room on a sparse file system. */
+export function createFixedVhdxImage(path: string, options: VhdxImageOptions): Promise<ImageWriter> {
+  return create('fixed', path, options);
+}
+
+function create(kind: 'dynamic' | 'fixed', path: string, options: VhdxImageOptions): Promise<ImageWriter> {
   const { overwrite = false, ...vhdxOptions } = options;
-  return PlacedImage.create(path, { overwrite }, (partialPath) => createPlacedVhdx(partialPath, vhdxOptions));
+  return PlacedImage.create(path, { overwrite }, (partialPath) =>
+    createPlacedVhdx(partialPath, { ...vhdxOptions, kind }),
+  );
 }

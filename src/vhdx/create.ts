@@ -1,8 +1,9 @@
 /** New files: dynamic, fixed, differencing. Sparse: neither kind writes payload. */
+import { resolve } from 'node:path';
 import { KiB, MiB, newGuid } from '../base/index.ts';
 import { relativeParentPath, type ParentLocator } from '../chain/index.ts';
 import { LocalFile, reading } from '../disk/index.ts';
-import { BlockTableWriter } from './block-table-writer.ts';
+import { FixedRooms } from './block-rooms.ts';
 import { vhdxFaults } from './faults.ts';
 import { writeTables, layoutOf, type Layout } from './layout.ts';
 import type { Metadata } from './metadata.ts';
@@ -29,6 +30,7 @@ export interface CreateDifferencingOptions {
   readonly parentPath: string;
   /** As the file shall say it, with backslashes. Default: from the child's folder to `parentPath`. */
   readonly relativePath?: string;
+  /** Where Windows finds the parent. Default: `parentPath`, when it is such a path. */
   readonly absolutePath?: string;
   readonly volumePath?: string;
   /** Default 2 MiB, as in checkpoints, whatever the parent has. */
@@ -45,10 +47,15 @@ export async function createDifferencingVhdx(
   path: string,
   options: CreateDifferencingOptions,
 ): Promise<void> {
+  await createFile(path, layoutOf(await childMetadata(path, options)));
+}
+
+/** What a child at `path` says about itself. Faults: those of opening the parent. */
+export async function childMetadata(path: string, options: CreateDifferencingOptions): Promise<Metadata> {
   const parent = await reading(options.parentPath, (reader) =>
     readVhdxInfo(reader, { path: options.parentPath }),
   );
-  const metadata: Metadata = {
+  return {
     size: parent.size,
     kind: 'differencing',
     blockSize: options.blockSize ?? 2 * MiB,
@@ -57,19 +64,23 @@ export async function createDifferencingVhdx(
     virtualDiskId: parent.virtualDiskId,
     parentLocator: locatorOf(path, parent.dataWriteGuid, options),
   };
-  await createFile(path, layoutOf(metadata));
 }
 
 function locatorOf(path: string, parentLinkage: string, options: CreateDifferencingOptions): ParentLocator {
   const relativePath = options.relativePath ?? relativeParentPath(path, options.parentPath);
-  // A parent on another drive has no relative path, and one of the paths must lead to it.
-  const absolutePath = options.absolutePath ?? (relativePath === undefined ? options.parentPath : undefined);
+  const absolutePath = options.absolutePath ?? absoluteWindowsPath(options.parentPath);
   return {
     parentLinkage,
     ...(relativePath === undefined ? {} : { relativePath }),
     ...(options.volumePath === undefined ? {} : { volumePath: options.volumePath }),
     ...(absolutePath === undefined ? {} : { absolutePath }),
   };
+}
+
+/** Windows writes it besides the relative path, and for a parent on another drive it is the only one that leads there. */
+function absoluteWindowsPath(path: string): string | undefined {
+  const isAbsolute = (each: string): boolean => /^([a-z]:|\\\\)/i.test(each);
+  return [path, resolve(path)].find(isAbsolute);
 }
 
 export function metadataOf(options: VhdxShapeOptions, kind: 'dynamic' | 'fixed'): Metadata {
@@ -87,22 +98,11 @@ async function createFile(path: string, layout: Layout): Promise<void> {
   const file = await LocalFile.create(path, vhdxFaults.fileExists);
   try {
     await file.extend(layout.payloadOffset);
-    if (layout.metadata.kind === 'fixed') await placeAllBlocks(file, layout);
+    if (layout.metadata.kind === 'fixed') await file.extend(await new FixedRooms(file, layout).finish());
     await writeTables(file, layout);
     await file.close();
   } catch (error) {
     await file.discard();
     throw error;
   }
-}
-
-async function placeAllBlocks(file: LocalFile, layout: Layout): Promise<void> {
-  const { blockSize, payloadBlocks } = layout.geometry;
-  const table = new BlockTableWriter(file, layout);
-  for (let block = 0; block < payloadBlocks; block += 1) {
-    const full = table.place(block, layout.payloadOffset + block * blockSize);
-    if (full) await full;
-  }
-  await table.finish();
-  await file.extend(layout.payloadOffset + payloadBlocks * blockSize);
 }

@@ -18,7 +18,12 @@ export type { ChainFile, VhdxDisk } from './disk.ts';
 export { vhdxFaults } from './faults.ts';
 export { mergeVhdx, type MergeOptions } from './merge.ts';
 export type { DiskShape, Metadata, VhdxKind } from './metadata.ts';
-export { createPlacedVhdx } from './placed.ts';
+export {
+  createPlacedDifferencingVhdx,
+  createPlacedVhdx,
+  type PlacedVhdxChild,
+  type PlacedVhdxOptions,
+} from './placed.ts';
 export { repairVhdx, type RepairTarget } from './repair.ts';
 export { readVhdxInfo, type ReplayInfo, type VhdxInfo } from './structure.ts';
 export { openVhdxWritable, type OpenWritableOptions, type VhdxFile } from './vhdx-file.ts';
