@@ -132,8 +132,8 @@ function comparePiece(piece: Extent, left: Uint8Array, right: Uint8Array): Compa
   if (Buffer.compare(left, right) === 0) return same;
   let [bytes, sectors, first] = [0, 0, -1];
   for (let at = 0; at < left.length;) {
-    // Sectors are those of the disk: a piece may begin inside one.
-    const end = Math.min(left.length, at + SECTOR - ((piece.offset + at) % SECTOR));
+    // What disks say they hold begins at a sector of the disk.
+    const end = Math.min(left.length, at + SECTOR);
     const count = differingBytes(left, right, at, end);
     if (count > 0 && first < 0) first = firstDifference(left, right, at);
     bytes += count;

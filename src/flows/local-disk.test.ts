@@ -1,6 +1,16 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  copyFileSync,
+  mkdirSync,
+  openSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { appendFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { requires } from '../../test/requires.ts';
@@ -96,6 +106,19 @@ test('a disk whose files changed since they were opened is not taken for one tha
     assert.ok(hasCode(error, 'FLOW_SOURCE_CHANGED'));
     return error.message.includes('base.vhdx');
   });
+});
+
+test('a write that leaves the size as it is counts as a change', async () => {
+  const path = files.at('in-place.raw');
+  writeFileSync(path, Buffer.alloc(MiB));
+  // Long ago: two writes within a tick of the system's clock have one time.
+  utimesSync(path, 1e9, 1e9);
+  await using local = await LocalDisk.open(path);
+  await local.checkUnchanged();
+  const file = openSync(path, 'r+');
+  writeSync(file, Buffer.of(1), 0, 1, 512);
+  closeSync(file);
+  await assert.rejects(local.checkUnchanged(), (error) => hasCode(error, 'FLOW_SOURCE_CHANGED'));
 });
 
 test('what a replay of the log would write is told', async () => {
