@@ -119,6 +119,7 @@ export type ConsistencyReached = 'application' | 'crash' | 'offline';
 export const RESTORE_FORMATS = [
   'raw',
   'vhdx',
+  'vhdx-fixed',
   'qcow2',
   'qcow2-zstd',
   'vhd',

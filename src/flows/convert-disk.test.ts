@@ -32,6 +32,7 @@ function judge(...argv: readonly string[]): void {
 const TARGETS: readonly (readonly [ConvertFormat, string, boolean])[] = [
   ['raw', 'raw', true],
   ['vhdx', 'vhdx', true],
+  ['vhdx-fixed', 'vhdx', true],
   ['vhd', 'vpc', true],
   ['vhd-fixed', 'vpc', true],
   ['qcow2', 'qcow2', false],

@@ -53,7 +53,7 @@ export interface ConvertRecord {
 }
 
 /** Those whose images are read here; a flat VMDK is a raw image with a description beside it. */
-const VERIFIABLE: readonly ConvertFormat[] = ['raw', 'vhdx', 'vhd', 'vhd-fixed', 'vmdk-flat'];
+const VERIFIABLE: readonly ConvertFormat[] = ['raw', 'vhdx', 'vhdx-fixed', 'vhd', 'vhd-fixed', 'vmdk-flat'];
 
 /**
  * Faults: those of {@link LocalDisk.open} and of reading, `FLOW_TARGET_IS_SOURCE`, `FLOW_VERIFY_UNSUPPORTED`, `IMAGE_`

@@ -37,6 +37,7 @@ const formats = Object.keys(imageFormats) as ImageFormat[];
 const size = 8 * MiB;
 /** What QEMU calls a format. */
 const qemuNames: Partial<Record<ImageFormat, string>> = {
+  'vhdx-fixed': 'vhdx',
   vhd: 'vpc',
   'vhd-fixed': 'vpc',
   'vmdk-flat': 'vmdk',

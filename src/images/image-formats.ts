@@ -5,12 +5,20 @@ import type { ImageWriter } from './image-writer.ts';
 import { createQcow2Image } from './qcow2-image.ts';
 import { createRawImage } from './raw-image.ts';
 import { createFixedVhdImage, createVhdImage } from './vhd-image.ts';
-import { createVhdxImage, type VhdxImageOptions } from './vhdx-image.ts';
+import { createFixedVhdxImage, createVhdxImage, type VhdxImageOptions } from './vhdx-image.ts';
 import type { VmdkOptions } from './vmdk-descriptor.ts';
 import { createVmdkFlatImage, flatFileOf } from './vmdk-flat-image.ts';
 import { createVmdkImage, SPARSE_SIZE_MAX } from './vmdk-image.ts';
 
-export type ImageFormat = 'raw' | 'vhdx' | 'qcow2' | 'vhd' | 'vhd-fixed' | 'vmdk' | 'vmdk-flat';
+export type ImageFormat =
+  | 'raw'
+  | 'vhdx'
+  | 'vhdx-fixed'
+  | 'qcow2'
+  | 'vhd'
+  | 'vhd-fixed'
+  | 'vmdk'
+  | 'vmdk-flat';
 
 export interface ImageFormatInfo extends FormatInfo {
   readonly create: (path: string, options: CreateImageOptions) => Promise<ImageWriter>;
@@ -34,6 +42,12 @@ export const imageFormats: Readonly<Record<ImageFormat, ImageFormatInfo>> = {
     extension: 'vhdx',
     sizeMax: 64 * TiB,
     create: createVhdxImage,
+  },
+  'vhdx-fixed': {
+    summary: 'fixed VHDX, sparse; for Hyper-V where no disk may grow',
+    extension: 'vhdx',
+    sizeMax: 64 * TiB,
+    create: createFixedVhdxImage,
   },
   qcow2: {
     summary: 'qcow2 version 3, uncompressed; for KVM, Proxmox, OpenStack',
