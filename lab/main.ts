@@ -2,6 +2,7 @@
 /** `hvlift lab`: the emulated Hyper-V host as a program. docs/operating/lab.md is its manual. */
 import { Command } from '@commander-js/extra-typings';
 import { registerGuest } from './commands/guest.ts';
+import { registerReplay } from './commands/replay.ts';
 import { registerStart } from './commands/start.ts';
 import { registerTrouble } from './commands/trouble.ts';
 import { registerTruth } from './commands/truth.ts';
@@ -21,7 +22,14 @@ const program = new Command('hvlift lab')
   .showHelpAfterError('(--help tells more)')
   .exitOverride();
 
-for (const register of [registerStart, registerVm, registerGuest, registerTruth, registerTrouble])
+for (const register of [
+  registerStart,
+  registerVm,
+  registerGuest,
+  registerTruth,
+  registerTrouble,
+  registerReplay,
+])
   register(program);
 
 try {

@@ -85,7 +85,7 @@ async function stdinEnded(): Promise<void> {
   await once(process.stdin, 'close');
 }
 
-function signalled(): Promise<void> {
+export function signalled(): Promise<void> {
   return new Promise((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
   });

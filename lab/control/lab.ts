@@ -139,7 +139,7 @@ async function mappingsOf(volumesFolder: string): Promise<LabAddress['mappings']
 }
 
 /** The secret in the file; on the first start one is made. Mode 0600, never printed. */
-async function secretIn(path: string): Promise<string> {
+export async function secretIn(path: string): Promise<string> {
   const known = await readFile(path, 'utf8').catch(() => undefined);
   if (known !== undefined) return known.trim();
   const secret = randomBytes(18).toString('base64url');

@@ -28,7 +28,14 @@ export interface EndpointStats {
   lastInternalError?: string;
 }
 
-export class Endpoint {
+/** Who answers envelopes: a model, or a recording. */
+export interface Answering {
+  /** `addressed` is the host the client asked for, which its faults name. `signal` ends delays when the client is gone. */
+  answer(text: string, caller: Caller, addressed: string, signal: AbortSignal): Promise<Outcome>;
+  close(): void;
+}
+
+export class Endpoint implements Answering {
   readonly #hostName: string;
   readonly #traits: WireTraits;
   readonly #operations: Operations;
@@ -47,7 +54,6 @@ export class Endpoint {
     this.#operations.close();
   }
 
-  /** `addressed` is the host the client asked for, which its faults name. `signal` ends delays when the client is gone. */
   async answer(text: string, caller: Caller, addressed: string, signal: AbortSignal): Promise<Outcome> {
     const parsed = parseRequest(text, this.#traits);
     const action = actionName(parsed.request);

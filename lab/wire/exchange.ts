@@ -5,7 +5,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Connection } from './connection.ts';
-import type { Endpoint, Outcome } from './endpoint.ts';
+import type { Answering, Outcome } from './endpoint.ts';
 import { ENCRYPTED_CONTENT_TYPE, isEncryptedType, readFrame, writeFrame } from './multipart.ts';
 import type { Authenticated } from './ntlm.ts';
 import type { WireTraits } from './traits.ts';
@@ -20,7 +20,7 @@ export interface TransferStats {
 }
 
 export interface ExchangeContext {
-  readonly endpoint: Endpoint;
+  readonly endpoint: Answering;
   readonly traits: WireTraits;
   readonly hostName: string;
   readonly stats: TransferStats;

@@ -1,6 +1,12 @@
 export type { WireFaultRule, WireFaults } from './disturbance.ts';
 export { decodeEmbedded, encodeEmbedded } from './embedded.ts';
+export type { Answering, Outcome } from './endpoint.ts';
+export { faultEnvelope } from './envelope.ts';
 export type { Account } from './ntlm.ts';
 export { formatPath, parsePath } from './object-path.ts';
+export { identifyXml } from './operations.ts';
+export { parseRequest, type WireRequest } from './request.ts';
+export { SoapFault } from './soap-fault.ts';
 export { REAL_HOST, type WireTraits } from './traits.ts';
-export { startWire, type Wire, type WireOptions, type WireStats } from './wire.ts';
+export { serveEnvelopes, startWire, type Wire, type WireOptions, type WireStats } from './wire.ts';
+export type { XmlElement } from './xml-reader.ts';

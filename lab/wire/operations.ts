@@ -80,7 +80,7 @@ function demandAllKeys(cls: LabClass, selectors: ReadonlyMap<string, string>): v
 }
 
 /** Identify (DSP0226 11) is answered outside of addressing. */
-function identifyXml(): string {
+export function identifyXml(): string {
   return (
     `<s:Envelope xmlns:s="${NS.soap}"><s:Header></s:Header><s:Body>` +
     `<wsmid:IdentifyResponse xmlns:wsmid="${NS.identity}">` +

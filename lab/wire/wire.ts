@@ -14,13 +14,18 @@ import { isIP, type AddressInfo, type Socket } from 'node:net';
 import type { LabCimProvider } from '../cim.ts';
 import { Connection } from './connection.ts';
 import type { WireFaults } from './disturbance.ts';
-import { Endpoint, type EndpointStats } from './endpoint.ts';
+import { Endpoint, type Answering, type EndpointStats } from './endpoint.ts';
 import { Exchange, type ExchangeContext, type TransferStats } from './exchange.ts';
 import type { Account } from './ntlm.ts';
 import { REAL_HOST, type WireTraits } from './traits.ts';
 
-export interface WireOptions {
+export interface WireOptions extends ServerOptions {
   readonly provider: LabCimProvider;
+  /** A live list: rules pushed later take effect. */
+  readonly faults?: WireFaults;
+}
+
+export interface ServerOptions {
   readonly users: readonly Account[];
   /** 0, the default, takes a free one. */
   readonly port?: number;
@@ -28,8 +33,6 @@ export interface WireOptions {
   readonly host?: string;
   readonly allowRemote?: boolean;
   readonly traits?: Partial<WireTraits>;
-  /** A live list: rules pushed later take effect. */
-  readonly faults?: WireFaults;
 }
 
 export interface WireStats extends EndpointStats, TransferStats {
@@ -44,15 +47,29 @@ export interface Wire {
   close(): Promise<void>;
 }
 
-export async function startWire(options: WireOptions): Promise<Wire> {
+export function startWire(options: WireOptions): Promise<Wire> {
+  const { provider, faults = [] } = options;
+  return serveEnvelopes(
+    options,
+    provider.hostName,
+    (traits, stats) => new Endpoint(provider, traits, faults, stats),
+  );
+}
+
+/** The same server in front of whoever answers. */
+export async function serveEnvelopes(
+  options: ServerOptions,
+  hostName: string,
+  answering: (traits: WireTraits, stats: WireStats) => Answering,
+): Promise<Wire> {
   const host = options.host ?? '127.0.0.1';
   if (!isLoopback(host) && options.allowRemote !== true) {
     throw new TypeError(`the lab speaks to this machine only; ${host} needs allowRemote`);
   }
   const traits = { ...REAL_HOST, ...options.traits };
   const stats = emptyStats();
-  const endpoint = new Endpoint(options.provider, traits, options.faults ?? [], stats);
-  const server = serve(options, { endpoint, traits, hostName: options.provider.hostName, stats }, stats);
+  const endpoint = answering(traits, stats);
+  const server = serve(options, { endpoint, traits, hostName, stats }, stats);
   await listen(server, options.port ?? 0, host);
   const { port } = server.address() as AddressInfo;
   return {
@@ -63,8 +80,8 @@ export async function startWire(options: WireOptions): Promise<Wire> {
   };
 }
 
-function serve(options: WireOptions, context: ExchangeContext, stats: WireStats): Server {
-  const { traits } = context;
+function serve({ users }: ServerOptions, context: ExchangeContext, stats: WireStats): Server {
+  const { traits, hostName } = context;
   const connections = new WeakMap<Socket, Connection>();
   const settings = {
     keepAliveTimeout: traits.idleConnectionMs,
@@ -83,7 +100,7 @@ function serve(options: WireOptions, context: ExchangeContext, stats: WireStats)
   server.maxConnections = traits.connectionsMax;
   server.on('connection', (socket) => {
     stats.connections += 1;
-    connections.set(socket, new Connection(options.users, options.provider.hostName));
+    connections.set(socket, new Connection(users, hostName));
   });
   server.on('clientError', (_error, socket) =>
     socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n'),
@@ -113,7 +130,7 @@ function listen(server: Server, port: number, host: string): Promise<void> {
   });
 }
 
-function close(server: Server, endpoint: Endpoint): Promise<void> {
+function close(server: Server, endpoint: Answering): Promise<void> {
   endpoint.close();
   return new Promise((resolve) => {
     server.close(() => resolve());

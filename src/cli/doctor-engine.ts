@@ -1,17 +1,26 @@
-/** `hvlift doctor`: the diagnosis of a host, reached as it is configured. */
+/** `hvlift doctor` and `hvlift record`: a host looked at, reached as it is configured. */
 import { diagnose, type DoctorPort } from '../doctor/index.ts';
+import { record } from '../recording/index.ts';
 import { parseAddress } from '../winrm/index.ts';
 import type { Engine, HostAccess } from './engine.ts';
 import { hostFiles, wayToWinrm, winrmOptions } from './host-access.ts';
 
 const SMB_PORT = 445;
 
-export const doctorEngine: Pick<Engine, 'diagnose'> = {
+export const doctorEngine: Pick<Engine, 'diagnose' | 'record'> = {
   async *diagnose(access, { signal }) {
     const way = wayToWinrm(access);
     try {
       const winrm = await winrmOptions(access, way);
       yield* diagnose({ winrm, ports: portsOf(access), openFiles: () => hostFiles(access) }, signal);
+    } finally {
+      await way.close();
+    }
+  },
+  async record({ host, to, vm }, { signal }) {
+    const way = wayToWinrm(host);
+    try {
+      return await record({ winrm: await winrmOptions(host, way), to, vm, signal });
     } finally {
       await way.close();
     }

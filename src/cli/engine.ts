@@ -21,6 +21,7 @@ import type {
   DiskInfoRecord,
   DiskMap,
 } from '../flows/index.ts';
+import type { Recording } from '../recording/index.ts';
 import type { HostKeyOffer } from '../ssh/index.ts';
 import type { Secret } from './secret.ts';
 
@@ -432,6 +433,11 @@ export interface Engine extends DiskEngine {
   testHost(host: HostAccess, task: Task): Promise<HostReport>;
   /** Looks at everything a backup needs and changes nothing; what is wrong is a finding, not thrown. */
   diagnose(host: HostAccess, task: Task): AsyncIterable<Finding>;
+  /** Writes what the host answers, made anonymous, into a new file. */
+  record(
+    request: { readonly host: HostAccess; readonly to: string; readonly vm?: string },
+    task: Task,
+  ): Promise<Recording>;
   vms(host: HostAccess, task: Task): Promise<VmSummary[]>;
 
   /** Makes an empty repository. Refuses a folder that holds one, or anything else. */

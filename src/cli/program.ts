@@ -8,6 +8,7 @@ import { registerHost } from './commands/host.ts';
 import { registerInit } from './commands/init.ts';
 import { registerPoints } from './commands/points.ts';
 import { registerRct } from './commands/rct.ts';
+import { registerRecord } from './commands/record.ts';
 import { registerRepair } from './commands/repair.ts';
 import { registerRestore } from './commands/restore.ts';
 import { registerStatus } from './commands/status.ts';
@@ -21,6 +22,7 @@ import { packageVersion } from './version.ts';
 const ORDER = [
   registerHost,
   registerDoctor,
+  registerRecord,
   registerVms,
   registerInit,
   registerBackup,

@@ -8,6 +8,7 @@ import type { CallOptions } from '../disk/index.ts';
 import type { CimSession } from '../winrm/index.ts';
 import { checkpointOf, type Checkpoint } from './checkpoints.ts';
 import { Msvm_ComputerSystem } from './classes/computer-system.ts';
+import { jobClass, Msvm_AffectedJobElement } from './classes/job.ts';
 import { Msvm_VirtualSystemReferencePoint } from './classes/reference-point.ts';
 import { Msvm_StorageAllocationSettingData, Msvm_VirtualSystemSettingData } from './classes/settings.ts';
 import { VIRTUAL_DISK } from './disks.ts';
@@ -73,4 +74,14 @@ async function referencePointCounts(session: CimSession, options: CallOptions): 
     if (id !== undefined) counts.set(id, (counts.get(id) ?? 0) + 1);
   }
   return counts;
+}
+
+/** How many jobs the host still remembers, and how many things they touched. */
+export async function listJobs(
+  session: CimSession,
+  options: CallOptions = {},
+): Promise<{ readonly jobs: number; readonly touched: number }> {
+  const jobs = await Array.fromAsync(session.enumerate(jobClass('Msvm_ConcreteJob'), options));
+  const touched = await Array.fromAsync(session.enumerate(Msvm_AffectedJobElement, options));
+  return { jobs: jobs.length, touched: touched.length };
 }

@@ -1,0 +1,1 @@
+export { startReplay, type Replay } from './start-replay.ts';

@@ -1,0 +1,2 @@
+export { recordingFaults } from './faults.ts';
+export { record, type Recording, type RecordOptions } from './record.ts';
