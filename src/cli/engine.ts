@@ -21,6 +21,7 @@ import type {
   DiskInfoRecord,
   DiskMap,
 } from '../flows/index.ts';
+import type { NbdPlace } from '../nbd/index.ts';
 import type { Recording } from '../recording/index.ts';
 import type { HostKeyOffer } from '../ssh/index.ts';
 import type { Secret } from './secret.ts';
@@ -295,6 +296,40 @@ export interface StreamRequest {
   readonly format: (typeof PIPE_FORMATS)[number];
 }
 
+export interface ServeRequest {
+  readonly repository: RepositoryAccess;
+  readonly point: PointSelector;
+  /** Numbers from 1, ids or file names; all when empty. */
+  readonly disks: readonly string[];
+  readonly place?: NbdPlace;
+  readonly tls?: ServeTls;
+  /** Folder for what clients write; without it nothing can be written. */
+  readonly overlay?: string;
+}
+
+/** PEM files, absolute paths. */
+export interface ServeTls {
+  readonly certificateFile: string;
+  readonly keyFile: string;
+  /** The authority of the certificates clients must have. */
+  readonly clientsFile?: string;
+}
+
+export interface ServeRun {
+  readonly pointId: string;
+  readonly vm: VmName;
+  readonly created: string;
+  readonly exports: readonly {
+    readonly number: number;
+    readonly id: string;
+    readonly size: number;
+    /** NBD URI. */
+    readonly address: string;
+    /** The folder of what is written to this disk. */
+    readonly overlay?: string;
+  }[];
+}
+
 export interface RestoreRun {
   readonly pointId: string;
   readonly vm: VmName;
@@ -465,6 +500,8 @@ export interface Engine extends DiskEngine {
   restore(request: RestoreRequest, task: Task): Promise<RestoreRun>;
   /** The bytes of an image or a package. Cut off when it throws. */
   restoreStream(request: StreamRequest, task: Task): AsyncIterable<Uint8Array>;
+  /** Serves a restore point by NBD while `use` runs. */
+  servePoint(request: ServeRequest, task: Task, use: (served: ServeRun) => Promise<void>): Promise<void>;
   /** Reads back one point, or everything. Damage is in the report, not thrown. */
   verify(
     request: { readonly repository: RepositoryAccess; readonly point?: PointSelector },

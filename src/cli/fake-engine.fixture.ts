@@ -203,6 +203,10 @@ const ANSWERS: Engine = {
     yield Buffer.from('bytes of ');
     yield Buffer.from([0, 255, 10]);
   },
+  async servePoint({ repository }, _task, use) {
+    await repository.unlock();
+    await use({ pointId: '1', vm: WEB01, created: '2026-11-23T00:00:00Z', exports: [] });
+  },
   async restore({ repository }) {
     await repository.unlock();
     return RESTORED;

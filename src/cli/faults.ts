@@ -72,6 +72,11 @@ export const cliFaults = faults('CLI', {
     text: '{path} is not empty: it holds {found}',
     remedy: 'make the repository in a new folder, such as {path}/hvlift',
   },
+  certificateUnreadable: {
+    kind: 'refused',
+    text: '{path} cannot be read: {reason}',
+    remedy: 'name a PEM file that this user can read',
+  },
   recoveryKeyNotSaved: {
     kind: 'refused',
     text: 'the recovery key could not be written to {path}: {reason}',

@@ -5,8 +5,15 @@ import type { Engine } from './engine.ts';
 import { createHostEngine } from './host-engine.ts';
 import type { CliIo } from './io.ts';
 import { repositoryEngine } from './repository-engine.ts';
+import { serveEngine } from './serve-engine.ts';
 import { stateFolder } from './state-path.ts';
 
 export function openEngine(io: Pick<CliIo, 'env' | 'platform' | 'homeFolder'>): Engine {
-  return { ...createHostEngine(stateFolder(io)), ...repositoryEngine, ...diskEngine, ...doctorEngine };
+  return {
+    ...createHostEngine(stateFolder(io)),
+    ...repositoryEngine,
+    ...serveEngine,
+    ...diskEngine,
+    ...doctorEngine,
+  };
 }

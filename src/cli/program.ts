@@ -11,6 +11,7 @@ import { registerRct } from './commands/rct.ts';
 import { registerRecord } from './commands/record.ts';
 import { registerRepair } from './commands/repair.ts';
 import { registerRestore } from './commands/restore.ts';
+import { registerServe } from './commands/serve.ts';
 import { registerStatus } from './commands/status.ts';
 import { registerVerify } from './commands/verify.ts';
 import { registerVms } from './commands/vms.ts';
@@ -28,6 +29,7 @@ const ORDER = [
   registerBackup,
   registerPoints,
   registerRestore,
+  registerServe,
   registerVerify,
   registerRepair,
   registerStatus,

@@ -55,14 +55,14 @@ export const repositoryEngine: RepositoryEngine = {
   repositoryStatus,
   backup,
   async *points(access, filter, task) {
-    const repository = await open(access, task);
+    const repository = await openRepositoryOf(access, task);
     for await (const point of repository.points(task)) {
       if (filter.vm === undefined || isVm(point, filter.vm)) yield summaryOf(point);
     }
   },
   async restore(request, task) {
-    const repository = await open(request.repository, task);
-    const point = await select(repository, request.point, task);
+    const repository = await openRepositoryOf(request.repository, task);
+    const point = await selectPoint(repository, request.point, task);
     const started = performance.now();
     const record = await restorePoint(repository, {
       point,
@@ -88,14 +88,14 @@ export const repositoryEngine: RepositoryEngine = {
     };
   },
   async *restoreStream(request, task) {
-    const repository = await open(request.repository, task);
-    const point = await select(repository, request.point, task);
+    const repository = await openRepositoryOf(request.repository, task);
+    const point = await selectPoint(repository, request.point, task);
     const { format, disks } = request;
     yield* streamPoint(repository, { point, format, ...(disks.length > 0 ? { disks } : {}), ...task });
   },
   verify,
   async repair(access, task) {
-    const repository = await open(access, task);
+    const repository = await openRepositoryOf(access, task);
     const { packs, objects, damagedPacks } = await repository.rebuildIndex(task);
     return { packs, objects, damagedPacks: damagedPacks.map(({ message }) => message), warnings: [] };
   },
@@ -113,7 +113,7 @@ async function refuseForeignFolder(path: string): Promise<void> {
 }
 
 /** The key is asked for only when the repository turns out to be encrypted. */
-async function open(access: RepositoryAccess, task: Task): Promise<Repository> {
+export async function openRepositoryOf(access: RepositoryAccess, task: Task): Promise<Repository> {
   const store = await openDirectoryStore(access.path);
   return openRepository(store, { signal: task.signal }).catch(async (error: unknown) => {
     if (!hasCode(error, 'REPO_PASSPHRASE_NEEDED')) throw error;
@@ -125,7 +125,7 @@ async function open(access: RepositoryAccess, task: Task): Promise<Repository> {
 }
 
 async function* backup(request: BackupRequest, task: Task): AsyncGenerator<BackupRun> {
-  const repository = await open(request.repository, task);
+  const repository = await openRepositoryOf(request.repository, task);
   await using host = await openHost(request.host, task);
   for (const vm of request.vms) yield await backupOne(repository, host, vm, request, task);
 }
@@ -177,7 +177,11 @@ async function backupOne(
   }
 }
 
-async function select(repository: Repository, selector: PointSelector, task: Task): Promise<RestorePoint> {
+export async function selectPoint(
+  repository: Repository,
+  selector: PointSelector,
+  task: Task,
+): Promise<RestorePoint> {
   if (selector.kind === 'id') return repository.point(selector.id, task);
   let vmId: string | undefined;
   for await (const point of repository.points(task)) {
@@ -190,7 +194,7 @@ async function select(repository: Repository, selector: PointSelector, task: Tas
 }
 
 async function repositoryStatus(access: RepositoryAccess, task: Task): Promise<RepositoryStatus> {
-  const repository = await open(access, task);
+  const repository = await openRepositoryOf(access, task);
   const vms = new Map<string, RestorePoint[]>();
   for await (const point of repository.points(task)) {
     vms.set(point.vm.id, [...(vms.get(point.vm.id) ?? []), point]);
@@ -229,8 +233,8 @@ async function verify(
   request: { readonly repository: RepositoryAccess; readonly point?: PointSelector },
   task: Task,
 ): Promise<VerifyRun> {
-  const repository = await open(request.repository, task);
-  const point = request.point && (await select(repository, request.point, task));
+  const repository = await openRepositoryOf(request.repository, task);
+  const point = request.point && (await selectPoint(repository, request.point, task));
   const started = performance.now();
   const report = await repository.verify({ ...(point ? { point } : {}), ...task });
   return {

@@ -21,6 +21,12 @@ export const flowFaults = faults('FLOW', {
     text: 'a stream of the format {format} is one disk, and {disks} are chosen',
     remedy: 'name one disk, or choose the format ova, which holds them all',
   },
+  servedOpenly: {
+    kind: 'refused',
+    text: 'on {host} anybody who reaches the port could read every disk served there',
+    remedy:
+      'give a certificate (--tls-cert, --tls-key, and --tls-clients to say who may come), or serve on 127.0.0.1 or a unix socket and go through SSH',
+  },
   noSuchFile: {
     kind: 'refused',
     text: 'there is no file {path}',

@@ -12,3 +12,4 @@ export * from './reference-point-ledger.ts';
 export type { PipeFormat, RestoreFormat } from './restore-formats.ts';
 export * from './restore.ts';
 export * from './run-record.ts';
+export * from './serve-point.ts';

@@ -31,7 +31,7 @@ export const nbdFaults = faults('NBD', {
   exportRefused: {
     kind: 'refused',
     text: '{server} does not give the export "{name}": {reason}',
-    remedy: 'list the exports of the server (`nbdinfo --list`), and check its rights',
+    remedy: 'ask the server for its exports (nbdinfo lists them), and check its rights',
   },
   tlsRefused: {
     kind: 'refused',
@@ -67,6 +67,11 @@ export const nbdFaults = faults('NBD', {
     kind: 'retry',
     text: 'the connection to {server} broke after {count} writes that were answered and not yet flushed; the server may have lost them',
     remedy: 'write everything since the last flush again',
+  },
+  certificateUnusable: {
+    kind: 'refused',
+    text: 'certificate or key cannot be used: {reason}',
+    remedy: 'give PEM files of a certificate and of the key that belongs to it',
   },
   listenFailed: {
     kind: 'refused',

@@ -14,7 +14,7 @@ import { nbdFaults } from './faults.ts';
 import type { Request } from './format.ts';
 import { OptionSession, type OptionRules } from './option-session.ts';
 import type { ServedDisk } from './served-disk.ts';
-import type { NbdServerTls } from './tls.ts';
+import { checkCertificate, type NbdServerTls } from './tls.ts';
 import { Transmission } from './transmission.ts';
 import { Wire } from './wire.ts';
 
@@ -55,8 +55,9 @@ export class NbdServer implements AsyncDisposable {
     server.on('connection', (socket) => this.#welcome(socket));
   }
 
-  /** `port` 0 takes a free one, which {@link place} tells. Throws `NBD_LISTEN_FAILED`. */
+  /** `port` 0 takes a free one, which {@link place} tells. Throws `NBD_LISTEN_FAILED`, `NBD_CERTIFICATE_UNUSABLE`. */
   static async listen(place: NbdPlace, options: NbdServerOptions): Promise<NbdServer> {
+    if (options.tls) checkCertificate(options.tls);
     const server = createServer({ noDelay: true, keepAlive: true });
     await new Promise<void>((resolve, reject) => {
       server.once('error', (error) =>

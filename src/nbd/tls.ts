@@ -3,7 +3,8 @@
  * a server may ask for the client's certificate too. TLS 1.2 and later.
  */
 import type { Socket } from 'node:net';
-import { connect, createServer, type TLSSocket } from 'node:tls';
+import { connect, createSecureContext, createServer, type TLSSocket } from 'node:tls';
+import { nbdFaults } from './faults.ts';
 
 export interface NbdClientTls {
   /** PEM of the authorities to trust; default: those of the system. */
@@ -42,6 +43,15 @@ export async function secureClient(socket: Socket, host: string, tls: NbdClientT
     secured.once('close', () => reject(new Error('the connection was closed')));
   });
   return secured;
+}
+
+/** Throws `NBD_CERTIFICATE_UNUSABLE`. */
+export function checkCertificate({ cert, key, clientCa }: NbdServerTls): void {
+  try {
+    createSecureContext({ cert, key, ...(clientCa === undefined ? {} : { ca: clientCa }) });
+  } catch (error) {
+    throw nbdFaults.certificateUnusable({ reason: (error as Error).message }, { cause: error });
+  }
 }
 
 /** Rejects with the reason TLS gives, and when the client has no certificate that is asked for. */
