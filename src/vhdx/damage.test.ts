@@ -154,6 +154,17 @@ const defects: Defect[] = [
   ['REGION_MISSING', 'no block table', () => region(16, regionBytes(3 * MiB, MiB, 0))],
   ['METADATA_SIGNATURE', 'no metadata table', () => patch(broken, TABLES.metadata, Buffer.from('Metadata'))],
   ['TOO_MANY_ITEMS', '2048 items', () => patch(broken, TABLES.metadata + 10, u16Bytes(2048))],
+  [
+    'TOO_MANY_USER_ITEMS',
+    '1025 items of users',
+    async () => {
+      for (let n = 0; n < 1025; n += 1) {
+        const entry = Buffer.concat([guidToBytes(newGuid()), u64Bytes(0n), u32Bytes(1)]);
+        await item(5 + n, 0, entry);
+      }
+      await patch(broken, TABLES.metadata + 10, u16Bytes(5 + 1025));
+    },
+  ],
   ['ITEM_PLACE', 'an item inside the table', () => item(1, 16, u32Bytes(4096))],
   ['ITEM_PLACE', 'an item beyond the region', () => item(1, 16, u32Bytes(MiB - 4))],
   ['ITEM_PLACE', 'an item larger than 1 MiB', () => item(1, 20, u32Bytes(MiB + 8))],

@@ -145,6 +145,11 @@ export const vhdxFaults = faults('VHDX', {
     text: '{path}: the metadata table claims {count} items; 2047 fit',
     remedy: RESTORE,
   },
+  tooManyUserItems: {
+    kind: 'corrupt',
+    text: '{path}: the metadata table has {count} items of users; 1024 are allowed',
+    remedy: RESTORE,
+  },
   itemPlace: {
     kind: 'corrupt',
     text: '{path}: metadata item {item} cannot lie at byte {offset} of its region with length {length}',

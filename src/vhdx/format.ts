@@ -134,6 +134,7 @@ export const SECTOR_BITMAP_SIZE = MiB;
 export const METADATA_TABLE_SIZE = 64 * KiB;
 export const METADATA_SIGNATURE = 'metadata';
 export const METADATA_ENTRIES_MAX = 2047;
+export const USER_ITEMS_MAX = 1024;
 export const METADATA_ITEM_SIZE_MAX = MiB;
 export const metadataTableHeader = struct('Metadata table header', 32, {
   signature: ascii(0, 8),

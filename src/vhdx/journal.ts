@@ -2,7 +2,7 @@
  * The log of a file that is being written: every change of the file's own tables goes through it, so that a crash at any
  * write leaves either the old tables or the new ones (MS-VHDX 2.3).
  *
- *   begin    entry 1 ─► durable ─► headers name the log                 from here on the log counts
+ *   begin    headers: new identity ─► entry 1 ─► durable ─► headers name the log     from here on the log counts
  *   commit   data durable ─► entry n ─► durable ─► tables in place      the next commit makes those durable
  *   end      tables durable ─► headers name no log                      the file is clean
  *
@@ -12,7 +12,7 @@
  *
  * The first entry is durable before the headers name the log: a log that is named and has no entry would be corruption.
  */
-import { NIL_GUID, newGuid } from '../base/index.ts';
+import { MiB, NIL_GUID, newGuid } from '../base/index.ts';
 import type { LocalFile } from '../disk/index.ts';
 import type { Header } from './format.ts';
 import type { HeaderWriter } from './header.ts';
@@ -41,10 +41,16 @@ export class Journal {
     return sectorsIn(this.#ring.length / 2);
   }
 
-  /** Opens the session with `sectors` as its first entry, and gives the file new identities. Two syncs. */
+  /**
+   * Gives the file new identities before anything else of it is changed (2.2.2.1), and opens the session with `sectors` as
+   * its first entry. Three syncs.
+   */
   async begin(sectors: readonly TableSector[], identity: Identity): Promise<void> {
+    await this.#headers.update(identity);
+    // An entry says how long the file is in whole MiB (2.3.1.1); old qemu left files that end elsewhere.
+    await this.#file.extend(Math.ceil(this.#file.size / MiB) * MiB);
     const length = await this.#write(sectors);
-    await this.#headers.update({ ...identity, logGuid: this.#logGuid });
+    await this.#headers.update({ logGuid: this.#logGuid });
     await this.#place(sectors);
     this.#advance(length);
   }

@@ -16,6 +16,7 @@ import {
   METADATA_ITEM_SIZE_MAX,
   METADATA_SIGNATURE,
   METADATA_TABLE_SIZE,
+  USER_ITEMS_MAX,
   fileParameters,
   logicalSectorSize,
   metadataEntry,
@@ -53,6 +54,8 @@ export interface ItemPlace {
 }
 
 const KNOWN = new Set<string>(Object.values(ITEM));
+/** Items of users have names of their own, which may be those of known ones. */
+const USER = 'user ';
 
 export async function readMetadata(
   reader: RangeReader,
@@ -101,7 +104,7 @@ export async function readItemPlaces(
       report(defect);
       continue;
     }
-    const key = (entry.flags & ITEM_IS_USER) === 0 ? entry.itemId : `user ${entry.itemId}`;
+    const key = (entry.flags & ITEM_IS_USER) === 0 ? entry.itemId : USER + entry.itemId;
     if (places.has(key)) {
       report(vhdxFaults.itemTwice({ item: entry.itemId }));
       continue;
@@ -110,6 +113,8 @@ export async function readItemPlaces(
     places.set(key, { item: entry.itemId, fileOffset, length: entry.length });
   }
   checkDisjoint([...places.values()], report);
+  const users = [...places.keys()].filter((key) => key.startsWith(USER)).length;
+  if (users > USER_ITEMS_MAX) report(vhdxFaults.tooManyUserItems({ count: users }));
   return places;
 }
 

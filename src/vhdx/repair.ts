@@ -57,8 +57,8 @@ async function mend(path: string, options: CallOptions): Promise<void> {
   const file = await LocalFile.open(path);
   try {
     const { structure } = await settledStructure(file);
-    await file.extend(Math.ceil(file.size / MiB) * MiB);
     await sealTables(structure, file);
+    await file.extend(Math.ceil(file.size / MiB) * MiB);
     await file.sync();
   } finally {
     await file.close();
@@ -97,10 +97,10 @@ function* claimedMiB(table: BlockTable, log: Structure['log']): Generator<number
   }
 }
 
-/** Both region tables from the sound one, and both headers, with an empty log. */
+/** Both headers, with an empty log, and then both region tables from the sound one. */
 async function sealTables(structure: Structure, file: LocalFile): Promise<void> {
   const table = (await readRegionTables(structure.reader, {})).find((copy) => copy !== undefined)!;
+  await new HeaderWriter(file, structure.header).update({ fileWriteGuid: newGuid(), logGuid: NIL_GUID });
   for (const offset of REGION_TABLE_OFFSETS) await file.write(offset, table);
   await file.sync();
-  await new HeaderWriter(file, structure.header).update({ fileWriteGuid: newGuid(), logGuid: NIL_GUID });
 }

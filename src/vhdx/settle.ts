@@ -9,13 +9,18 @@ import { readStructure, type Structure } from './structure.ts';
 /** As Windows makes it. */
 const LOG_LENGTH = MiB;
 
-/** Replays a log left by another writer into the file; a file that has no log at all gets one at its end. */
+/**
+ * Replays a log left by another writer into the file; a file that has no log at all gets one at its end. Either is a change of
+ * the file, before which the headers get a new FileWriteGuid (MS-VHDX 2.2.2).
+ */
 export async function settledStructure(file: LocalFile): Promise<{ structure: Structure; ring: Claim }> {
   let structure = await readStructure(file, file.path);
   if (structure.replay) {
+    const headers = new HeaderWriter(file, structure.header);
+    await headers.update({ fileWriteGuid: newGuid() });
     await writeReplay(file, structure.replay);
     await file.sync();
-    await new HeaderWriter(file, structure.header).update({ logGuid: NIL_GUID });
+    await headers.update({ logGuid: NIL_GUID });
     structure = await readStructure(file, file.path);
   }
   if (!structure.log) structure = await withLog(file, structure);
@@ -23,10 +28,11 @@ export async function settledStructure(file: LocalFile): Promise<{ structure: St
 }
 
 async function withLog(file: LocalFile, { header }: Structure): Promise<Structure> {
+  const headers = new HeaderWriter(file, header);
+  await headers.update({ fileWriteGuid: newGuid() });
   const logOffset = Math.ceil(file.size / MiB) * MiB;
   await file.extend(logOffset + LOG_LENGTH);
   await file.sync();
-  const changes = { fileWriteGuid: newGuid(), logVersion: 0, logOffset, logLength: LOG_LENGTH };
-  await new HeaderWriter(file, header).update(changes);
+  await headers.update({ logVersion: 0, logOffset, logLength: LOG_LENGTH });
   return readStructure(file, file.path);
 }
