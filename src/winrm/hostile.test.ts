@@ -52,6 +52,10 @@ const BEFORE_LOG_ON: Readonly<Record<string, readonly [talk: (socket: Socket) =>
     answering('HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n'),
     'WINRM_NOT_WINRM',
   ],
+  'answers with a status that is none': [
+    answering('HTTP/1.1 0 OK\r\nContent-Length: 0\r\n\r\n'),
+    'WINRM_PROTOCOL_BROKEN',
+  ],
   'lets everybody in': [answering('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'), 'WINRM_NOT_WINRM'],
   'offers only Basic': [
     answering('HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm="x"\r\nContent-Length: 0\r\n\r\n'),

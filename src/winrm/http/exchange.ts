@@ -160,6 +160,11 @@ function collect(
   const chunks: Buffer[] = [];
   let length = 0;
   const tooLarge = (): void => fail(winrmFaults.envelopeTooLarge({ resource, limitBytes: bodyBytesMax }));
+  const status = reply.statusCode ?? 0;
+  // Node's parser takes any number of digits for one.
+  if (status < 100 || status > 599) {
+    return fail(winrmFaults.protocolBroken({ reason: `it is not HTTP (status ${status})` }));
+  }
   if (Number(reply.headers['content-length'] ?? 0) > bodyBytesMax) return tooLarge();
   reply.on('data', (chunk: Buffer) => {
     length += chunk.length;
@@ -169,6 +174,6 @@ function collect(
   reply.on('error', fail);
   reply.on('end', () => {
     if (!reply.complete) return fail(new Error('closed in mid-answer'));
-    resolve({ status: reply.statusCode ?? 0, headers: reply.headers, body: Buffer.concat(chunks, length) });
+    resolve({ status, headers: reply.headers, body: Buffer.concat(chunks, length) });
   });
 }
