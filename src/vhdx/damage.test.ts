@@ -144,6 +144,14 @@ const defects: Defect[] = [
     },
   ],
   [
+    'REGIONS_OVERLAP',
+    'two regions of which neither holds the other',
+    () => {
+      region(16 + 24, u32Bytes(2 * MiB));
+      region(48 + 24, u32Bytes(2 * MiB));
+    },
+  ],
+  [
     'UNKNOWN_REGION',
     'an unknown region that is required',
     () => {
@@ -400,6 +408,37 @@ for (const [claim, make] of oddities) {
     assertSameBytes(await contentOf(broken), baseContent, claim);
   });
 }
+
+test('every state of a block reads as the specification numbers it: zeros, the parent’s or the file’s, never what is at offset 0', async () => {
+  const own = Buffer.concat([Buffer.alloc(4096, 1), Buffer.alloc(MiB - 4096)]);
+  const zeros = Buffer.alloc(MiB);
+  for (const [state, offsetMiB, expected] of [
+    [0, 0, zeros],
+    [0, 4, zeros],
+    [1, 0, zeros],
+    [2, 0, zeros],
+    [3, 4, zeros],
+    [6, 4, own],
+    [7, 4, own],
+  ] as const) {
+    copyFileSync(base, broken);
+    await patchEntry(broken, 0, state, offsetMiB);
+    const content = Buffer.concat([expected, baseContent.subarray(MiB)]);
+    assertSameBytes(await contentOf(broken), content, `base, state ${state} at ${offsetMiB} MiB`);
+  }
+  for (const [state, hidden] of [
+    [0, false],
+    [1, true],
+    [2, true],
+    [3, true],
+  ] as const) {
+    copyFileSync(child, broken);
+    await patchEntry(broken, 0, state, 0);
+    const below = Buffer.from(baseContent);
+    if (hidden) below.fill(0, 0, 2 * MiB);
+    assertSameBytes(await contentOf(broken), below, `child, state ${state}`);
+  }
+});
 
 test('in a child, zero, undefined and unmapped blocks hide the parent, and a fully present one ignores its bitmap', async () => {
   for (const state of [1, 2, 3]) {

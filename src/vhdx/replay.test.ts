@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import fc from 'fast-check';
 import { requires } from '../../test/requires.ts';
 import { KiB, MiB, hasCode, newGuid } from '../base/index.ts';
+import type { RangeReader } from '../disk/index.ts';
+import { openVhdx } from './chain.ts';
 import { createVhdx } from './create.ts';
 import { DirtyLog, applied, type LoggedChange } from './log-writer.fixture.ts';
 import { REPLAY_LOG_MAX } from './log.ts';
@@ -138,6 +140,72 @@ test('any part of a range that a log zeroes is read as zeros, into any kind of b
       }
     });
   }
+});
+
+test('the second entry of a log counts only when its number follows that of the first, and so does every other', async () => {
+  const change = (n: number): LoggedChange => ({ offset: PAYLOAD + n * 4096, data: page(n) });
+  for (const numbers of [
+    [7n, 9n, 10n],
+    [7n, 7n, 8n],
+    [7n, 6n, 7n],
+  ]) {
+    const log = new DirtyLog(RING);
+    let at = 0;
+    numbers.forEach((sequence, n) => {
+      at = log.write(at, { sequence, tail: 0, changes: [change(n)] });
+    });
+    install(log, [change(0)]);
+    assertSameBytes(await contentOf(dirty), await contentOf(clean), numbers.join());
+  }
+});
+
+test('the last length that a log states makes the file longer, whether it is whole MiB or not', async () => {
+  for (const last of [7 * MiB, 7 * MiB + 4096]) {
+    const log = new DirtyLog(RING);
+    log.write(0, { sequence: 7n, tail: 0, changes: [tablePage()], last });
+    install(log, [tablePage()], last);
+    // Block 3 is all of the MiB that the file does not have yet.
+    assertSameBytes(await contentOf(dirty), await contentOf(clean), `${last}`);
+  }
+});
+
+test('a dirty file is read without being written: not a byte of it changes', async () => {
+  installTypical(8192);
+  const before = readFileSync(dirty);
+  chmodSync(dirty, 0o444);
+  await withChain(dirty, async (disk) => {
+    assert.equal(disk.files[0]!.logReplayed, true);
+    await disk.read(0, Buffer.alloc(disk.size));
+  });
+  chmodSync(dirty, 0o644);
+  assertSameBytes(readFileSync(dirty), before, 'the file');
+});
+
+test('a log that lies beyond 4 GiB is found there', async () => {
+  const log = new DirtyLog(RING);
+  const change = { offset: PAYLOAD, data: page(5) };
+  log.write(0, { sequence: 7n, tail: 0, changes: [change] });
+  const logOffset = 2 ** 32 + 3 * MiB;
+  copyFileSync(base, dirty);
+  log.install(dirty);
+  patchSealed(dirty, [64 * KiB, 128 * KiB], 4096, 72, u64Bytes(BigInt(logOffset)));
+  const file = readFileSync(dirty);
+  file.fill(0, MiB, 2 * MiB);
+  const reader: RangeReader = {
+    size: logOffset + RING,
+    read(offset, into) {
+      into.fill(0);
+      into.set(file.subarray(offset, offset + into.length));
+      if (offset >= logOffset)
+        into.set(log.ring.subarray(offset - logOffset, offset - logOffset + into.length));
+      return Promise.resolve();
+    },
+    close: () => Promise.resolve(),
+  };
+  const disk = await openVhdx(reader);
+  const got = Buffer.alloc(4096);
+  await disk.read(0, got);
+  assertSameBytes(got, change.data, 'replayed');
 });
 
 test('of two sequences of the same log the newer one counts, wherever it lies', async () => {

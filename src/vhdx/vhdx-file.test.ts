@@ -62,6 +62,22 @@ test('the first write of a session, and no later one, gives new identities by bo
   assert.deepEqual(await infoAt(path), { ...after, logReplayed: false });
 });
 
+test('zeros written to a block that a child does not have are zeros, not nothing: the parent’s data does not come back', async () => {
+  const parentPath = await fullDisk(2 * MiB, MiB);
+  const path = join(folder, 'zeroed.avhdx');
+  await createDifferencingVhdx(path, { parentPath, blockSize: MiB });
+  const file = await openVhdxWritable(path);
+  await file.zero(0, MiB);
+  await file.write(MiB, Buffer.alloc(4096));
+  await file.close();
+  const expected = await contentOf(parentPath);
+  assert.ok(
+    expected.subarray(0, MiB + 4096).every((byte) => byte !== 0),
+    'the parent has data there',
+  );
+  assertSameBytes(await contentOf(path), expected.fill(0, 0, MiB + 4096), 'zeros');
+});
+
 test('what is not whole sectors, not on the disk, or after close is refused', async () => {
   const path = newPath();
   await createVhdx(path, { size: 2 * MiB, kind: 'dynamic', blockSize: MiB, logicalSectorSize: 4096 });
