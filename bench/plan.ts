@@ -2,50 +2,58 @@
  * What is measured, and beside what. Every step is a program of its own; in each round all steps run once, in this order,
  * so that a slow minute of the machine hits both sides.
  */
-import { spawnSync } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { GiB, MiB, TiB } from '../src/base/index.ts';
 import type { Extent } from '../src/extents/index.ts';
+import { CONVERT_RATIOS, PARALLEL, checkConverted, convertSteps } from './convert-steps.ts';
 import { LIMITS } from './limits.ts';
-import { runMeasured } from './measured-child.ts';
 import { makeSourceDisk, scatteredChanges, writeChanges } from './source-disk.ts';
-
-export interface Step {
-  readonly group: 'limit' | 'backup' | 'restore' | 'increment';
-  readonly name: string;
-  /** What the speed is counted in: data of the disk, or changed bytes. */
-  readonly bytes: number;
-  readonly command: readonly string[];
-  /** Puts the files right before each run; not measured. */
-  prepare(): Promise<void>;
-}
-
-export interface Ratio {
-  readonly ours: string;
-  readonly theirs: string;
-}
+import { checkSame, convert, emptyFolder, task, taskCommand, type Ratio, type Step } from './step.ts';
 
 export interface Plan {
   readonly steps: readonly Step[];
   readonly ratios: readonly Ratio[];
-  /** Asserts, once, that what was restored is what was backed up. */
-  check(): void;
+  /** Asserts, once, that what was restored or converted is what it was made from. */
+  check(): Promise<void>;
 }
 
 export interface PlanOptions {
   readonly folder: string;
   readonly diskSize: number;
   readonly changedBytes: number;
+  /** Left out: all groups. */
+  readonly only?: Step['group'] | undefined;
 }
 
-// The settings of the strongest peer: as many requests at once as it allows, and writes in any order.
-const PARALLEL = ['-W', '-m', '16'];
-
-export async function makePlan({ folder, diskSize, changedBytes }: PlanOptions): Promise<Plan> {
+export async function makePlan(options: PlanOptions): Promise<Plan> {
+  const { folder, diskSize, only } = options;
   const disk = join(folder, 'disk.vhdx');
-  const dataBytes = await makeSourceDisk(disk, diskSize);
+  const dataBytes = diskSize / 2;
+  await makeSourceDisk(disk, diskSize, dataBytes);
+  const converted = { disk, dataBytes, folder, outputs: join(folder, 'outputs') };
+  const convertPlan: Plan = {
+    steps: only === undefined || only === 'convert' ? await convertSteps(converted) : [],
+    ratios: CONVERT_RATIOS,
+    check: () => checkConverted(converted),
+  };
+  if (only === 'convert') return convertPlan;
+  const plan = await repositoryPlan(options, { disk, dataBytes });
+  const steps = [...plan.steps, ...convertPlan.steps].filter(({ group }) => (only ?? group) === group);
+  return {
+    steps,
+    ratios: [...plan.ratios, ...convertPlan.ratios],
+    async check() {
+      await plan.check();
+      if (convertPlan.steps.length > 0) await convertPlan.check();
+    },
+  };
+}
+
+async function repositoryPlan(
+  { folder, changedBytes }: PlanOptions,
+  { disk, dataBytes }: Pick<Context, 'disk' | 'dataBytes'>,
+): Promise<Plan> {
   const repository = join(folder, 'repository');
   const outputs = join(folder, 'outputs');
   await task('create', { repository });
@@ -56,7 +64,7 @@ export async function makePlan({ folder, diskSize, changedBytes }: PlanOptions):
   return {
     steps: [...limitSteps(context), ...backupSteps(context), ...restoreSteps(context), ...increments],
     ratios: RATIOS,
-    check: () => checkRestored(context),
+    check: async () => checkRestored(context),
   };
 }
 
@@ -174,44 +182,6 @@ function checkRestored({ disk, repository, outputs }: Context): void {
   mkdirSync(outputs);
   for (const format of ['raw', 'qcow2'] as const) {
     const path = join(outputs, format);
-    const [program, ...args] = taskCommand('restore', { repository, format, path });
-    const restored = spawnSync(program, args, { encoding: 'utf8' });
-    const compared = spawnSync('qemu-img', ['compare', '-f', 'vhdx', '-F', format, disk, path], {
-      encoding: 'utf8',
-    });
-    if (restored.status !== 0 || compared.status !== 0) {
-      throw new Error(
-        `the ${format} restore is not the source: ${restored.stderr}${compared.stdout}${compared.stderr}`,
-      );
-    }
+    checkSame(taskCommand('restore', { repository, format, path }), disk, format, path);
   }
-}
-
-function convert(options: readonly string[], format: string, from: string, to: string): string[] {
-  return ['qemu-img', 'convert', '-f', 'vhdx', '-O', format, ...options, from, to];
-}
-
-function taskCommand(name: string, request: object): [string, ...string[]] {
-  const script = fileURLToPath(new URL('./task.ts', import.meta.url));
-  return [process.execPath, '-C', 'source', script, name, JSON.stringify(request)];
-}
-
-async function task(name: string, request: object): Promise<void> {
-  await runMeasured(taskCommand(name, request));
-}
-
-/**
- * Empty, and nothing of the run before still on its way to the disk. Then `bytes` are written and removed: their pages are
- * what the step writes into. Otherwise the first step after one that wrote less pays for fresh memory, which in a virtual
- * machine costs four times the copying.
- */
-async function emptyFolder(folder: string, bytes: number): Promise<void> {
-  rmSync(folder, { recursive: true, force: true });
-  mkdirSync(folder);
-  const file = openSync(join(folder, 'pages'), 'w');
-  const piece = Buffer.alloc(MiB, 1);
-  for (let at = 0; at < bytes; at += piece.length) writeSync(file, piece);
-  closeSync(file);
-  rmSync(join(folder, 'pages'));
-  spawnSync('sync');
 }

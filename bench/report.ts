@@ -1,7 +1,8 @@
 /** Figures of all rounds as tables in Markdown: readable on a terminal, and pasted into docs/operating/performance.md. */
 import { formatBytes, MiB } from '../src/base/index.ts';
 import type { Machine } from './machine.ts';
-import type { Plan, Step } from './plan.ts';
+import type { Plan } from './plan.ts';
+import type { Step } from './step.ts';
 
 export interface Run {
   readonly step: string;
@@ -19,12 +20,14 @@ const GROUPS: Record<Step['group'], string> = {
   backup: 'Full backup',
   restore: 'Restore',
   increment: 'Increment',
+  convert: 'Convert',
 };
 
 export function report(machine: Machine, plan: Plan, runs: readonly Run[]): string {
-  const groups = Object.entries(GROUPS).map(([group, title]) => {
-    const steps = plan.steps.filter((step) => step.group === group);
-    return [`### ${title}`, '', ...groupTable(steps, runs)].join('\n');
+  const measured = new Set(runs.map(({ step }) => step));
+  const groups = Object.entries(GROUPS).flatMap(([group, title]) => {
+    const steps = plan.steps.filter((step) => step.group === group && measured.has(step.name));
+    return steps.length > 0 ? [[`### ${title}`, '', ...groupTable(steps, runs)].join('\n')] : [];
   });
   return [machineText(machine), ...groups, ratioTable(plan, runs)].join('\n\n');
 }
@@ -54,7 +57,9 @@ function groupTable(steps: readonly Step[], runs: readonly Run[]): string[] {
 }
 
 function ratioTable({ ratios }: Plan, runs: readonly Run[]): string {
-  const rows = ratios.map(({ ours, theirs }) => {
+  const measured = new Set(runs.map(({ step }) => step));
+  const known = ratios.filter(({ ours, theirs }) => measured.has(ours) && measured.has(theirs));
+  const rows = known.map(({ ours, theirs }) => {
     const perRound = runs
       .filter((run) => run.step === ours)
       .map((run) => runs.find((r) => r.step === theirs && r.round === run.round)!.seconds / run.seconds);

@@ -16,25 +16,24 @@ const CHANGE = 64 * KiB;
 /** One huge file must not be the whole sample. */
 const FILE_SIZE_MAX = 64 * MiB;
 
-/** Creates a dynamic VHDX of `size` bytes; every other 64 MiB holds data. Returns the bytes of data, zeros included. */
-export async function makeSourceDisk(path: string, size: number): Promise<number> {
+/** Creates a dynamic VHDX of `size` bytes with `dataBytes` in pieces of 64 MiB, spread evenly; zeros are among the data. */
+export async function makeSourceDisk(path: string, size: number, dataBytes: number): Promise<void> {
   await createVhdx(path, { size, kind: 'dynamic' });
   await using disk = disposable(await openVhdxWritable(path));
   const files = new FileBytes();
   const buffer = Buffer.alloc(MiB);
-  let piece = 0;
-  for (let start = 0; start < size; start += 2 * PIECE) {
+  const pieces = dataBytes / PIECE;
+  for (let piece = 0; piece < pieces; piece += 1) {
     const kind = KINDS[piece % KINDS.length]!;
+    const start = Math.floor((piece * size) / pieces / PIECE) * PIECE;
     for (let at = start; at < start + PIECE; at += buffer.length) {
       if (kind === 'files') files.fill(buffer);
       else if (kind === 'random') randomFillSync(buffer);
       else buffer.fill(0);
       await disk.write(at, buffer);
     }
-    piece += 1;
   }
   await disk.flush();
-  return piece * PIECE;
 }
 
 /** Where a disk of `size` bytes is changed: `bytes` in runs of 64 KiB, spread evenly, never at a round address. */

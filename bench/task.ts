@@ -6,12 +6,14 @@
  * `seconds` leave out the start of the program and the derivation of the key from the passphrase, which a user pays once
  * a run; the process' own time includes them.
  */
+import { rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { newGuid, silentProgress } from '../src/base/index.ts';
-import { FileReader } from '../src/disk/index.ts';
+import { copyDisk, readBatches } from '../src/copy/index.ts';
+import { FileReader, type PlacedWriter } from '../src/disk/index.ts';
 import type { Extent } from '../src/extents/index.ts';
-import { createImage, type ImageFormat } from '../src/images/index.ts';
+import { createImage, writeCompressedImage, type ImageFormat } from '../src/images/index.ts';
 import { openDirectoryStore } from '../src/objectstore/index.ts';
 import { createRepository, openRepository, type Repository } from '../src/repository/index.ts';
 import { openVhdxChain, type VhdxDisk } from '../src/vhdx/index.ts';
@@ -30,6 +32,14 @@ export interface RestoreRequest {
   readonly path: string;
 }
 
+export interface ConvertRequest {
+  readonly disk: string;
+  readonly format: 'raw' | 'qcow2-zstd';
+  readonly path: string;
+  /** As QEMU's `-t writeback`; a compressed image always is. */
+  readonly durable: boolean;
+}
+
 export interface TaskResult {
   readonly seconds: number;
   readonly stats?: object;
@@ -46,6 +56,8 @@ const TASKS: Record<string, (request: never) => Promise<TaskResult>> = {
   create: createTask,
   backup: backupTask,
   restore: restoreTask,
+  convert: convertTask,
+  read: readTask,
   limit: async (request: LimitRequest) => ({ seconds: measureLimit(request) }),
 };
 
@@ -84,6 +96,44 @@ async function restoreTask({ repository: folder, format, path }: RestoreRequest)
     const stats = await repository.restoreDisk({ root: disk.root, size: disk.size, target });
     await target.finish();
     return stats;
+  });
+}
+
+async function convertTask({ disk, format, path, durable }: ConvertRequest): Promise<TaskResult> {
+  const source = await openVhdxChain(disk, { open: (name) => FileReader.open(name) });
+  return timed(async () => {
+    if (format === 'qcow2-zstd') return await writeCompressedImage(format, path, source);
+    const target = durable
+      ? await createImage(format, path, { size: source.size })
+      : await plainFile(path, source.size);
+    const stats = await copyDisk({ source, target, durable });
+    await target.finish();
+    return stats;
+  });
+}
+
+/** What `qemu-img convert` makes by default: the system writes it to the disk when it likes. */
+async function plainFile(path: string, size: number): Promise<PlacedWriter> {
+  await writeFile(path, '');
+  await truncate(path, size);
+  return {
+    path,
+    size,
+    isFlat: true,
+    place: (fileOffset, length) => [{ fileOffset, length }],
+    finish: async () => {},
+    abort: () => rm(path),
+  };
+}
+
+/** Reading alone. */
+async function readTask({ disk }: { disk: string }): Promise<TaskResult> {
+  return timed(async () => {
+    const source = await openVhdxChain(disk, { open: (name) => FileReader.open(name) });
+    let readBytes = 0;
+    for await (const { length } of readBatches(source)) readBytes += length;
+    await source.close();
+    return { readBytes };
   });
 }
 
