@@ -24,7 +24,10 @@ export function vhdxByHand(all: boolean): MatrixImage[] {
     ({ blockMiB, sector }) => all || blockMiB === 1 || (blockMiB === 32 && sector === 512),
   );
   return shapes.flatMap(({ blockMiB, sector }) =>
-    handMade(partsOf(blockMiB * MiB, sector)).map((each) => vhdxImage(each, blockMiB, sector)),
+    handMade(partsOf(blockMiB * MiB, sector))
+      // What is damaged is read and written as a whole, which the files of large blocks are too long for.
+      .filter(({ damage }) => damage === undefined || blockMiB < 256)
+      .map((each) => vhdxImage(each, blockMiB, sector)),
   );
 }
 
