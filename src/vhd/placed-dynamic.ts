@@ -30,9 +30,10 @@ export class PlacedDynamic implements PlacedWriter {
     this.#file = file;
     this.#blockSize = options.blockSize;
     this.#uniqueId = options.uniqueId;
-    this.#table = Buffer.alloc(this.#blocks * 4, 0xff);
+    // Whole sectors: readers that take the table by sectors find no block in what is behind the last entry.
+    this.#table = Buffer.alloc(Math.ceil((this.#blocks * 4) / SECTOR) * SECTOR, 0xff);
     this.#fullBitmap = new Uint8Array(bitmapSizeOf(options.blockSize)).fill(0xff);
-    this.#fileEnd = Math.ceil((TABLE_OFFSET + this.#table.length) / SECTOR) * SECTOR;
+    this.#fileEnd = TABLE_OFFSET + this.#table.length;
   }
 
   get #blocks(): number {

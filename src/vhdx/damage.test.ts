@@ -222,6 +222,7 @@ const childDefects: Defect[] = [
   ['LOCATOR_TYPE', 'a parent named in another way', () => itemBytes(LOCATOR, guidToBytes(newGuid()))],
   ['LOCATOR_MALFORMED', 'more keys than fit', () => itemBytes(LOCATOR + 18, u16Bytes(60_000))],
   ['LOCATOR_MALFORMED', 'a key outside the item', () => itemBytes(LOCATOR + 20, u32Bytes(60_000))],
+  ['LOCATOR_MALFORMED', 'a key of no length', () => itemBytes(LOCATOR + 28, u16Bytes(0))],
   ['LOCATOR_MALFORMED', 'a value of odd length', () => itemBytes(LOCATOR + 30, u16Bytes(75))],
   [
     'LOCATOR_MALFORMED',
