@@ -38,7 +38,8 @@ export interface BuiltVhdx {
   readonly tables?: 'usual' | 'behind';
   /** What nobody has to know: a region; an item of the system, one of a user with the name of a system's. */
   readonly strangers?: 'region' | 'system item' | 'user item';
-  readonly headers?: 'usual' | 'twins' | 'first only' | 'second only';
+  /** Default `usual`: the second is newer. Who follows an older one finds a log that is not there. */
+  readonly headers?: 'usual' | 'first newer' | 'twins' | 'first only' | 'second only';
   /** Larger than what a double holds exactly. */
   readonly sequence?: bigint;
   readonly regionTables?: 'both' | 'second only';
@@ -121,22 +122,25 @@ function placesOf(disk: BuiltVhdx): Places {
 }
 
 function putHeaders(put: Put, disk: BuiltVhdx, places: Places, identity: string): void {
+  const { sequence = 7n } = disk;
   const fileWriteGuid = newGuid();
-  const header = (sequence: bigint): Buffer => {
+  const header = (age: 'newer' | 'older'): Buffer => {
     const bytes = Buffer.alloc(4 * KiB);
     bytes.write('head', 0, 'latin1');
-    bytes.writeBigUInt64LE(sequence, 8);
+    bytes.writeBigUInt64LE(age === 'newer' ? sequence + 1n : sequence, 8);
     bytes.set(guidToBytes(fileWriteGuid), 16);
     bytes.set(guidToBytes(identity), 32);
+    if (age === 'older') bytes.set(guidToBytes(newGuid()), 48);
     bytes.writeUInt16LE(1, 66);
     bytes.writeUInt32LE(disk.log === 'none' ? 0 : MiB, 68);
     bytes.writeBigUInt64LE(BigInt(disk.log === 'none' ? 0 : places.log), 72);
     return sealed(bytes);
   };
-  const { headers = 'usual', sequence = 7n } = disk;
   const noise = Buffer.alloc(4 * KiB, 0x5a);
-  put(64 * KiB, headers === 'second only' ? noise : header(sequence));
-  put(128 * KiB, headers === 'first only' ? noise : header(sequence + (headers === 'usual' ? 1n : 0n)));
+  const { headers = 'usual' } = disk;
+  put(64 * KiB, headers === 'second only' ? noise : header(headers === 'usual' ? 'older' : 'newer'));
+  const second = headers === 'first newer' ? 'older' : 'newer';
+  put(128 * KiB, headers === 'first only' ? noise : header(second));
 }
 
 function regionTable(disk: BuiltVhdx, places: Places): Buffer {

@@ -227,6 +227,8 @@ async function edit(
     await (what === 'trim' && file.trim ? file.trim(offset, end - offset) : file.zero(offset, end - offset));
     await content.zero(offset, end - offset);
   };
+  // Nothing is there yet but in the layers below: zeros must hide them.
+  if (layer > 0) await empty('zero', 3 * blockSize, blockSize);
   await write(2 * blockSize, 16 * sector, `${seed} before`);
   await write(blockSize, 5 * sector, `${seed} before`);
   await file.flush();

@@ -74,7 +74,7 @@ export function alone({ block, size, blockSize, sector, chunk, base, emptied }: 
     {
       name: 'sequence numbers beyond 2⁵³',
       trait: 'VHDX, large sequence numbers',
-      layers: [{ ...base, sequence: 2n ** 60n + 1n }],
+      layers: [{ ...base, sequence: 2n ** 60n, headers: 'first newer' }],
     },
     {
       name: 'first region table damaged',
