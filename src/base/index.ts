@@ -1,5 +1,6 @@
 export * from './cancel.ts';
 export * from './concurrency.ts';
+export * from './copy-bytes.ts';
 export * from './crc32c.ts';
 export * from './fault.ts';
 export * from './free.ts';

@@ -1,6 +1,8 @@
 /** A local file as a `RangeReader`: positional reads, any number at once, never short. */
 import type { Stats } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
+import type { Extent } from '../extents/index.ts';
+import { nextData } from '../native/index.ts';
 import { diskFaults } from './faults.ts';
 import type { CallOptions, FilePlace, LocalFileId, RangeReader } from './ports.ts';
 import { checkRange } from './range.ts';
@@ -66,6 +68,13 @@ export class FileReader implements RangeReader {
   locate(offset: number, length: number): FilePlace | undefined {
     const inside = offset >= 0 && offset + length <= this.size;
     return inside && !this.#closed ? { file: this.#file, fileOffset: offset } : undefined;
+  }
+
+  nextData(from: number): Extent | undefined {
+    if (this.#closed) throw diskFaults.closed();
+    if (from >= this.size) return undefined;
+    const found = nextData(this.#handle.fd, from, this.size);
+    return found === 'all' ? { offset: from, length: this.size - from } : found;
   }
 
   async close(): Promise<void> {

@@ -27,6 +27,11 @@ export interface RangeReader {
    * for another reason. What is answered holds until `close`. Threads read large ranges from the file themselves.
    */
   locate?(offset: number, length: number): FilePlace | undefined;
+  /**
+   * The first run of bytes at or behind `from` that a sparse file holds; `undefined` when nothing but zeros follows. Left out, or
+   * answered with all the rest, where that is not known. It holds until the file is written.
+   */
+  nextData?(from: number): Extent | undefined;
   /** Releases what is held. Reads under way end first; reads afterwards throw `DISK_CLOSED`. Idempotent. */
   close(): Promise<void>;
 }

@@ -1,5 +1,5 @@
-/** A flat image as a `Disk`. Node cannot ask a file for its holes, so everything counts as allocated. */
-import { intersect, type Extent } from '../extents/index.ts';
+/** A flat image as a `Disk`. Where its holes are not known, everything counts as allocated. */
+import { endOf, type Extent } from '../extents/index.ts';
 import type { CallOptions, Disk, LocatedRun, RangeReader } from './ports.ts';
 
 export class RawDisk implements Disk {
@@ -19,9 +19,22 @@ export class RawDisk implements Disk {
     return this.#reader.read(offset, into, options);
   }
 
-  allocated(within?: Extent): Extent[] {
-    const whole = this.size > 0 ? [{ offset: 0, length: this.size }] : [];
-    return within ? intersect(whole, [within]) : whole;
+  *allocated(
+    within: Extent = { offset: 0, length: this.size },
+    options: CallOptions = {},
+  ): Generator<Extent> {
+    const end = Math.min(endOf(within), this.size);
+    for (let at = within.offset; at < end;) {
+      options.signal?.throwIfAborted();
+      const data = this.#dataFrom(at, end);
+      if (!data || data.offset >= end) return;
+      at = Math.min(endOf(data), end);
+      yield { offset: data.offset, length: at - data.offset };
+    }
+  }
+
+  #dataFrom(at: number, end: number): Extent | undefined {
+    return this.#reader.nextData ? this.#reader.nextData(at) : { offset: at, length: end - at };
   }
 
   async located(within: Extent): Promise<LocatedRun[] | undefined> {

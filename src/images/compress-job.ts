@@ -4,7 +4,7 @@
  *
  *   ┌ content, 1 MiB ┬ result: the units that are not zeros, back to back ┐
  */
-import { free, isZero, MiB, workerUrl } from '../base/index.ts';
+import { copyBytes, free, isZero, MiB, workerUrl } from '../base/index.ts';
 import { fillFromFiles, type BatchRead } from '../copy/index.ts';
 import { BlockingReader } from '../disk/index.ts';
 import { WorkerPool, type JobHandlers } from '../workers/index.ts';
@@ -72,7 +72,7 @@ function compressUnits(job: CompressJob): CompressReply {
 function pack(raw: Uint8Array, into: Uint8Array, { codec, keepIncompressible }: CompressJob): number {
   const bytes = compress(codec, raw);
   const keep = keepIncompressible && bytes.length >= raw.length;
-  into.set(keep ? raw : bytes);
+  copyBytes(keep ? raw : bytes, into);
   const length = keep ? raw.length : bytes.length;
   free(bytes);
   return length;

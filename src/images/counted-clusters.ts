@@ -34,23 +34,29 @@ export class CountedClusters {
     this.#takeBlock();
   }
 
-  /** File offset of a cluster that is used once. */
-  async take(): Promise<number> {
-    if (this.#next % this.#rangeClusters === 0) await this.#enterRange();
-    return this.#takeHere();
+  /** File offset of a cluster that is used once. To be awaited when a block of counts has to be written first: one in 32,767. */
+  take(): number | Promise<number> {
+    if (this.#next % this.#rangeClusters !== 0) return this.#takeHere();
+    return this.#enterRange().then(() => this.#takeHere());
   }
 
   /** File offset for `length` bytes, at most a cluster of them, that share clusters with others of their kind. */
-  async pack(length: number): Promise<number> {
+  pack(length: number): number | Promise<number> {
     if (this.#packed.end - this.#packed.at < length && !this.#growPacked()) {
-      const start = await this.take();
-      this.#packed = { at: start + length, end: start + this.#clusterSize };
-      return start;
+      const start = this.take();
+      return typeof start === 'number'
+        ? this.#startPacked(start, length)
+        : start.then((later) => this.#startPacked(later, length));
     }
     const { at } = this.#packed;
     this.#count(Math.floor(at / this.#clusterSize));
     this.#packed.at += length;
     return at;
+  }
+
+  #startPacked(start: number, length: number): number {
+    this.#packed = { at: start + length, end: start + this.#clusterSize };
+    return start;
   }
 
   /** Writes what is left of the counts, and the table that names the blocks. */

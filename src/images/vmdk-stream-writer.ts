@@ -1,4 +1,5 @@
 /** The parts of a streamed VMDK in the order they are sent, and where each of them is. */
+import { copyBytes } from '../base/index.ts';
 import type { CompressedPiece } from './compressed-pieces.ts';
 import { imageFaults } from './faults.ts';
 import { directoryBytes, GrainTable } from './grain-table.ts';
@@ -139,7 +140,7 @@ class SectorBuffer {
   grain(diskSector: number, compressed: Uint8Array): void {
     const at = this.sectors * SECTOR;
     vmdkMarker.write(this.#bytes, { value: diskSector, size: compressed.length }, at);
-    this.#bytes.set(compressed, at + GRAIN_MARKER_SIZE);
+    copyBytes(compressed, this.#bytes, at + GRAIN_MARKER_SIZE);
     this.sectors += sectorsOf(GRAIN_MARKER_SIZE + compressed.length);
   }
 

@@ -16,7 +16,7 @@ import {
   randomBytes,
   type KeyObject,
 } from 'node:crypto';
-import { assert, free } from '../base/index.ts';
+import { assert, copyBytes, free } from '../base/index.ts';
 import {
   COMPRESSION,
   ENCRYPTION,
@@ -94,7 +94,7 @@ export class ObjectCodec {
     });
     closeStruct(into, HEADER_BYTES);
     if (sealed) this.#encrypt(body, salt, nonce, into);
-    else into.set(body, HEADER_BYTES);
+    else copyBytes(body, into, HEADER_BYTES);
     if (frame) free(frame);
     return HEADER_BYTES + storedLength;
   }
@@ -137,7 +137,7 @@ export class ObjectCodec {
     const cipher = createCipheriv('aes-256-gcm', this.#cipherKeyOf(salt), nonce);
     cipher.setAAD(into.subarray(0, HEADER_BYTES));
     const encrypted = cipher.update(body);
-    into.set(encrypted, HEADER_BYTES);
+    copyBytes(encrypted, into, HEADER_BYTES);
     free(encrypted);
     cipher.final();
     into.set(cipher.getAuthTag(), HEADER_BYTES + body.length);

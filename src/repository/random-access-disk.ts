@@ -1,5 +1,5 @@
 /** A disk of a restore point, readable at any position: what instant access, export and comparison are made of. */
-import { MiB, forEachBounded } from '../base/index.ts';
+import { MiB, copyBytes, forEachBounded } from '../base/index.ts';
 import { checkRange, diskFaults, type CallOptions, type Disk } from '../disk/index.ts';
 import { clip, coalesce, intersect, type Extent } from '../extents/index.ts';
 import type { BlockMap } from './block-map.ts';
@@ -77,7 +77,7 @@ export class RandomAccessDisk implements Disk {
       const chunk = await this.#chunk(piece.id);
       const [part] = intersect([{ offset: piece.diskOffset, length: piece.length }], [range]);
       const from = piece.sourceOffset + part!.offset - piece.diskOffset;
-      into.set(chunk.subarray(from, from + part!.length), part!.offset - offset);
+      copyBytes(chunk.subarray(from, from + part!.length), into, part!.offset - offset);
     });
   }
 

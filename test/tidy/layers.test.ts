@@ -10,6 +10,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 /** A folder may import from folders named before it. docs/architecture.md draws this list. */
 const LAYERS = [
   'base',
+  'native',
   'extents',
   'disk',
   'workers',

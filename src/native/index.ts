@@ -1,0 +1,1 @@
+export { nextData } from './sparse-file.ts';
