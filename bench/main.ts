@@ -3,7 +3,7 @@
  *
  *   npm run bench -- [--quick] [--only GROUP] [--rounds N] [--folder DIR] [--json]
  *
- * GROUP is limit, backup, restore, increment or convert. Work files go to a new folder in DIR (default: the system's folder
+ * GROUP is limit, backup, restore, increment, convert or readers. Work files go to a new folder in DIR (default: the system's folder
  * for temporary files) and need about 20 GiB there; they are removed at the end. `--quick` shows that everything runs; its figures mean nothing.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -30,9 +30,10 @@ const { values } = parseArgs({
 const rounds = Number(values.rounds ?? (values.quick ? 1 : 5));
 const folder = mkdtempSync(join(values.folder, 'hvlift-bench-'));
 const cleanUp = (): void => rmSync(folder, { recursive: true, force: true });
+const parts = new AsyncDisposableStack();
 process.once('SIGINT', () => {
   cleanUp();
-  process.exit(130);
+  void parts.disposeAsync().finally(() => process.exit(130));
 });
 try {
   const machine = describeMachine(folder);
@@ -42,12 +43,14 @@ try {
     diskSize: values.quick ? GiB : 4 * GiB,
     changedBytes: values.quick ? 4 * MiB : 64 * MiB,
     only: values.only as Step['group'] | undefined,
+    parts,
   });
   const runs = await runAll(plan);
   say('comparing what was made with its source');
   await plan.check();
   console.log(values.json ? JSON.stringify({ machine, runs }, undefined, 2) : report(machine, plan, runs));
 } finally {
+  await parts.disposeAsync();
   cleanUp();
 }
 

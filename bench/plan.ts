@@ -8,6 +8,7 @@ import { GiB, MiB, TiB } from '../src/base/index.ts';
 import type { Extent } from '../src/extents/index.ts';
 import { CONVERT_RATIOS, PARALLEL, checkConverted, convertSteps } from './convert-steps.ts';
 import { LIMITS } from './limits.ts';
+import { READER_RATIOS, readerSteps } from './reader-steps.ts';
 import { makeSourceDisk, scatteredChanges, writeChanges } from './source-disk.ts';
 import { checkSame, convert, emptyFolder, task, taskCommand, type Ratio, type Step } from './step.ts';
 
@@ -22,12 +23,15 @@ export interface PlanOptions {
   readonly folder: string;
   readonly diskSize: number;
   readonly changedBytes: number;
+  /** What the plan has started is put in here, to be ended with it. */
+  readonly parts: AsyncDisposableStack;
   /** Left out: all groups. */
   readonly only?: Step['group'] | undefined;
 }
 
 export async function makePlan(options: PlanOptions): Promise<Plan> {
-  const { folder, diskSize, only } = options;
+  const { folder, diskSize, only, parts } = options;
+  if (only === 'readers') return readersPlan(diskSize / 4, parts);
   const disk = join(folder, 'disk.vhdx');
   const dataBytes = diskSize / 2;
   await makeSourceDisk(disk, diskSize, dataBytes);
@@ -39,15 +43,20 @@ export async function makePlan(options: PlanOptions): Promise<Plan> {
   };
   if (only === 'convert') return convertPlan;
   const plan = await repositoryPlan(options, { disk, dataBytes });
-  const steps = [...plan.steps, ...convertPlan.steps].filter(({ group }) => (only ?? group) === group);
+  const readers = only === undefined ? (await readersPlan(diskSize / 4, parts)).steps : [];
+  const all = [...plan.steps, ...convertPlan.steps, ...readers];
   return {
-    steps,
-    ratios: [...plan.ratios, ...convertPlan.ratios],
+    steps: all.filter(({ group }) => (only ?? group) === group),
+    ratios: [...plan.ratios, ...convertPlan.ratios, ...READER_RATIOS],
     async check() {
       await plan.check();
       if (convertPlan.steps.length > 0) await convertPlan.check();
     },
   };
+}
+
+async function readersPlan(bytes: number, parts: AsyncDisposableStack): Promise<Plan> {
+  return { steps: await readerSteps(bytes, parts), ratios: READER_RATIOS, check: async () => {} };
 }
 
 async function repositoryPlan(

@@ -1,23 +1,29 @@
 /**
- * Reads a whole file of a server, and throws it away:
+ * Reads a whole file of a server and throws it away, or takes stock of a large host:
  *
- *   node -C source bench/reader-task.ts smb|sftp '{ ...request }'     prints { seconds, ... } as its last line
+ *   node -C source bench/reader-task.ts smb|sftp|inventory '{ ...request }'     prints { seconds, ... } as its last line
  *
- * `seconds` leave out the start of the program and have the log-on in them.
+ * `seconds` leave out the start of the program, and have the log-on in them.
  */
-import type { RangeReader } from '../src/disk/index.ts';
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
 import { MiB } from '../src/base/index.ts';
+import type { RangeReader } from '../src/disk/index.ts';
+import { surveyHost } from '../src/hyperv/index.ts';
 import { createSftpClient, type SftpOptions } from '../src/sftp/index.ts';
 import { createSmbClient, type SmbOptions } from '../src/smb/index.ts';
+import { openWinrm } from '../src/winrm/index.ts';
+import type { ManyVms } from './many-vms.ts';
 import type { TaskResult } from './task.ts';
 
-export interface SmbReadRequest {
+interface SmbRequest {
   readonly server: SmbOptions;
   readonly share: string;
   readonly path: string;
 }
 
-export interface SftpReadRequest {
+interface SftpRequest {
   readonly server: SftpOptions;
   readonly path: string;
 }
@@ -26,15 +32,18 @@ export interface SftpReadRequest {
 const READ_BYTES = 4 * MiB;
 const READS_AT_ONCE = 4;
 
-const TASKS: Record<string, (request: never) => Promise<void>> = {
-  async smb({ server, share, path }: SmbReadRequest) {
-    await using client = createSmbClient(server);
-    await readWhole(await client.open(share, path));
-  },
-  async sftp({ server, path }: SftpReadRequest) {
-    await using client = createSftpClient(server);
-    await readWhole(await client.open(path));
-  },
+const TASKS: Record<string, (request: never) => Promise<TaskResult>> = {
+  smb: ({ server, share, path }: SmbRequest) =>
+    timed(async () => {
+      await using client = createSmbClient(server);
+      await readWhole(await client.open(share, path));
+    }),
+  sftp: ({ server, path }: SftpRequest) =>
+    timed(async () => {
+      await using client = createSftpClient(server);
+      await readWhole(await client.open(path));
+    }),
+  inventory: inventoryTask,
 };
 
 async function readWhole(file: RangeReader): Promise<void> {
@@ -51,10 +60,30 @@ async function readWhole(file: RangeReader): Promise<void> {
   await file.close();
 }
 
+async function inventoryTask({ vms }: { vms: number }): Promise<TaskResult> {
+  const script = fileURLToPath(new URL('./many-vms.ts', import.meta.url));
+  const host = fork(script, [String(vms)], { execArgv: ['-C', 'source'] });
+  try {
+    const [{ url, credentials }] = (await once(host, 'message')) as [ManyVms];
+    return await timed(async () => {
+      await using session = await openWinrm({ url, credentials });
+      const survey = await surveyHost(session);
+      if (survey.vms.length !== vms || survey.disks.length !== 4 * vms)
+        throw new Error('not everything was told');
+    });
+  } finally {
+    host.send('end');
+    await once(host, 'exit');
+  }
+}
+
+async function timed(work: () => Promise<void>): Promise<TaskResult> {
+  const started = performance.now();
+  await work();
+  return { seconds: (performance.now() - started) / 1000 };
+}
+
 const [name, request] = process.argv.slice(2);
 const task = TASKS[name ?? ''];
 if (!task) throw new Error(`no task ${name}; there are ${Object.keys(TASKS).join(', ')}`);
-const started = performance.now();
-await task(JSON.parse(request ?? '{}') as never);
-const result: TaskResult = { seconds: (performance.now() - started) / 1000 };
-console.log(JSON.stringify(result));
+console.log(JSON.stringify(await task(JSON.parse(request ?? '{}') as never)));

@@ -21,6 +21,7 @@ const GROUPS: Record<Step['group'], string> = {
   restore: 'Restore',
   increment: 'Increment',
   convert: 'Convert',
+  readers: 'Readers',
 };
 
 export function report(machine: Machine, plan: Plan, runs: readonly Run[]): string {

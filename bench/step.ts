@@ -7,7 +7,7 @@ import { MiB } from '../src/base/index.ts';
 import { runMeasured } from './measured-child.ts';
 
 export interface Step {
-  readonly group: 'limit' | 'backup' | 'restore' | 'increment' | 'convert';
+  readonly group: 'limit' | 'backup' | 'restore' | 'increment' | 'convert' | 'readers';
   readonly name: string;
   /** What the speed is counted in: data of the disk, or changed bytes. */
   readonly bytes: number;
