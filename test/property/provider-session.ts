@@ -36,7 +36,7 @@ export class ProviderSession implements CimSession {
     keys: CimReference['keys'],
     options: CallOptions = {},
   ): Promise<CimInstance<C>> {
-    return this.#read(options, async (view) => {
+    return this.#read(options, cls, async (view) => {
       const found = await view.find(view.classes.get(cls.name)!, new Map(Object.entries(keys)));
       if (!found)
         throw winrmFaults.notFound({ resource: cls.name, host: 'HV01', code: 0, message: 'no such key' });
@@ -45,7 +45,7 @@ export class ProviderSession implements CimSession {
   }
 
   async *enumerate<C extends CimClass>(cls: C, options: CallOptions = {}): AsyncIterable<CimInstance<C>> {
-    const rows = await this.#read(options, (view) => view.instances(cls.name));
+    const rows = await this.#read(options, cls, (view) => view.instances(cls.name));
     for (const row of rows) yield this.#decoded(cls, row);
   }
 
@@ -54,7 +54,7 @@ export class ProviderSession implements CimSession {
     text: string,
     options: CallOptions = {},
   ): AsyncIterable<CimInstance<C>> {
-    const { instances } = await this.#read(options, (view) => runQuery(text, view));
+    const { instances } = await this.#read(options, cls, (view) => runQuery(text, view));
     for (const row of instances) yield this.#decoded(cls, row);
   }
 
@@ -69,9 +69,9 @@ export class ProviderSession implements CimSession {
       this.#call(view, cls, keys, method, input as Readonly<Record<string, unknown>>) as Promise<
         MethodOutput<C, M>
       >;
-    if (cls.methods[method]!.repeatable) return this.#read(options, call);
+    if (cls.methods[method]!.repeatable) return this.#read(options, cls, call);
     try {
-      return await this.#once(options, call);
+      return await this.#once(options, cls, call);
     } catch (error) {
       if (!(error instanceof LabConnectionDrop)) throw error;
       throw winrmFaults.effectUnknown({ method: `${cls.name}.${method}` });
@@ -81,10 +81,10 @@ export class ProviderSession implements CimSession {
   async close(): Promise<void> {}
 
   /** As the client does: a read is repeated once after a break. */
-  async #read<T>(options: CallOptions, read: (view: ProviderView) => Promise<T>): Promise<T> {
+  async #read<T>(options: CallOptions, cls: CimClass, read: (view: ProviderView) => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await this.#once(options, read);
+        return await this.#once(options, cls, read);
       } catch (error) {
         if (!(error instanceof LabConnectionDrop)) throw error;
         if (attempt === 2) throw winrmFaults.connectionLost({ host: 'HV01', reason: 'rehearsed' });
@@ -92,15 +92,24 @@ export class ProviderSession implements CimSession {
     }
   }
 
-  async #once<T>({ signal }: CallOptions, work: (view: ProviderView) => Promise<T>): Promise<T> {
+  async #once<T>(
+    { signal }: CallOptions,
+    cls: CimClass,
+    work: (view: ProviderView) => Promise<T>,
+  ): Promise<T> {
     signal?.throwIfAborted();
     try {
-      return await work(new ProviderView(this.#provider(), { user: this.#user, filtered: false }));
+      return await work(new ProviderView(this.#providerOf(cls), { user: this.#user, filtered: false }));
     } catch (error) {
       throw asClientFault(error);
     } finally {
       signal?.throwIfAborted();
     }
+  }
+
+  #providerOf({ namespace }: CimClass): LabCimProvider {
+    const provider = this.#provider();
+    return provider.others?.find((other) => other.namespace === namespace) ?? provider;
   }
 
   async #call(

@@ -6,9 +6,9 @@
  */
 import { join } from 'node:path';
 import { KiB, MiB, sleep } from '../../src/base/index.ts';
-import { createHyperVSource } from '../../src/capture/index.ts';
+import { createHyperVSource, type Source } from '../../src/capture/index.ts';
 import type { BackupDeps } from '../../src/flows/index.ts';
-import { createFsHostFiles } from '../../src/hostfile/index.ts';
+import { createFsHostFiles, type HostFiles } from '../../src/hostfile/index.ts';
 import { createHyperV, type HyperV, type HyperVClock } from '../../src/hyperv/index.ts';
 import { createMemoryStore, layered, type ObjectStore, type StoreCall } from '../../src/objectstore/index.ts';
 import { createRepository, openRepository, type Repository } from '../../src/repository/index.ts';
@@ -27,11 +27,38 @@ import { watchCall } from './watch.ts';
 export interface Setup {
   /** Bytes of the disks the VM has at first. */
   readonly disks: readonly { readonly size: number; readonly sector: 512 | 4096 }[];
-  /** The client speaks WinRM over a socket instead of to the model. */
-  readonly wire: boolean;
+  /** The client speaks WinRM over a socket instead of to the model; or as the test says. */
+  readonly wire: boolean | OpenSession;
   readonly encrypted: boolean;
+  /** Our program, when it does not simply speak to the one host by the session. */
+  readonly program?: (host: ProgramHost) => Program;
   /** Bytes of the grid the host tracks changes on. */
   readonly granularity: number;
+}
+
+/** What works on the host in our name. */
+export interface Program {
+  readonly source: Source;
+  readonly hyperv: HyperV;
+}
+
+export interface ProgramHost {
+  readonly lab: () => LabHost;
+  readonly clock: HyperVClock;
+  /** Every call of the program goes through it, by {@link ScheduledSession}. */
+  readonly schedule: Schedule;
+  readonly files: HostFiles;
+  readonly session: CimSession;
+}
+
+/** A session of the test's own making; what it opens it leaves to `owned`. */
+export type OpenSession = (host: SessionHost, owned: AsyncDisposableStack) => Promise<CimSession>;
+
+export interface SessionHost {
+  readonly provider: LabCimProvider;
+  readonly clock: ManualClock;
+  /** Jobs and merges that wait for nothing but their work have ended. */
+  readonly settle: () => Promise<void>;
 }
 
 /** Account of everybody but us: what is rehearsed for our calls does not happen to theirs. */
@@ -51,7 +78,7 @@ export class World {
   /** Somebody else with an account on the host: nothing that happens to us happens to them. */
   readonly stranger: HyperV;
   readonly #setup: Setup;
-  readonly #ours: HyperV;
+  readonly #ours: Program;
   readonly #parts: Parts;
 
   private constructor(setup: Setup, parts: Parts, vmId: string, tally: Tally) {
@@ -64,7 +91,10 @@ export class World {
     this.audit = new ReadAudit(files, this.schedule);
     this.schedule.watch = (call, input) => watchCall(this, call, input);
     const clock = clockOf(parts);
-    this.#ours = createHyperV(new ScheduledSession(parts.session, this.schedule), { clock });
+    const { audit, schedule } = this;
+    const lab = (): LabHost => parts.lab;
+    const program = setup.program ?? plainProgram;
+    this.#ours = program({ lab, clock, schedule, files: audit, session: parts.session });
     this.stranger = createHyperV(new ProviderSession(() => parts.lab.provider, STRANGER), { clock });
   }
 
@@ -90,6 +120,10 @@ export class World {
     return this.#parts.lab;
   }
 
+  get clock(): ManualClock {
+    return this.#parts.clock;
+  }
+
   vm(): Promise<VmInfo> {
     return this.lab.vm(this.vmId);
   }
@@ -102,11 +136,11 @@ export class World {
   /** What a run of ours works with: everything it does is in the schedule. */
   async deps(): Promise<BackupDeps & { repository: Repository }> {
     const store = layered(this.store, (call, run) => this.schedule.around(storeCall(call), run));
-    const host = { hyperv: this.#ours, files: this.audit, hostName: 'HV01' };
+    const { source, hyperv } = this.#ours;
     return {
-      source: createHyperVSource(host),
+      source,
       repository: await this.repository(store),
-      resolveVm: (vm, options) => this.#ours.vm(vm, options),
+      resolveVm: (vm, options) => hyperv.vm(vm, options),
     };
   }
 
@@ -122,6 +156,11 @@ export class World {
     await this.audit.close();
     await this.#parts.owned!.disposeAsync();
   }
+}
+
+function plainProgram({ session, schedule, clock, files }: ProgramHost): Program {
+  const hyperv = createHyperV(new ScheduledSession(session, schedule), { clock });
+  return { hyperv, source: createHyperVSource({ hyperv, files, hostName: 'HV01' }) };
 }
 
 interface Parts {
@@ -141,6 +180,8 @@ export function diskSpec(size: number, sector: 512 | 4096) {
 async function openSession(setup: Setup, parts: Parts, owned: AsyncDisposableStack): Promise<CimSession> {
   const provider = currentProvider(parts);
   if (!setup.wire) return new ProviderSession(() => provider);
+  if (setup.wire !== true)
+    return setup.wire({ provider, clock: parts.clock, settle: () => settled(parts.lab) }, owned);
   const account = { user: 'Administrator', password: 'Passw0rd of a test' };
   const wire = await startWire({ provider, users: [account] });
   owned.defer(() => wire.close());
