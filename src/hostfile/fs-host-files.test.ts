@@ -29,6 +29,7 @@ for (const [driver, from] of [
     // A volume path is a \\?\ path already; the drive stands in for the forms the suite derives from it.
     folder: from.startsWith('\\\\?') ? 'D:\\vms' : from,
     place: (names, content) => place(join(driver, ...names), content),
+    where: (names) => join(folder, driver, ...names),
     open: async () =>
       createFsHostFiles({
         mappings: [

@@ -34,11 +34,13 @@ describe('sftp host files', needs, () => {
   hostFilesConformance('sftp by drive', {
     folder: 'C:\\Virtual Machines',
     place: async (names, content) => void (await place('/C:/Virtual Machines', names, content)),
+    where: (names) => sshd.pathOf(['/C:/Virtual Machines', ...names].join('/')),
     open: async () => open(),
   });
   hostFilesConformance('sftp by mapping', {
     folder: '\\\\nas.example\\vms\\deep',
     place: async (names, content) => void (await place('/srv/mapped', names, content)),
+    where: (names) => sshd.pathOf(['/srv/mapped', ...names].join('/')),
     open: async () => open([{ from: '\\\\nas.example\\vms\\deep', to: '/srv/mapped/' }]),
   });
 

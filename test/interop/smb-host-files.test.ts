@@ -28,16 +28,19 @@ describe('smb host files', needs, () => {
   hostFilesConformance('smb by drive', {
     folder: 'C:\\Virtual Machines',
     place: (names, content) => place('C$', ['Virtual Machines', ...names], content),
+    where: (names) => join(samba.folderOf('C$'), 'Virtual Machines', ...names),
     open: async () => open(),
   });
   hostFilesConformance('smb by share', {
     folder: '\\\\127.0.0.1\\vms\\shared',
     place: (names, content) => place('vms', ['shared', ...names], content),
+    where: (names) => join(samba.folderOf('vms'), 'shared', ...names),
     open: async () => open(),
   });
   hostFilesConformance('smb by mapping', {
     folder: 'E:\\Deep\\Folder',
     place: (names, content) => place('vms', ['mapped', ...names], content),
+    where: (names) => join(samba.folderOf('vms'), 'mapped', ...names),
     open: async () => open([{ from: 'E:\\deep\\folder', to: '\\\\127.0.0.1\\vms\\mapped' }]),
   });
 
