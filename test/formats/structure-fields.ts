@@ -99,6 +99,8 @@ export interface AreaOf {
   readonly expect: Expectation;
   readonly amongOthers?: Expectation;
   readonly weight: number;
+  /** Every other change is in so many bytes at the beginning, where the fields are. */
+  readonly focus?: number;
 }
 
 /** One bit, one byte, a few bytes, or a whole sector that was not written. */
@@ -118,10 +120,10 @@ export function areaMutator(image: MutableImage, area: AreaOf): Mutator {
 /** Bytes of the area that are certainly others than before. */
 export function changeIn(
   image: MutableImage,
-  { at, length }: Pick<AreaOf, 'at' | 'length'>,
+  { at, length, focus = length }: Pick<AreaOf, 'at' | 'length' | 'focus'>,
   random: Random,
 ): Patch {
-  const offset = at + random.below(length);
+  const offset = at + random.below(random.oneIn(2) ? focus : length);
   const end = at + length;
   const count = Math.min(end - offset, random.pick([1, 1, 1, 2, 4, 8, random.between(1, 64)]));
   const bytes = Buffer.from(image.bytes.subarray(offset, offset + count));

@@ -25,9 +25,7 @@ export function withLog({ path: clean, bytes }: { path: string; bytes: Buffer })
   const skipping = [0, 1, 2].map((index) =>
     contentOf(applied(bytes, changes.filter((_, n) => n !== index).flat(), size)),
   );
-  const parts = [0, 1, 2].flatMap((first) =>
-    [1, 2, 3].map((end) => contents(first, Math.max(end, first + 1))),
-  );
+  const suffixes = [0, 1, 2].map((first) => contents(first, 3));
   const content = prefixes.at(-1)!;
   const model = new DiskModel(image, SIZE, SECTOR_SIZE);
   return {
@@ -39,7 +37,7 @@ export function withLog({ path: clean, bytes }: { path: string; bytes: Buffer })
     windows: windowsOf(SIZE, BLOCK_SIZE),
     mutators: [
       ...vhdxMutators(model, { hasLog: true }),
-      ...logMutators(image, entries, { prefixes, parts, skipping }),
+      ...logMutators(image, entries, { prefixes, suffixes, skipping }),
       ...loggedPayloadMutators(image, entries),
     ],
   };
