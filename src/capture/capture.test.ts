@@ -70,14 +70,14 @@ test('the next run is a delta against that reference point, and retires it', asy
   );
 });
 
-test('a lost reference point means a full, and says so', async () => {
+test('a lost reference point means a compare, and says so', async () => {
   const host = inMemoryHost(path);
   const first = await runOnce(host);
   host.points = [];
   const capture = await open(host, { baselines: [first] });
   assert.deepEqual(
     capture.disks.map((disk) => [disk.kind, disk.reason]),
-    [['full', 'reference-point-lost']],
+    [['compare', 'reference-point-lost']],
   );
   await capture.abort();
 });
@@ -260,7 +260,7 @@ test('the host has the last word on consistency: a lower level of the reference 
   assert.equal(sealed!.consistency, 'crash');
 });
 
-test('a VM that is off counts as offline, and one too old to track gets fulls without a reference point', async () => {
+test('a VM that is off counts as offline, and one too old to track is compared, without a reference point', async () => {
   const host = inMemoryHost(path);
   host.vm = { ...host.vm, state: 'off', configurationVersion: '5.0' };
   const capture = await open(host, { consistency: 'application-required' });

@@ -11,13 +11,13 @@ const baseline: Baseline = {
   ],
 };
 const disk: DiskFacts = { diskId: 'a', size: 4 * GiB, chain: ['u1.avhdx', 'base.vhdx'], trackable: true };
-const state = { usable: baseline, hadAny: true };
+const state = { usable: baseline, hadAny: true, hasEarlier: true };
 
 const cases: [
   string,
   string,
   Partial<DiskFacts>,
-  typeof state | { usable: undefined; hadAny: boolean },
+  typeof state | { usable: undefined; hadAny: boolean; hasEarlier: boolean },
   boolean,
 ][] = [
   ['an unchanged chain', 'changes-since-reference-point', {}, state, false],
@@ -43,19 +43,33 @@ const cases: [
     'a host that forgot the reference point',
     'reference-point-lost',
     {},
-    { usable: undefined, hadAny: true },
+    { usable: undefined, hadAny: true, hasEarlier: true },
     false,
   ],
-  ['no baseline ever', 'first-backup', {}, { usable: undefined, hadAny: false }, false],
+  ['no backup ever', 'first-backup', {}, { usable: undefined, hadAny: false, hasEarlier: false }, false],
+  [
+    'restore points, but no baseline',
+    'no-baseline',
+    {},
+    { usable: undefined, hadAny: false, hasEarlier: true },
+    false,
+  ],
   ['a full that was asked for', 'requested', {}, state, true],
   ['a VM too old to track', 'tracking-unsupported', { trackable: false }, state, false],
 ];
+
+/** Every other reason is one to compare: the chain of restore points goes on. */
+const KINDS: Record<string, string> = {
+  'changes-since-reference-point': 'delta',
+  'first-backup': 'full',
+  requested: 'full',
+};
 
 for (const [what, reason, change, baselines, full] of cases) {
   test(`${what}: ${reason}`, () => {
     const decision = decide({ ...disk, ...change }, baselines, full);
     assert.equal(decision.reason, reason);
-    assert.equal(decision.kind, reason === 'changes-since-reference-point' ? 'delta' : 'full');
+    assert.equal(decision.kind, KINDS[reason] ?? 'compare');
   });
 }
 

@@ -1,5 +1,5 @@
-/** Full or delta, for one disk, and why. Pure: the run record shows exactly what was decided here. */
-import type { Baseline, DeltaReason, DiskBaseline, FullReason } from './source.ts';
+/** Full, compare or delta, for one disk, and why. Pure: the run record shows exactly what was decided here. */
+import type { Baseline, CompareReason, DeltaReason, DiskBaseline, FullReason } from './source.ts';
 
 export interface DiskFacts {
   readonly diskId: string;
@@ -10,6 +10,7 @@ export interface DiskFacts {
 
 export type Decision =
   | { readonly kind: 'full'; readonly reason: FullReason }
+  | { readonly kind: 'compare'; readonly reason: CompareReason }
   | {
       readonly kind: 'delta';
       readonly reason: DeltaReason;
@@ -22,18 +23,21 @@ export interface BaselineState {
   readonly usable: Baseline | undefined;
   /** The consumer had baselines at all. */
   readonly hadAny: boolean;
+  /** It holds content of the VM. */
+  readonly hasEarlier: boolean;
 }
 
 export function decide(disk: DiskFacts, state: BaselineState, fullRequested: boolean): Decision {
-  const full = (reason: FullReason): Decision => ({ kind: 'full', reason });
-  if (fullRequested) return full('requested');
-  if (!disk.trackable) return full('tracking-unsupported');
-  if (!state.hadAny) return full('first-backup');
-  if (!state.usable) return full('reference-point-lost');
+  const compare = (reason: CompareReason): Decision => ({ kind: 'compare', reason });
+  if (fullRequested) return { kind: 'full', reason: 'requested' };
+  if (!disk.trackable) return compare('tracking-unsupported');
+  if (!state.hadAny && !state.hasEarlier) return { kind: 'full', reason: 'first-backup' };
+  if (!state.hadAny) return compare('no-baseline');
+  if (!state.usable) return compare('reference-point-lost');
   const known = state.usable.disks.find((candidate) => candidate.diskId === disk.diskId);
-  if (!known) return full('new-disk');
-  if (known.size !== disk.size) return full('size-changed');
-  if (!continues(known.chain, disk.chain)) return full('chain-changed');
+  if (!known) return compare('new-disk');
+  if (known.size !== disk.size) return compare('size-changed');
+  if (!continues(known.chain, disk.chain)) return compare('chain-changed');
   return {
     kind: 'delta',
     reason: 'changes-since-reference-point',

@@ -31,8 +31,7 @@ export const captureFaults = faults('CAPTURE', {
   notApplicationConsistent: {
     kind: 'refused',
     text: 'an application-consistent checkpoint of "{vm}" was required and could not be had: {reason}',
-    remedy:
-      'look at the backup (volume checkpoint) integration service and the VSS writers in the guest, or allow --consistency application-preferred',
+    remedy: '{fix}; or allow --consistency application-preferred',
   },
   wrongDisk: {
     kind: 'retry',
@@ -47,12 +46,11 @@ export const captureFaults = faults('CAPTURE', {
   onlyCrashConsistent: {
     kind: 'retry',
     text: '"{vm}" is only crash-consistent in this restore point: {reason}',
-    remedy:
-      'look at the backup (volume checkpoint) integration service and the VSS writers in the guest; --consistency application-required makes this an error',
+    remedy: '{fix}; --consistency application-required makes this an error',
   },
   trackingUnsupported: {
     kind: 'refused',
-    text: 'configuration version {version} of "{vm}" has no change tracking (8.0 or later is needed): every backup of it is a full',
+    text: 'configuration version {version} of "{vm}" has no change tracking (8.0 or later is needed): every backup reads all that is allocated and stores what differs',
     remedy: 'upgrade the configuration version of the VM (Update-VMVersion), which cannot be taken back',
   },
   orphanUnknown: {

@@ -11,7 +11,7 @@ import { captureFaults } from './faults.ts';
 import type { SourceHost } from './source-host.ts';
 import { removeLeftovers } from './leftovers.ts';
 import { preflight } from './preflight.ts';
-import type { Capture, CapturedDisk, CaptureRequest, FullReason, Source } from './source.ts';
+import type { Baseline, Capture, CapturedDisk, CaptureRequest, Source } from './source.ts';
 
 /** Cleaning up must work after the run was cancelled, so it never uses the run's own signal; this bounds it instead. */
 const CLEAN_UP_TIMEOUT_MS = 5 * 60_000;
@@ -25,7 +25,7 @@ export async function openCapture(host: SourceHost, request: CaptureRequest): Pr
   const options = { signal: request.signal };
   const progress = request.progress ?? silentProgress;
   const vm = await hyperv.vm(request.vm, options);
-  const leftovers = await removeLeftovers(hyperv, vm, request.journal, request.baselines, options);
+  const leftovers = await removeLeftovers(hyperv, vm, request.journal, recorded(request), options);
   for (const name of leftovers.removedCheckpoints)
     progress.note(`removed a leftover checkpoint of ours: ${name}`);
   const settled = leftovers.removedCheckpoints.length > 0 ? await hyperv.vm(vm.id, options) : vm;
@@ -39,7 +39,8 @@ export async function openCapture(host: SourceHost, request: CaptureRequest): Pr
   await journalFreezing(hyperv, vm, request, options);
   progress.phase('checkpoint');
   const name = checkpointName(request.journal.consumer, request.runId);
-  const frozen = await freeze(hyperv, vm, request.consistency, name, options).catch(
+  const { consistency: policy, truncateLogs = false } = request;
+  const frozen = await freeze(hyperv, vm, { policy, truncateLogs, name }, options).catch(
     async (error: unknown) => {
       await removeAfterFailedFreeze(hyperv, vm, request, error);
       throw error;
@@ -56,7 +57,11 @@ export async function openCapture(host: SourceHost, request: CaptureRequest): Pr
       host,
       vm,
       checkpoint: frozen.checkpoint,
-      consistency: { asked: request.consistency, reached: frozen.reached },
+      consistency: {
+        asked: request.consistency,
+        reached: frozen.reached,
+        ...(frozen.truncatedLogs ? { truncatedLogs: true } : {}),
+      },
       warnings: [...leftovers.warnings, ...plan.warnings, ...frozen.warnings],
       frozenDisks: disks,
       disks: disks.map((disk) => capturedDisk(hyperv, disk, state, plan.trackable, request)),
@@ -69,6 +74,10 @@ export async function openCapture(host: SourceHost, request: CaptureRequest): Pr
     await giveUp(hyperv, frozen.checkpoint, request);
     throw error;
   }
+}
+
+function recorded({ baselines, othersBaselines = [] }: CaptureRequest): Baseline[] {
+  return [...baselines, ...othersBaselines];
 }
 
 /** A merge of the previous run may still hold the VM; everything else that keeps it busy is for preflight to refuse. */
@@ -110,7 +119,7 @@ async function removeAfterFailedFreeze(
     if (hasCode(error, 'HYPERV_EFFECT_MISSING')) return;
     if (isFault(error) && !hasCode(error, 'HYPERV_CHECKPOINT_LEFT', 'HYPERV_VM_MOVED'))
       await request.journal.clear(vm.id, request.runId);
-    else await removeLeftovers(hyperv, vm, request.journal, request.baselines, options);
+    else await removeLeftovers(hyperv, vm, request.journal, recorded(request), options);
   } catch {
     // The journal entry stays, so the next run looks again; the first error is the one to report.
   }
@@ -144,9 +153,11 @@ async function baselineState(
   request: CaptureRequest,
   options: CallOptions,
 ): Promise<BaselineState> {
-  const hadAny = request.baselines.length > 0;
-  if (!hadAny) return { usable: undefined, hadAny };
-  return { usable: usableBaseline(request.baselines, await hyperv.referencePoints(vm.id, options)), hadAny };
+  const { baselines, hasEarlier = false } = request;
+  const hadAny = baselines.length > 0;
+  if (!hadAny) return { usable: undefined, hadAny, hasEarlier };
+  const usable = usableBaseline(baselines, await hyperv.referencePoints(vm.id, options));
+  return { usable, hadAny, hasEarlier };
 }
 
 function capturedDisk(
@@ -179,14 +190,14 @@ function capturedDisk(
     hostFileBytes: disk.hostFileBytes,
     reader,
   };
-  const asFull = (reason: FullReason): CapturedDisk => ({
+  const whole = (why: Pick<CapturedDisk, 'kind' | 'reason'>): CapturedDisk => ({
     ...facts,
-    kind: 'full',
-    reason,
+    ...why,
     extents: reader.allocated(undefined, { signal: request.signal }),
-    asFull,
+    asCompare,
   });
-  if (decision.kind === 'full') return asFull(decision.reason);
+  const asCompare: CapturedDisk['asCompare'] = (reason) => whole({ kind: 'compare', reason });
+  if (decision.kind !== 'delta') return whole(decision);
   return {
     ...facts,
     kind: 'delta',
@@ -195,6 +206,6 @@ function capturedDisk(
     extents: hyperv.changedExtents(disk.frozenPath, decision.disk.rctId, reader.size, {
       signal: request.signal,
     }),
-    asFull,
+    asCompare,
   };
 }

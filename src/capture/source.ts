@@ -1,7 +1,7 @@
 /**
  * Capture: one consistent read of a VM.
  *
- *   open ──► recovery checkpoint (all disks, one instant) ──► per disk: full or delta, and why
+ *   open ──► recovery checkpoint (all disks, one instant) ──► per disk: full, compare or delta, and why
  *     │                                                          │
  *     └─ our leftovers are removed first                         ▼
  *                                        the consumer reads and commits what it read
@@ -13,7 +13,8 @@
  * The order is what keeps a crash harmless: the consumer's commit is durable before the new reference point exists, the
  * new reference point is recorded before the old one dies, and nothing is read after the conversion (I5, I6).
  *
- * A *consumer* is who keeps baselines: a repository, later a replica. Its id is in the name of every checkpoint it makes.
+ * A *consumer* is who keeps baselines: a policy of a repository, later a replica. Its mark is in the name of every checkpoint
+ * it makes. Several consumers of one VM each have a reference point of their own, and none destroys another's.
  */
 import type { Progress, Warning } from '../base/index.ts';
 import type { CallOptions, Disk } from '../disk/index.ts';
@@ -21,8 +22,18 @@ import type { ExtentStream } from '../extents/index.ts';
 
 export type ConsistencyPolicy = 'application-preferred' | 'application-required' | 'crash';
 
-/** `offline`: the VM was off, so nothing could be inconsistent. Never recorded higher than it was (I9). */
-export type Consistency = 'application' | 'crash' | 'offline';
+/**
+ * `offline`: the VM was off, so nothing could be inconsistent. `file-system`: the guest froze its file systems and has nothing
+ * that would make its applications flush, as with Linux. Never recorded higher than it was (I9).
+ */
+export type Consistency = 'application' | 'file-system' | 'crash' | 'offline';
+
+export interface CapturedConsistency {
+  readonly asked: ConsistencyPolicy;
+  readonly reached: Consistency;
+  /** Applications of the guest were told that they may truncate their logs; absent: they were told not to. */
+  readonly truncatedLogs?: true;
+}
 
 /** What a consumer committed last for one disk, and the mark on the host that goes with it. */
 export interface DiskBaseline {
@@ -46,24 +57,36 @@ export interface CaptureRequest extends CallOptions {
   /** Names this run in the checkpoint and the journal. */
   readonly runId: string;
   readonly consistency: ConsistencyPolicy;
-  /** Newest first; the first whose reference point still stands on the host is used. */
+  /** Of this consumer, newest first; the first whose reference point still stands on the host is used. */
   readonly baselines: readonly Baseline[];
+  /** What the other consumers recorded that keep the same journal: never taken for something a killed run left. */
+  readonly othersBaselines?: readonly Baseline[];
+  /** Applications of the guest may truncate their logs: the guest is told of a full backup, not of a copy. */
+  readonly truncateLogs?: boolean;
   readonly full?: boolean;
+  /** The consumer holds content of this VM, whether or not a baseline goes with it: see `no-baseline`. */
+  readonly hasEarlier?: boolean;
   /** Leave out what cannot be protected (pass-through disks, unreadable formats) and say so, instead of refusing. */
   readonly skipUnprotectable?: boolean;
   readonly journal: CaptureJournal;
   readonly progress?: Progress;
 }
 
-export type FullReason =
-  | 'requested'
-  | 'first-backup'
+/** Everything is read, and nothing that the consumer has is trusted. */
+export type FullReason = 'requested' | 'first-backup';
+
+/** Why the host cannot tell what changed, or is not believed: all that is allocated is read and compared with what the consumer has. */
+export type CompareReason =
+  /** The consumer holds earlier content, but no mark on the host goes with it. */
+  | 'no-baseline'
   | 'reference-point-lost'
   | 'new-disk'
   | 'size-changed'
   | 'chain-changed'
   | 'tracking-unsupported'
-  | 'change-query-failed';
+  | 'change-query-failed'
+  /** A range of which no change was reported holds other bytes than the consumer has. */
+  | 'audit-mismatch';
 
 export type DeltaReason = 'changes-since-reference-point';
 
@@ -84,15 +107,16 @@ export interface CapturedDisk {
   readonly physicalSectorSize: number;
   /** Bytes of the host files that hold the disk. */
   readonly hostFileBytes: number;
-  readonly kind: 'full' | 'delta';
-  readonly reason: FullReason | DeltaReason;
+  /** A compare of a disk of which the consumer has nothing amounts to a full. */
+  readonly kind: 'full' | 'compare' | 'delta';
+  readonly reason: FullReason | CompareReason | DeltaReason;
   /** Which baseline a delta is relative to. */
   readonly baseline?: Baseline;
-  /** What has to be read: the allocated ranges of a full, the changed ranges of a delta. */
+  /** What has to be read: the allocated ranges of a full or a compare, the changed ranges of a delta. */
   readonly extents: ExtentStream;
   readonly reader: Disk;
-  /** For a delta whose change query fails in the middle: the same frozen disk, in full (I8). */
-  asFull(reason: FullReason): CapturedDisk;
+  /** For a delta whose changes cannot be had or cannot be believed: the same frozen disk, all that is allocated (I8). */
+  asCompare(reason: CompareReason): CapturedDisk;
 }
 
 export interface CapturedVm {
@@ -107,13 +131,13 @@ export interface CapturedVm {
 export interface SealedReference {
   readonly referencePointId: string;
   readonly consistency: Consistency;
-  /** Disks without a tracking id are absent: their next backup is a full. */
+  /** Disks without a tracking id are absent: their next backup is a compare. */
   readonly disks: readonly DiskBaseline[];
 }
 
 export interface Capture {
   readonly vm: CapturedVm;
-  readonly consistency: { readonly asked: ConsistencyPolicy; readonly reached: Consistency };
+  readonly consistency: CapturedConsistency;
   readonly disks: readonly CapturedDisk[];
   /** What was left out although the VM has it, and other things an administrator should know. */
   readonly warnings: readonly Warning[];
@@ -147,8 +171,9 @@ export interface Source {
 
 /** Finds what a killed run may have left; kept by the consumer, durable before the step it announces. */
 export interface CaptureJournal {
-  /** First 8 hexadecimal digits of the consumer's id: part of every checkpoint name. */
+  /** Part of every checkpoint name: first 8 hexadecimal digits of the owner's id, and `.name` when the consumer has one. */
   readonly consumer: string;
+  /** Of every consumer that keeps this journal. */
   entries(vmId: string): Promise<readonly JournalEntry[]>;
   record(entry: JournalEntry): Promise<void>;
   clear(vmId: string, runId: string): Promise<void>;
@@ -170,6 +195,6 @@ export type JournalEntry =
       readonly at: string;
       readonly checkpointId: string;
       readonly referencePointsBefore: readonly string[];
-      /** Reference points of the consumer's baselines then, lost ones included: one recorded since is what the run made. */
+      /** Reference points of all baselines then, lost ones included: one recorded since is what the run made. */
       readonly recordedBefore: readonly string[];
     };

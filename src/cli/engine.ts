@@ -17,12 +17,14 @@ import type { Extent } from '../extents/index.ts';
 import type {
   CompareRecord,
   ConvertRecord,
+  DiskAuditRecord,
   DiskHashRecord,
   DiskInfoRecord,
   DiskMap,
 } from '../flows/index.ts';
 import type { NbdPlace } from '../nbd/index.ts';
 import type { Recording } from '../recording/index.ts';
+import type { AuditBudget } from '../repository/index.ts';
 import type { HostKeyOffer } from '../ssh/index.ts';
 import type { Secret } from './secret.ts';
 
@@ -220,7 +222,13 @@ export interface BackupRequest {
   readonly consistency: ConsistencyAsked;
   /** Leave out disks that no checkpoint can hold, and say so, instead of refusing the VM. */
   readonly skipUnprotectable: boolean;
+  /** How much of what the host did not report is compared in an increment; absent: 0.1 % of the disk or 64 MiB. */
+  readonly audit?: AuditBudget;
 }
+
+/** `compare`: all that is allocated was read, and only what differs from an earlier point was stored. */
+export const DISK_KINDS = ['full', 'compare', 'delta'] as const;
+export type DiskKind = (typeof DISK_KINDS)[number];
 
 export interface BackupDisk {
   /** Counted from 1 in the order of controllers and slots. */
@@ -228,10 +236,12 @@ export interface BackupDisk {
   /** VirtualDiskId, lower case. */
   readonly id: string;
   readonly path: string;
-  readonly kind: 'full' | 'delta';
-  /** Why it was read in full, or since which point the changes count. */
+  readonly kind: DiskKind;
+  /** Why it was read in full or compared, or since which point the changes count. */
   readonly reason: string;
   readonly sizes: Sizes;
+  /** Of an increment, unless it was switched off. */
+  readonly audit?: DiskAuditRecord;
   readonly seconds: number;
 }
 
@@ -262,9 +272,13 @@ export interface PointDisk {
   readonly number: number;
   readonly id: string;
   readonly path: string;
-  readonly kind: 'full' | 'delta';
+  readonly kind: DiskKind;
   readonly reason: string;
   readonly sizes: Sizes;
+  /** Bytes whose changes were not reported and that were compared when the point was made. */
+  readonly auditedBytes?: number;
+  /** A later audit found that changes of the disk may be missing here. */
+  readonly suspect?: true;
 }
 
 export interface PointSummary {
@@ -402,8 +416,12 @@ export interface RepositoryStatus {
       readonly createdAt: string;
       readonly consistency: ConsistencyReached;
     };
-    /** The reference point the next incremental starts from; absent: the next run is a full. */
+    /** The reference point the next incremental starts from; absent: the next run reads all and stores what differs. */
     readonly baseline?: string;
+    /** After so many increments like the latest every byte was audited: of its disks the largest number; absent: none was. */
+    readonly auditedWithin?: number;
+    /** Ids of the points that may lack changes. */
+    readonly suspectPoints?: readonly string[];
   }[];
   readonly warnings: readonly Warning[];
 }

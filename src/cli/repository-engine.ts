@@ -1,9 +1,10 @@
 /** The part of the engine that works on a repository: make it, back up into it, list, restore, verify. */
 import { readdir } from 'node:fs/promises';
 import { hasCode, newGuid } from '../base/index.ts';
-import { backupVm, restorePoint, streamPoint, type BackupRecord } from '../flows/index.ts';
+import { backupVm, restorePoint, streamPoint, SuspectPoints, type BackupRecord } from '../flows/index.ts';
 import { openDirectoryStore } from '../objectstore/index.ts';
 import {
+  auditBound,
   createRepository,
   openRepository,
   type PointDisk,
@@ -56,8 +57,9 @@ export const repositoryEngine: RepositoryEngine = {
   backup,
   async *points(access, filter, task) {
     const repository = await openRepositoryOf(access, task);
+    const suspects = new SuspectPoints();
     for await (const point of repository.points(task)) {
-      if (filter.vm === undefined || isVm(point, filter.vm)) yield summaryOf(point);
+      if (filter.vm === undefined || isVm(point, filter.vm)) yield summaryOf(point, suspects);
     }
   },
   async restore(request, task) {
@@ -154,6 +156,7 @@ async function backupOne(
         full: request.full,
         consistency: request.consistency,
         skipUnprotectable: request.skipUnprotectable,
+        audit: request.audit,
         ...task,
       },
     );
@@ -220,12 +223,17 @@ async function vmStatus(
 ): Promise<RepositoryStatus['vms'][number]> {
   const newest = points[0]!;
   const [baseline] = await repository.baselines(newest.vm.id, task);
+  const bounds = newest.disks.flatMap(({ audit }) => (audit && auditBound(audit)) ?? []);
+  const suspects = new SuspectPoints();
+  const suspectPoints = points.filter((point) => suspects.disksOf(point).size > 0).map(({ id }) => id);
   return {
     id: newest.vm.id,
     name: newest.vm.name,
     points: points.length,
     latest: { pointId: newest.id, createdAt: newest.created, consistency: newest.consistency.reached },
     ...(baseline ? { baseline: baseline.referencePointId } : {}),
+    ...(bounds.length > 0 ? { auditedWithin: Math.max(...bounds) } : {}),
+    ...(suspectPoints.length > 0 ? { suspectPoints } : {}),
   };
 }
 
@@ -282,6 +290,7 @@ function runOf(record: BackupRecord): BackupRun {
       new: disk.newBytes,
       stored: disk.storedBytes,
     },
+    ...(disk.audit ? { audit: disk.audit } : {}),
     seconds: disk.seconds,
   }));
   return {
@@ -311,7 +320,8 @@ function sumOf(all: readonly Sizes[]): Sizes {
   return all.reduce(add, NO_SIZES);
 }
 
-function summaryOf(point: RestorePoint): PointSummary {
+function summaryOf(point: RestorePoint, suspects: SuspectPoints): PointSummary {
+  const suspect = suspects.disksOf(point);
   const disks = point.disks.map((disk, index) => ({
     number: index + 1,
     id: disk.diskId,
@@ -319,6 +329,8 @@ function summaryOf(point: RestorePoint): PointSummary {
     kind: disk.kind,
     reason: disk.reason,
     sizes: sizesOf(disk),
+    ...(disk.audit ? { auditedBytes: disk.audit.comparedBytes } : {}),
+    ...(suspect.has(disk.diskId) ? { suspect: true as const } : {}),
   }));
   return {
     id: point.id,

@@ -8,7 +8,6 @@
  * run, because the restore point stands (I5, I11).
  */
 import {
-  hasCode,
   isFault,
   newGuid,
   silentProgress,
@@ -18,20 +17,27 @@ import {
   type Progress,
   type Warning,
 } from '../base/index.ts';
-import type { Capture, CapturedDisk, ConsistencyPolicy, SealedReference, Source } from '../capture/index.ts';
-import { CountingDisk } from '../disk/index.ts';
-import type { BaselineRecord, Repository, RestorePoint, WriteSession } from '../repository/index.ts';
+import type { Capture, ConsistencyPolicy, SealedReference, Source } from '../capture/index.ts';
+import type { AuditBudget, BaselineRecord, Repository, RestorePoint } from '../repository/index.ts';
+import { readablePoints, type ReadableBaseline } from './earlier-content.ts';
 import { flowFaults } from './faults.ts';
 import { repositoryJournal } from './repository-journal.ts';
-import type { BackupRecord, DiskBackupRecord } from './run-record.ts';
+import type { BackupRecord } from './run-record.ts';
+import { storeDisks } from './store-disks.ts';
 
 export interface BackupRequest {
   readonly vm: string;
   /** Default: a new one. A caller that keeps records of failed runs too names the run itself. */
   readonly runId?: string;
+  /** Whose baselines are used and renewed; default: the repository's unnamed consumer. */
+  readonly consumer?: string | undefined;
   readonly full?: boolean;
   readonly consistency?: ConsistencyPolicy;
+  /** Tell the guest that its applications may truncate their logs; default: a copy, which leaves them alone. */
+  readonly truncateLogs?: boolean;
   readonly skipUnprotectable?: boolean;
+  /** How much of each increment's unreported ranges is compared; default: 0.1 % of the disk or 64 MiB, whichever is more. */
+  readonly audit?: AuditBudget | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly progress?: Progress;
   /** How long to wait for the host to merge the checkpoint before the run ends with a warning. */
@@ -83,31 +89,41 @@ async function runBackup(deps: BackupDeps, request: BackupRequest): Promise<Back
   const progress = request.progress ?? silentProgress;
   const runId = request.runId ?? newGuid();
   const startedAt = new Date().toISOString();
-  const baselines = await readableBaselines(repository, request.vm, signal);
+  const recorded = await repository.baselines(request.vm, { signal });
+  const own = recorded.filter((each) => each.consumer === request.consumer);
+  const baselines = await readableBaselines(repository, own, signal);
   const capture = await source.open({
     vm: request.vm,
     runId,
     consistency: request.consistency ?? 'application-preferred',
     baselines: baselines.map((each) => each.record),
+    othersBaselines: recorded.filter((each) => !own.includes(each)),
+    truncateLogs: request.truncateLogs ?? false,
     full: request.full ?? false,
+    hasEarlier: baselines.length > 0 || (await hasPoints(repository, request.vm, signal)),
     skipUnprotectable: request.skipUnprotectable ?? false,
-    journal: repositoryJournal(repository),
+    journal: repositoryJournal(repository, request.consumer),
     progress,
     signal,
   });
   const warnings = [...capture.warnings];
   try {
-    const { point, disks } = await storeDisks(repository, capture, baselines, {
+    const stored = await storeDisks(repository, capture, {
       runId,
+      consumer: request.consumer,
+      baselines,
+      audit: request.audit,
       progress,
       signal,
       workers: request.workers,
     });
-    warnings.push(...(await finish(deps, request, capture, point)));
+    const { point, disks } = stored;
+    warnings.push(...stored.warnings, ...(await finish(deps, request, capture, point)));
     return {
       type: 'backup',
       runId,
       vm: { id: capture.vm.id, name: capture.vm.name, host: capture.vm.host },
+      ...(request.consumer === undefined ? {} : { consumer: request.consumer }),
       startedAt,
       finishedAt: new Date().toISOString(),
       outcome: warnings.length > 0 ? 'warnings' : 'ok',
@@ -122,19 +138,14 @@ async function runBackup(deps: BackupDeps, request: BackupRequest): Promise<Back
   }
 }
 
-interface ReadableBaseline {
-  readonly record: BaselineRecord;
-  readonly point: RestorePoint;
-}
-
-/** Newest first. A baseline whose restore point cannot be read is no baseline: the disk is then read in full (I8). */
+/** Newest first. A baseline whose restore point cannot be read is no baseline: the disk is then compared (I8). */
 async function readableBaselines(
   repository: Repository,
-  vmId: string,
+  records: readonly BaselineRecord[],
   signal: AbortSignal | undefined,
 ): Promise<ReadableBaseline[]> {
   const readable: ReadableBaseline[] = [];
-  for (const record of await repository.baselines(vmId, { signal })) {
+  for (const record of records) {
     try {
       readable.push({ record, point: await repository.point(record.pointId, { signal }) });
     } catch (error) {
@@ -144,118 +155,14 @@ async function readableBaselines(
   return readable;
 }
 
-interface StoreContext {
-  readonly runId: string;
-  readonly progress: Progress;
-  readonly signal: AbortSignal | undefined;
-  readonly workers: number | undefined;
-}
-
-async function storeDisks(
+/** A first run asks this once; later ones have a baseline. */
+async function hasPoints(
   repository: Repository,
-  capture: Capture,
-  baselines: readonly ReadableBaseline[],
-  context: StoreContext,
-): Promise<{ point: RestorePoint; disks: DiskBackupRecord[] }> {
-  const { signal, workers } = context;
-  const session = await repository.startSession({ signal, ...(workers === undefined ? {} : { workers }) });
-  try {
-    const stored: StoredDisk[] = [];
-    for (const disk of capture.disks) stored.push(await storeDisk(session, disk, baselines, context));
-    const configuration = await session.putBlob(Buffer.from(JSON.stringify(capture.configuration)));
-    context.progress.phase('commit');
-    const point = await session.commit({
-      runId: context.runId,
-      vm: { ...capture.vm, configuration },
-      consistency: capture.consistency,
-      disks: stored.map((each) => each.draft),
-    });
-    return { point, disks: stored.map((each) => each.record) };
-  } catch (error) {
-    await session.abort();
-    throw error;
-  }
-}
-
-interface StoredDisk {
-  readonly record: DiskBackupRecord;
-  readonly draft: Parameters<WriteSession['commit']>[0]['disks'][number];
-}
-
-/** A delta whose change query fails is read again in full from the same frozen disk: what was stored already is not stored twice. */
-async function storeDisk(
-  session: WriteSession,
-  disk: CapturedDisk,
-  baselines: readonly ReadableBaseline[],
-  context: StoreContext,
-): Promise<StoredDisk> {
-  try {
-    return await ingest(session, disk, baselines, context);
-  } catch (error) {
-    if (disk.kind === 'full' || !hasCode(error, 'HYPERV_BASELINE_LOST')) throw error;
-    context.progress.note(
-      `${disk.path}: the host could not tell what changed (${error.message}); reading it in full`,
-    );
-    return ingest(session, disk.asFull('change-query-failed'), baselines, context);
-  }
-}
-
-async function ingest(
-  session: WriteSession,
-  disk: CapturedDisk,
-  baselines: readonly ReadableBaseline[],
-  context: StoreContext,
-): Promise<StoredDisk> {
-  const started = performance.now();
-  const reader = new CountingDisk(disk.reader);
-  context.progress.phase(
-    `${disk.kind} ${fileName(disk.path)}`,
-    disk.kind === 'full' ? disk.hostFileBytes : undefined,
-  );
-  const base = baseRoot(disk, baselines);
-  const { root, stats } = await session.ingestDisk({
-    reader,
-    extents: disk.extents,
-    size: disk.size,
-    ...(base ? { base } : {}),
-    progress: context.progress,
-    signal: context.signal,
-  });
-  const record: DiskBackupRecord = {
-    diskId: disk.id,
-    path: disk.path,
-    kind: disk.kind,
-    reason: disk.reason,
-    virtualBytes: disk.size,
-    allocatedBytes: disk.hostFileBytes,
-    readBytes: reader.stats.readBytes,
-    changedBytes: stats.changedBytes,
-    newBytes: stats.newRawBytes,
-    storedBytes: stats.newStoredBytes,
-    seconds: (performance.now() - started) / 1000,
-  };
-  return { record, draft: { ...draftOf(disk, root), hostFileBytes: disk.hostFileBytes, stats } };
-}
-
-/** The map a delta is laid over: the restore point that belongs to the very baseline the changes were asked against. */
-function baseRoot(disk: CapturedDisk, baselines: readonly ReadableBaseline[]) {
-  if (disk.kind === 'full') return undefined;
-  const found = baselines.find((each) => each.record.referencePointId === disk.baseline!.referencePointId);
-  return found?.point.disks.find((each) => each.diskId === disk.id)?.root;
-}
-
-function draftOf(disk: CapturedDisk, root: StoredDisk['draft']['root']): StoredDisk['draft'] {
-  return {
-    diskId: disk.id,
-    attachment: disk.attachment,
-    path: disk.chain.at(-1) ?? disk.path,
-    size: disk.size,
-    logicalSectorSize: disk.logicalSectorSize,
-    physicalSectorSize: disk.physicalSectorSize,
-    root,
-    kind: disk.kind,
-    reason: disk.reason,
-  };
+  vmId: string,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  for await (const _point of readablePoints(repository, vmId, { signal })) return true;
+  return false;
 }
 
 /** Everything after the commit. The restore point stands, so what fails here is a warning about the next run. */
@@ -276,7 +183,7 @@ async function finish(
   }
   const adopted = sealed
     ? await asWarning(flowFaults.baselineNotAdopted, point, () =>
-        adopt(deps.repository, capture, point, sealed, options),
+        adopt(deps.repository, capture, { point, sealed, consumer: request.consumer }, options),
       )
     : [];
   const confirmed = await asWarning(flowFaults.checkpointNotConfirmed, point, () =>
@@ -301,19 +208,21 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Records the new baseline, then destroys the reference points of the older ones (I4, I5). */
+/** Records the new baseline, then destroys the reference points of the consumer's older ones (I4, I5), and no other's. */
 async function adopt(
   repository: Repository,
   capture: Capture,
-  point: RestorePoint,
-  sealed: SealedReference,
+  made: { point: RestorePoint; sealed: SealedReference; consumer: string | undefined },
   options: { signal: AbortSignal | undefined },
 ): Promise<Fault[]> {
-  const older = await repository.baselines(capture.vm.id, options);
+  const { point, sealed, consumer } = made;
+  const recorded = await repository.baselines(capture.vm.id, options);
+  const older = recorded.filter((each) => each.consumer === consumer);
   await repository.recordBaseline({
     pointId: point.id,
     vmId: capture.vm.id,
     referencePointId: sealed.referencePointId,
+    ...(consumer === undefined ? {} : { consumer }),
     consistency: sealed.consistency,
     disks: sealed.disks,
   });
@@ -341,8 +250,4 @@ async function abortQuietly(capture: Capture): Promise<void> {
   } catch {
     // The checkpoint carries our name: the next run of this consumer finds and removes it.
   }
-}
-
-function fileName(hostPath: string): string {
-  return hostPath.split(/[\\/]/).at(-1) ?? hostPath;
 }

@@ -1,6 +1,16 @@
 import { faults } from '../base/index.ts';
 
 export const flowFaults = faults('FLOW', {
+  noVmMatches: {
+    kind: 'refused',
+    text: 'no VM matches "{text}"; the account sees {visible}',
+    remedy: '`hvlift vms` lists the VMs with their tags; a tag is the word #hvlift:TAG in the notes of a VM',
+  },
+  noVmLeft: {
+    kind: 'refused',
+    text: 'nothing is left to be backed up: the account sees {visible} VMs, and all of them are excepted',
+    remedy: 'look at --except; an account without rights on the host sees no VM at all',
+  },
   noSuchDisk: {
     kind: 'refused',
     text: 'the restore point has no disk "{disk}"; it has {disks}',
@@ -103,6 +113,18 @@ export const flowFaults = faults('FLOW', {
     kind: 'retry',
     text: 'the host is still merging the checkpoint of "{vm}" after {seconds} s',
     remedy: 'watch the free space of the host; the next run checks again',
+  },
+  changesNotReported: {
+    kind: 'corrupt',
+    text: 'ALARM: {bytes} of {compared} bytes of {disk} of "{vm}" that were audited had changed, and the host had reported no change; restore points that may lack changes: {points}',
+    remedy:
+      'this restore point is right: the disk was compared as a whole. Do not rely on the points named, which `hvlift points` marks as suspect, and find out what wrote past change tracking: storage, filter drivers, the host mounting the disk',
+    lost: 'changes of the disk in the restore points named',
+  },
+  auditNotDone: {
+    kind: 'corrupt',
+    text: 'the audit of {disk} could not be done, since what the repository has of it cannot be read: {reason}',
+    remedy: 'run `hvlift verify` to see what is damaged; the increment itself is not affected',
   },
   baselineNotSealed: {
     kind: 'retry',

@@ -3,18 +3,20 @@
  * all are bytes unless the name says otherwise.
  */
 import type { Warning } from '../base/index.ts';
-import type { Consistency, ConsistencyPolicy, DeltaReason, FullReason } from '../capture/index.ts';
+import type { CapturedConsistency, CompareReason, DeltaReason, FullReason } from '../capture/index.ts';
 
 export interface BackupRecord {
   readonly type: 'backup';
   readonly runId: string;
   readonly vm: { readonly id: string; readonly name: string; readonly host: string };
+  /** Whose baseline this run used and renewed; absent: the repository's unnamed consumer. */
+  readonly consumer?: string;
   readonly startedAt: string;
   readonly finishedAt: string;
   /** `warnings`: the restore point is good, something else needs attention. */
   readonly outcome: 'ok' | 'warnings';
   readonly pointId: string;
-  readonly consistency: { readonly asked: ConsistencyPolicy; readonly reached: Consistency };
+  readonly consistency: CapturedConsistency;
   readonly disks: readonly DiskBackupRecord[];
   readonly warnings: readonly Warning[];
 }
@@ -22,13 +24,13 @@ export interface BackupRecord {
 export interface DiskBackupRecord {
   readonly diskId: string;
   readonly path: string;
-  readonly kind: 'full' | 'delta';
-  readonly reason: FullReason | DeltaReason;
+  readonly kind: 'full' | 'compare' | 'delta';
+  readonly reason: FullReason | CompareReason | DeltaReason;
   /** Size of the virtual disk. */
   readonly virtualBytes: number;
   /** Size of the host files that hold it. */
   readonly allocatedBytes: number;
-  /** Read from the host. */
+  /** Read from the host, the audit not counted. */
   readonly readBytes: number;
   /** Content that differs from the previous restore point. */
   readonly changedBytes: number;
@@ -36,7 +38,23 @@ export interface DiskBackupRecord {
   readonly newBytes: number;
   /** Written to the repository for this disk, compressed and sealed. */
   readonly storedBytes: number;
+  /** Of an increment, unless it was switched off. */
+  readonly audit?: DiskAuditRecord;
   readonly seconds: number;
+}
+
+/** The comparison of ranges that the host did not report with what the repository has. */
+export interface DiskAuditRecord {
+  /** Read from the host for it. */
+  readonly readBytes: number;
+  /** Compared; what is allocated nowhere is not read. */
+  readonly comparedBytes: number;
+  /** Had changed without a report: other than 0 is an alarm. */
+  readonly mismatchBytes: number;
+  /** After so many increments every byte of the disk was compared. */
+  readonly withinRuns: number;
+  /** Restore points that may lack changes of this disk, as this run found out. */
+  readonly suspectPoints: readonly string[];
 }
 
 export interface RestoreRecord {

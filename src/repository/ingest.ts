@@ -5,13 +5,15 @@
  *              └────────── at most `readDepth` slots at once, each in a shared buffer ──┘  └ in disk order ┘
  *
  * A full and a delta are the same thing: cells laid over a base, which for a first full is nothing. What is read is hashed
- * before it is compressed, so that nothing is compressed twice or in vain.
+ * before it is compressed, so that nothing is compressed twice or in vain. A compare reads all that is allocated, and lays over
+ * its base only the cells that hold other bytes; what is allocated no more becomes zeros.
  */
 import { mapOrdered, silentProgress, type Progress } from '../base/index.ts';
 import type { CallOptions, RangeReader } from '../disk/index.ts';
 import type { ExtentStream } from '../extents/index.ts';
 import { BaseContent } from './base-content.ts';
 import type { BlockMap } from './block-map.ts';
+import { comparePlans } from './compare-plans.ts';
 import { bitCount, bytesOf, fullMask, gaplessRuns, isMostOf, maskBytes, type Run } from './cell-mask.ts';
 import { CELLS, CELL_BYTES, SLOT_BYTES, hexOf } from './format.ts';
 import { SLOT_BUFFER_BYTES, type HashReply, type RepositoryPool } from './jobs.ts';
@@ -30,6 +32,8 @@ export interface IngestRequest extends CallOptions {
   readonly size: number;
   /** Map of the same disk in a committed restore point. */
   readonly base?: MapRoot;
+  /** The extents are all that is allocated: everything is compared with `base`, and what it has elsewhere is zeros now. */
+  readonly compare?: boolean;
   /** Advanced by the bytes read. */
   readonly progress?: Progress;
   /** Slots in work at once; each costs 2 MiB. */
@@ -75,6 +79,8 @@ interface Hashed {
   readonly dirty: number;
   readonly hash: HashReply;
   readonly cells: readonly Cell[];
+  /** Cells with other bytes than in the base, where that was looked at. */
+  readonly changed?: number;
 }
 
 interface SlotResult {
@@ -131,7 +137,7 @@ export class DiskIngest {
 
   async #run(): Promise<IngestResult> {
     const { extents, size, readDepth = READ_DEPTH } = this.#request;
-    const plans = slotPlans(extents, size, await this.#tailIsStale());
+    const plans = this.#plans(slotPlans(extents, size, await this.#tailIsStale()));
     const patch = await MapPatch.start(
       this.#parts.map,
       (kind, raw) => this.#storePage(kind, raw),
@@ -144,6 +150,13 @@ export class DiskIngest {
       this.#buffers.push(result.buffer);
     }
     return { root: await patch.finish(), stats: this.#stats };
+  }
+
+  #plans(plans: AsyncGenerator<SlotPlan>): AsyncGenerator<SlotPlan> {
+    const { compare, size } = this.#request;
+    if (!compare) return plans;
+    const inBase = this.#parts.map.walk(this.#base, 0, slotCount(size));
+    return comparePlans(plans, inBase, (slot) => slotLength(slot, size));
   }
 
   async #tailIsStale(): Promise<boolean> {
@@ -161,14 +174,26 @@ export class DiskIngest {
     const readMask = isMostOf(plan.dirty, plan.length) ? fullMask(plan.length) : plan.dirty;
     await this.#read(plan, readMask, buffer);
     const baseCells = cellsOf(base);
-    const read = await this.#hash(plan, buffer, readMask, baseCells);
+    const laidOver = this.#request.compare && base !== null ? fullMask(plan.length) : readMask;
+    zeroCells(new Uint8Array(buffer, 0, plan.length), laidOver & ~readMask);
+    const read = await this.#hash(plan, buffer, laidOver, baseCells);
     const hashed = await this.#withoutUnchanged(plan, buffer, base, read);
-    const changed = changedMask(hashed, baseCells);
+    const changed = hashed.changed ?? changedMask(hashed, baseCells);
     const unchanged = !plan.fresh && hashed.cells.every((cell, index) => sameCell(cell, baseCells[index]!));
     const runs = unchanged ? [] : hashed.hash.runs;
     const fresh = await this.#encode(plan, buffer, runs);
     const entry = entryOf(hashed.cells);
-    return { plan, buffer, entry, unchanged, readMask, zeros: read.hash.zeros, changed, runs, fresh };
+    return {
+      plan,
+      buffer,
+      entry,
+      unchanged,
+      readMask,
+      zeros: read.hash.zeros & readMask,
+      changed,
+      runs,
+      fresh,
+    };
   }
 
   async #read(plan: SlotPlan, mask: number, buffer: SharedArrayBuffer): Promise<void> {
@@ -205,13 +230,16 @@ export class DiskIngest {
   ): Promise<Hashed> {
     const baseCells = cellsOf(base);
     const same = read.cells.every((cell, index) => sameCell(cell, baseCells[index]!));
-    if (base === null || same || bitCount(read.dirty) < COMPARE_CELLS_MIN) return read;
+    const tooFew = bitCount(read.dirty) < COMPARE_CELLS_MIN && !this.#request.compare;
+    if (base === null || same || tooFew) return read;
     const slot = new Uint8Array(buffer, 0, plan.length);
     const changed = await this.#content.changedCells(base, slot, read.dirty, {
       signal: this.#request.signal,
     });
-    if (changed === read.dirty || isMostOf(changed, plan.length)) return read;
-    return this.#hash(plan, buffer, changed, baseCells);
+    // What is all zeros now costs nothing as it was read, and leaves no chunk behind of which nothing is used.
+    const emptied = changed !== 0 && read.hash.runs.length === 0;
+    const asRead = emptied || changed === read.dirty || isMostOf(changed, plan.length);
+    return { ...(asRead ? read : await this.#hash(plan, buffer, changed, baseCells)), changed };
   }
 
   /** Seals what the repository does not have. */
@@ -257,6 +285,11 @@ export class DiskIngest {
     this.#stats.metadataBytes += storedBytes;
     return id;
   }
+}
+
+/** The buffer was used for another slot before. */
+function zeroCells(slot: Uint8Array, mask: number): void {
+  for (const run of gaplessRuns(mask)) bytesOf(slot, run).fill(0);
 }
 
 function layOver(cells: Cell[], run: Run & { readonly id: Uint8Array }, length: number): void {

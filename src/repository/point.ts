@@ -4,6 +4,7 @@
  * A manifest is canonical JSON, sealed as one object and named by time and a random id. Its digest covers every field under
  * a key of the repository, and the roots in it cover every byte of every disk, so two equal digests mean equal disks.
  */
+import type { AuditMark } from './audit-sweep.ts';
 import { canonicalJson, type Json } from './canonical-json.ts';
 import { FORMAT_VERSION } from './format.ts';
 import { manifestDigest, type RepositoryKeys } from './keys.ts';
@@ -23,7 +24,7 @@ export interface PointVm {
   readonly configuration: string;
 }
 
-export type PointConsistency = 'application' | 'crash' | 'offline';
+export type PointConsistency = 'application' | 'file-system' | 'crash' | 'offline';
 export type PointPolicy = 'application-preferred' | 'application-required' | 'crash';
 
 export interface PointDisk {
@@ -38,9 +39,14 @@ export interface PointDisk {
   /** Of the host's files: `vhdx`, `vhd`. */
   readonly format?: string | undefined;
   readonly root: MapRoot;
-  readonly kind: 'full' | 'delta';
-  /** Why it was read in full, or since when the changes count. */
+  /** `compare`: all that is allocated was read, and only what differs from an earlier restore point was stored. */
+  readonly kind: 'full' | 'compare' | 'delta';
+  /** Why it was read in full or compared, or since when the changes count. */
   readonly reason: string;
+  /** Absent until the first increment that was audited. */
+  readonly audit?: AuditMark | undefined;
+  /** Restore points in which an audit found this disk to lack changes; carried on as long as one of them exists. */
+  readonly suspectPoints?: readonly string[] | undefined;
   /** Bytes of the host's files that hold the disk. */
   readonly hostFileBytes?: number | undefined;
   readonly stats?: IngestStats | undefined;
@@ -50,8 +56,15 @@ export interface PointDraft {
   readonly runId: string;
   /** The restore point the deltas are relative to. */
   readonly parent?: string | undefined;
+  /** Who made it: a policy with baselines of its own; absent: the repository's unnamed consumer. */
+  readonly consumer?: string | undefined;
   readonly vm: PointVm;
-  readonly consistency: { readonly asked: PointPolicy; readonly reached: PointConsistency };
+  readonly consistency: {
+    readonly asked: PointPolicy;
+    readonly reached: PointConsistency;
+    /** Applications of the guest were told that they may truncate their logs; absent: they were told not to. */
+    readonly truncatedLogs?: true | undefined;
+  };
   readonly disks: readonly PointDisk[];
 }
 

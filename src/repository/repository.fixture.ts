@@ -32,6 +32,7 @@ export interface DiskPart {
   readonly reader: RangeReader;
   readonly extents: ExtentStream;
   readonly base?: MapRoot | undefined;
+  readonly compare?: boolean;
 }
 
 export interface Backup {
@@ -48,8 +49,8 @@ export async function backUp(repository: Repository, part: DiskPart, vmId = VM_I
   return { point, root, stats };
 }
 
-export function ingest(session: WriteSession, { reader, extents, base }: DiskPart) {
-  return session.ingestDisk({ reader, extents, size: reader.size, ...(base ? { base } : {}) });
+export function ingest(session: WriteSession, { reader, extents, base, compare = false }: DiskPart) {
+  return session.ingestDisk({ reader, extents, size: reader.size, compare, ...(base ? { base } : {}) });
 }
 
 export async function draftOf(

@@ -7,6 +7,7 @@
  * stored only waits to be used by the next run.
  */
 import type { CallOptions } from '../disk/index.ts';
+import { DiskAudit, type AuditRequest } from './audit.ts';
 import { repositoryFaults } from './faults.ts';
 import { DiskIngest, type IngestParts, type IngestRequest, type IngestResult } from './ingest.ts';
 import type { PointDraft, RestorePoint } from './point.ts';
@@ -37,6 +38,12 @@ export class WriteSession implements AsyncDisposable {
     this.#checkOpen();
     const signal = request.signal ?? this.#links.signal;
     return new DiskIngest({ ...request, signal }, this.#links).run();
+  }
+
+  /** Of an increment over `root`: its extents go through `watch` into the ingest, then `run` compares a sample of the rest. */
+  openAudit(request: AuditRequest): DiskAudit {
+    this.#checkOpen();
+    return new DiskAudit(request, this.#links);
   }
 
   /** Stores up to 16 MiB and returns the id to put into the draft. */

@@ -181,7 +181,7 @@ function checkReasons(world: World, run: Run, point: RestorePoint): void {
       reasons.includes(disk.reason),
       `I8: ${disk.diskId} was read as ${disk.kind}, ${disk.reason}; right would be ${reasons.join(' or ')}`,
     );
-    assert.equal(disk.kind, disk.reason === DELTA ? 'delta' : 'full', 'I8: kind and reason agree');
+    assert.equal(disk.kind === 'delta', disk.reason === DELTA, 'I8: kind and reason agree');
   }
 }
 
@@ -196,7 +196,7 @@ async function checkNoChange(world: World, run: Run, point: RestorePoint, known:
   const { disks } = await (await world.repository()).point(base.id);
   for (const disk of point.disks) {
     const id = disk.diskId.toLowerCase();
-    if (disk.kind === 'full' || known.changes.get(id) !== base.changes.get(id)) continue;
+    if (disk.kind !== 'delta' || known.changes.get(id) !== base.changes.get(id)) continue;
     const stored: DiskBackupRecord = run.record.disks.find((each) => each.diskId === disk.diskId)!;
     assert.equal(stored.changedBytes, 0, 'I10: no write, no change');
     assert.equal(stored.readBytes, 0, 'I10: no change, no read');

@@ -1,10 +1,10 @@
 /** `hvlift backup VM...`: a restore point of each VM, full or incremental, disk by disk. */
-import { Option, type Command } from '@commander-js/extra-typings';
-import { formatDuration } from '../../base/index.ts';
+import { InvalidArgumentError, Option, type Command } from '@commander-js/extra-typings';
+import { formatBytes, formatDuration, parseBytes } from '../../base/index.ts';
 import { CONSISTENCIES, type BackupRun, type BackupRequest, type Sizes } from '../engine.ts';
 import { exitCodeOfOutcome, type ExitCode } from '../exit-code.ts';
 import type { JsonDocument } from '../json-document.ts';
-import { ratePerSecond } from '../numbers.ts';
+import { count, ratePerSecond } from '../numbers.ts';
 import { hostOption, passphraseFileOption, recoveryKeyFileOption, repoOption } from '../options.ts';
 import type { Runner, Session } from '../session.ts';
 import { sizeColumns } from '../size-columns.ts';
@@ -41,6 +41,12 @@ export function registerBackup(program: Command, run: Runner): void {
         'leave out disks that cannot be backed up (pass-through, shared, VHD) instead of refusing the VM',
       ),
     )
+    .addOption(
+      new Option(
+        '--audit <amount>',
+        'how much that the host did not report is compared in an increment: a size, a percentage or off; default: 0.1% of each disk, at least 64 MiB',
+      ).argParser(auditBudget),
+    )
     .addOption(passphraseFileOption)
     .addOption(recoveryKeyFileOption)
     .action((vms, options) =>
@@ -53,11 +59,24 @@ export function registerBackup(program: Command, run: Runner): void {
           vms,
           full: options.full === true,
           skipUnprotectable: options.skipUnprotectable === true,
+          ...(options.audit === undefined ? {} : { audit: options.audit }),
           consistency: options.consistency ?? file.config.defaults?.consistency ?? 'application-preferred',
         };
         return session.inParts('runs', (document, codes) => backup(session, request, document, codes));
       }),
     );
+}
+
+/** `64MiB`, `0.5%` or `off`. */
+function auditBudget(text: string): NonNullable<BackupRequest['audit']> {
+  if (text === 'off') return text;
+  const percent = /^(\d+(?:\.\d+)?)%$/.exec(text)?.[1];
+  if (percent !== undefined && Number(percent) > 0 && Number(percent) <= 100)
+    return { percent: Number(percent) };
+  const bytes = parseBytes(text);
+  if (bytes === undefined || bytes === 0)
+    throw new InvalidArgumentError('It is a size such as 64MiB, a percentage such as 0.5%, or off.');
+  return { bytes };
 }
 
 async function backup(
@@ -105,6 +124,7 @@ interface Row {
   readonly kind: string;
   readonly sizes: Sizes;
   readonly seconds: number;
+  readonly audit: string;
   readonly reason: string;
 }
 
@@ -113,12 +133,21 @@ const COLUMNS: readonly Column<Row>[] = [
   { title: 'KIND', cell: (row) => row.kind },
   ...sizeColumns<Row>((row) => row.sizes),
   { title: 'MB/s', align: 'right', dropFirst: 5, cell: (row) => ratePerSecond(row.sizes.read, row.seconds) },
+  { title: 'AUDIT', cell: (row) => row.audit },
   { title: 'WHY', cell: (row) => row.reason },
 ];
 
+/** `64 MiB, all in 16 runs`: how much was compared, and after how many increments every byte is. */
+function auditCell({ audit }: BackupRun['disks'][number]): string {
+  if (audit === undefined) return '';
+  const { comparedBytes, mismatchBytes, withinRuns } = audit;
+  if (mismatchBytes > 0) return `${formatBytes(mismatchBytes)} DIFFER`;
+  return `${formatBytes(comparedBytes)}, all in ${count(withinRuns, 'run')}`;
+}
+
 function diskLines({ disks, sizes, seconds }: BackupRun, width: number): string[] {
   if (disks.length === 0) return [];
-  const rows = disks.map((disk): Row => ({ ...disk, disk: String(disk.number) }));
-  const all: Row = { disk: 'all', kind: '', sizes, seconds, reason: '' };
+  const rows = disks.map((disk): Row => ({ ...disk, disk: String(disk.number), audit: auditCell(disk) }));
+  const all: Row = { disk: 'all', kind: '', sizes, seconds, audit: '', reason: '' };
   return tableLines(COLUMNS, disks.length > 1 ? [...rows, all] : rows, width - 2).map((line) => `  ${line}`);
 }

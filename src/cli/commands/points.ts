@@ -1,6 +1,7 @@
 /** `hvlift points`: the restore points of a repository. */
 import { Option, type Command } from '@commander-js/extra-typings';
-import type { PointDisk, PointSummary } from '../engine.ts';
+import { formatBytes } from '../../base/index.ts';
+import { DISK_KINDS, type PointDisk, type PointSummary } from '../engine.ts';
 import { timeCell } from '../numbers.ts';
 import { passphraseFileOption, recoveryKeyFileOption, repoOption } from '../options.ts';
 import { NOTHING_TO_CLEAN } from '../interrupts.ts';
@@ -87,13 +88,22 @@ const COLUMNS: readonly Column<Row>[] = [
   { title: 'CONSISTENCY', cell: (row) => row.point.consistency.reached },
   { title: 'DISK', align: 'right', cell: (row) => (row.disk ? String(row.disk.number) : '') },
   { title: 'KIND', cell: (row) => row.disk?.kind ?? kindOf(row.point) },
+  { title: 'AUDIT', cell: auditCell },
   ...sizeColumns<Row>((row) => row.sizes),
   { title: 'PATH', cell: (row) => row.disk?.path ?? '' },
 ];
 
-/** Full, delta, or both: each disk is decided alone. */
+/** Suspect: a later audit found changes that the host had not reported. */
+function auditCell({ disk, point }: Row): string {
+  const disks = disk ? [disk] : point.disks;
+  if (disks.some(({ suspect }) => suspect)) return 'SUSPECT';
+  const audited = disks.map(({ auditedBytes = 0 }) => auditedBytes).reduce((sum, bytes) => sum + bytes, 0);
+  return audited > 0 ? formatBytes(audited) : '';
+}
+
+/** Each disk is decided alone. */
 function kindOf(point: PointSummary): string {
-  const kinds = ['full', 'delta'].filter((kind) => point.disks.some((disk) => disk.kind === kind));
+  const kinds = DISK_KINDS.filter((kind) => point.disks.some((disk) => disk.kind === kind));
   return kinds.join('+');
 }
 

@@ -67,7 +67,16 @@ const COLUMNS: readonly Column<Row>[] = [
   { title: 'POINTS', align: 'right', cell: (vm) => String(vm.points) },
   { title: 'LATEST', cell: (vm) => timeCell(vm.latest.createdAt) },
   { title: 'CONSISTENCY', cell: (vm) => vm.latest.consistency },
-  { title: 'NEXT BACKUP', cell: (vm) => (vm.baseline === undefined ? 'full' : 'incremental') },
+  { title: 'NEXT BACKUP', cell: (vm) => (vm.baseline === undefined ? 'compare' : 'incremental') },
+  {
+    title: 'AUDITED WITHIN',
+    cell: (vm) => (vm.auditedWithin === undefined ? '' : count(vm.auditedWithin, 'run')),
+  },
+  {
+    title: 'SUSPECT',
+    align: 'right',
+    cell: (vm) => (vm.suspectPoints ? String(vm.suspectPoints.length) : ''),
+  },
   { title: 'ID', cell: (vm) => vm.id },
 ];
 

@@ -1,0 +1,297 @@
+/**
+ * The disks of a capture into one restore point.
+ *
+ *   delta    ─► changed ranges ─► audit of what was not reported ──► good: done
+ *     │ cannot be had                    │ differs
+ *     ▼                                  ▼
+ *   compare  ─► all that is allocated, over the map of an earlier restore point: only differences are stored
+ *   full     ─► all that is allocated, over nothing
+ *
+ * Each disk goes its own way: one whose tracking was lost costs the others nothing.
+ */
+import { hasCode, isFault, warningOf, type Progress, type Warning } from '../base/index.ts';
+import type { Capture, CapturedDisk } from '../capture/index.ts';
+import { CountingDisk } from '../disk/index.ts';
+import {
+  auditBound,
+  nextAudit,
+  type AuditBudget,
+  type AuditMark,
+  type AuditResult,
+  type DiskAudit,
+  type IngestStats,
+  type Repository,
+  type RestorePoint,
+  type WriteSession,
+} from '../repository/index.ts';
+import {
+  baseOfCompare,
+  baseOfDelta,
+  recentPoints,
+  type EarlierDisk,
+  type ReadableBaseline,
+} from './earlier-content.ts';
+import { flowFaults } from './faults.ts';
+import type { DiskBackupRecord } from './run-record.ts';
+import { suspectsToName } from './suspect-points.ts';
+
+export interface StoreContext {
+  readonly runId: string;
+  readonly consumer: string | undefined;
+  /** Of the consumer, newest first. */
+  readonly baselines: readonly ReadableBaseline[];
+  readonly audit: AuditBudget | undefined;
+  readonly progress: Progress;
+  readonly signal: AbortSignal | undefined;
+  readonly workers: number | undefined;
+}
+
+export interface StoredCapture {
+  readonly point: RestorePoint;
+  readonly disks: readonly DiskBackupRecord[];
+  readonly warnings: readonly Warning[];
+}
+
+export async function storeDisks(
+  repository: Repository,
+  capture: Capture,
+  context: StoreContext,
+): Promise<StoredCapture> {
+  const { signal, workers } = context;
+  const session = await repository.startSession({ signal, ...(workers === undefined ? {} : { workers }) });
+  try {
+    const store = new DiskStore(repository, session, capture, context);
+    const stored: StoredDisk[] = [];
+    for (const disk of capture.disks) stored.push(await store.store(disk));
+    const configuration = await session.putBlob(Buffer.from(JSON.stringify(capture.configuration)));
+    context.progress.phase('commit');
+    const point = await session.commit({
+      runId: context.runId,
+      consumer: context.consumer,
+      parent: parentOf(stored),
+      vm: { ...capture.vm, configuration },
+      consistency: capture.consistency,
+      disks: stored.map((each) => each.draft),
+    });
+    const warnings = stored.flatMap((each) => each.warnings);
+    return { point, disks: stored.map((each) => each.record), warnings };
+  } catch (error) {
+    await session.abort();
+    throw error;
+  }
+}
+
+/** A disk in the repository, before anything is said about it. */
+interface Ingested {
+  readonly disk: CapturedDisk;
+  readonly base: EarlierDisk | undefined;
+  readonly root: PointDiskDraft['root'];
+  readonly stats: IngestStats;
+  readonly readBytes: number;
+  readonly mark?: AuditMark | undefined;
+  readonly audit?: AuditResult | undefined;
+  readonly warnings?: readonly Warning[];
+}
+
+interface StoredDisk {
+  readonly record: DiskBackupRecord;
+  readonly draft: PointDiskDraft;
+  readonly base: EarlierDisk | undefined;
+  readonly warnings: readonly Warning[];
+}
+
+type PointDiskDraft = Parameters<WriteSession['commit']>[0]['disks'][number];
+
+class DiskStore {
+  readonly #repository: Repository;
+  readonly #session: WriteSession;
+  readonly #capture: Capture;
+  readonly #context: StoreContext;
+  #recent: Promise<RestorePoint[]> | undefined;
+
+  constructor(repository: Repository, session: WriteSession, capture: Capture, context: StoreContext) {
+    this.#repository = repository;
+    this.#session = session;
+    this.#capture = capture;
+    this.#context = context;
+  }
+
+  async store(disk: CapturedDisk): Promise<StoredDisk> {
+    const started = performance.now();
+    const ingested = disk.kind === 'delta' ? await this.#delta(disk) : await this.#whole(disk);
+    const { base, audit } = ingested;
+    const suspects = await suspectsToName(
+      this.#repository,
+      this.#capture.vm.id,
+      { base, audit },
+      this.#context,
+    );
+    const seconds = (performance.now() - started) / 1000;
+    return {
+      record: recordOf(ingested, suspects.found, seconds),
+      draft: draftOf(ingested, suspects.all),
+      base,
+      warnings: [...(ingested.warnings ?? []), ...this.#alarm(ingested, suspects.found)],
+    };
+  }
+
+  /** What cannot be had as a delta is read as a compare, from the same frozen disk; what was stored already is not stored twice. */
+  async #delta(disk: CapturedDisk): Promise<Ingested> {
+    const base = baseOfDelta(disk, this.#context.baselines);
+    if (!base) return this.#whole(disk.asCompare('no-baseline'));
+    const { budget, previous } = { budget: this.#context.audit, previous: base.disk.audit };
+    const { reader } = disk;
+    const audit = this.#session.openAudit({ reader, root: base.disk.root, budget, previous });
+    try {
+      const delta = await this.#ingest({ ...disk, extents: audit.watch(disk.extents) }, base);
+      return await this.#audited(audit, delta, base);
+    } catch (error) {
+      if (!hasCode(error, 'HYPERV_BASELINE_LOST')) throw error;
+      this.#context.progress.note(
+        `${disk.path}: the host could not tell what changed (${error.message}); comparing all of it`,
+      );
+      return this.#whole(disk.asCompare('change-query-failed'));
+    }
+  }
+
+  async #audited(audit: DiskAudit, delta: Ingested, base: EarlierDisk): Promise<Ingested> {
+    let result: AuditResult;
+    try {
+      result = await audit.run(this.#context);
+    } catch (error) {
+      // What the repository has cannot be read: that is for verify to judge, and costs the increment nothing.
+      if (!isFault(error) || error.kind !== 'corrupt') throw error;
+      const fault = flowFaults.auditNotDone({ disk: delta.disk.path, reason: error.message });
+      return { ...delta, mark: audit.unfinished, warnings: [warningOf(fault)] };
+    }
+    const { mark } = result;
+    const known = { mark: mark.count === 0 ? base.disk.audit && mark : mark, audit: result };
+    if (result.mismatches.length === 0) return { ...delta, ...known };
+    this.#context.progress.note(
+      `${delta.disk.path}: the host had not reported every change; comparing all of it`,
+    );
+    const compared = await this.#ingest(delta.disk.asCompare('audit-mismatch'), base);
+    return { ...together(delta, compared), ...known };
+  }
+
+  async #whole(disk: CapturedDisk): Promise<Ingested> {
+    const base = disk.reason === 'first-backup' ? undefined : await this.#earlier(disk);
+    const previous = base?.disk.audit;
+    const ingested =
+      disk.kind === 'compare' && base
+        ? await this.#ingest(disk, base)
+        : { ...(await this.#ingest({ ...disk, kind: 'full' }, undefined)), base };
+    return { ...ingested, mark: previous && nextAudit(previous, disk.size, 0) };
+  }
+
+  async #earlier(disk: CapturedDisk): Promise<EarlierDisk | undefined> {
+    this.#recent ??= recentPoints(this.#repository, this.#capture.vm.id, this.#context);
+    return baseOfCompare(disk, await this.#recent, this.#capture.disks);
+  }
+
+  async #ingest(disk: CapturedDisk, base: EarlierDisk | undefined): Promise<Ingested> {
+    const { progress, signal } = this.#context;
+    const reader = new CountingDisk(disk.reader);
+    progress.phase(
+      `${disk.kind} ${fileName(disk.path)}`,
+      disk.kind === 'delta' ? undefined : disk.hostFileBytes,
+    );
+    const { root, stats } = await this.#session.ingestDisk({
+      reader,
+      extents: disk.extents,
+      size: disk.size,
+      compare: disk.kind === 'compare',
+      ...(base ? { base: base.disk.root } : {}),
+      progress,
+      signal,
+    });
+    return { disk, base, root, stats, readBytes: reader.stats.readBytes };
+  }
+
+  #alarm({ disk, audit }: Ingested, points: readonly string[]): Warning[] {
+    if (!audit || audit.mismatches.length === 0) return [];
+    const fault = flowFaults.changesNotReported({
+      vm: this.#capture.vm.name,
+      disk: disk.path,
+      bytes: audit.mark.mismatchBytes,
+      compared: audit.mark.comparedBytes,
+      points: points.join(', '),
+    });
+    return [warningOf(fault)];
+  }
+}
+
+/** A delta that was not believed, and the compare that was made instead: the content of the second, the cost of both. */
+function together(delta: Ingested, compared: Ingested): Ingested {
+  const { stats } = compared;
+  return {
+    ...compared,
+    readBytes: delta.readBytes + compared.readBytes,
+    stats: {
+      ...stats,
+      newRawBytes: delta.stats.newRawBytes + stats.newRawBytes,
+      newStoredBytes: delta.stats.newStoredBytes + stats.newStoredBytes,
+      newChunks: delta.stats.newChunks + stats.newChunks,
+    },
+  };
+}
+
+function recordOf(
+  { disk, stats, readBytes, audit }: Ingested,
+  suspects: string[],
+  seconds: number,
+): DiskBackupRecord {
+  return {
+    diskId: disk.id,
+    path: disk.path,
+    kind: disk.kind,
+    reason: disk.reason,
+    virtualBytes: disk.size,
+    allocatedBytes: disk.hostFileBytes,
+    readBytes,
+    changedBytes: stats.changedBytes,
+    newBytes: stats.newRawBytes,
+    storedBytes: stats.newStoredBytes,
+    ...auditRecord(audit, suspects),
+    seconds,
+  };
+}
+
+function auditRecord(
+  audit: AuditResult | undefined,
+  suspectPoints: string[],
+): Pick<DiskBackupRecord, 'audit'> {
+  const withinRuns = audit && auditBound(audit.mark);
+  if (!audit || withinRuns === undefined) return {};
+  const { comparedBytes, mismatchBytes } = audit.mark;
+  return { audit: { readBytes: audit.readBytes, comparedBytes, mismatchBytes, withinRuns, suspectPoints } };
+}
+
+function draftOf({ disk, root, stats, mark }: Ingested, suspectPoints: string[]): PointDiskDraft {
+  return {
+    diskId: disk.id,
+    attachment: disk.attachment,
+    path: disk.chain.at(-1) ?? disk.path,
+    size: disk.size,
+    logicalSectorSize: disk.logicalSectorSize,
+    physicalSectorSize: disk.physicalSectorSize,
+    root,
+    kind: disk.kind,
+    reason: disk.reason,
+    ...(mark ? { audit: mark } : {}),
+    ...(suspectPoints.length > 0 ? { suspectPoints } : {}),
+    hostFileBytes: disk.hostFileBytes,
+    stats,
+  };
+}
+
+/** What the deltas were laid over; without a delta, what the first compare started from. */
+function parentOf(stored: readonly StoredDisk[]): string | undefined {
+  const based = stored.filter(({ record }) => record.kind !== 'full');
+  const first = based.find(({ record }) => record.kind === 'delta') ?? based[0];
+  return first?.base?.point.id;
+}
+
+function fileName(hostPath: string): string {
+  return hostPath.split(/[\\/]/).at(-1) ?? hostPath;
+}
