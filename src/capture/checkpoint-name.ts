@@ -1,6 +1,7 @@
 /**
- * The owner mark: every checkpoint of ours is named `hvlift <consumer> <run id>`, so that it is found again after any
- * crash and never confused with another tool's or another consumer's.
+ * The owner mark: every checkpoint of ours is named `hvlift <owner>[.<consumer>] <run id>`, so that it is found again after
+ * any crash and never confused with another tool's or another owner's. The owner is what holds the lock of the VM while a
+ * run lives (a repository), so whoever has that lock knows that no run of any of the owner's consumers lives.
  */
 const PREFIX = 'hvlift';
 
@@ -13,8 +14,12 @@ export function isNamedByUs({ name }: { readonly name: string }): boolean {
   return name.startsWith(`${PREFIX} `);
 }
 
-/** The run that made the checkpoint, when this consumer did; undefined for everything else. */
+/** The run that made the checkpoint, when a consumer of the same owner did; undefined for everything else. */
 export function runOf(name: string, consumer: string): string | undefined {
-  const [prefix, owner, run, ...rest] = name.split(' ');
-  return prefix === PREFIX && owner === consumer && rest.length === 0 ? run : undefined;
+  const [prefix, mark, run, ...rest] = name.split(' ');
+  return prefix === PREFIX && ownerOf(mark) === ownerOf(consumer) && rest.length === 0 ? run : undefined;
+}
+
+function ownerOf(mark: string | undefined): string | undefined {
+  return mark?.split('.', 1)[0];
 }

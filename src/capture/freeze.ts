@@ -5,35 +5,49 @@ import type { Checkpoint, HyperV, Vm } from '../hyperv/index.ts';
 import { captureFaults } from './faults.ts';
 import type { Consistency, ConsistencyPolicy } from './source.ts';
 
+export interface FreezeOrder {
+  readonly policy: ConsistencyPolicy;
+  readonly truncateLogs: boolean;
+  readonly name: string;
+}
+
 export interface Frozen {
   readonly checkpoint: Checkpoint;
   readonly reached: Consistency;
+  /** Writers of the guest were told of a full backup. */
+  readonly truncatedLogs?: true;
   readonly warnings: readonly Warning[];
 }
+
+/** Why the guest cannot be asked, or failed when it was. */
+interface Refusal {
+  readonly reason: string;
+  readonly fix: string;
+}
+
+const WRITERS_FIX =
+  'look at the VSS writers in the guest (`vssadmin list writers`), in a Linux guest at the log of hv_vss_daemon';
 
 export async function freeze(
   hyperv: HyperV,
   vm: Vm,
-  policy: ConsistencyPolicy,
-  name: string,
+  order: FreezeOrder,
   options: CallOptions,
 ): Promise<Frozen> {
+  const { policy, name } = order;
   if (vm.state === 'off') {
-    const checkpoint = await hyperv.createRecoveryCheckpoint(vm.id, {
-      consistency: 'crash',
-      name,
-      ...options,
-    });
+    const crash = { consistency: 'crash', name, ...options } as const;
+    const checkpoint = await hyperv.createRecoveryCheckpoint(vm.id, crash);
     return { checkpoint, reached: 'offline', warnings: [] };
   }
   if (policy === 'crash') return crash(hyperv, vm, name, options, []);
-  const refusal = await tryApplication(hyperv, vm, name, options);
-  if (typeof refusal !== 'string') return refusal;
+  const tried = await tryApplication(hyperv, vm, order, options);
+  if ('checkpoint' in tried) return tried;
   if (policy === 'application-required') {
-    throw captureFaults.notApplicationConsistent({ vm: vm.name, reason: refusal });
+    throw captureFaults.notApplicationConsistent({ vm: vm.name, ...tried });
   }
   return crash(hyperv, vm, name, options, [
-    warningOf(captureFaults.onlyCrashConsistent({ vm: vm.name, reason: refusal })),
+    warningOf(captureFaults.onlyCrashConsistent({ vm: vm.name, ...tried })),
   ]);
 }
 
@@ -41,21 +55,25 @@ export async function freeze(
 async function tryApplication(
   hyperv: HyperV,
   vm: Vm,
-  name: string,
+  { name, truncateLogs }: FreezeOrder,
   options: CallOptions,
-): Promise<Frozen | string> {
-  const ready = await hyperv.vssReady(vm.id, options);
-  if (!ready.ready) return ready.reason ?? 'the backup integration service of the guest is not ready';
+): Promise<Frozen | Refusal> {
+  const guest = await hyperv.vssReady(vm.id, options);
+  if (!guest.ready) {
+    return {
+      reason: guest.reason ?? 'the backup integration service of the guest is not ready',
+      fix: guest.fix ?? 'look at the backup (volume checkpoint) integration service of the VM',
+    };
+  }
+  const consistency = 'application';
   try {
-    const checkpoint = await hyperv.createRecoveryCheckpoint(vm.id, {
-      consistency: 'application',
-      name,
-      ...options,
-    });
-    return { checkpoint, reached: 'application', warnings: [] };
+    const asked = { consistency, name, ...(truncateLogs ? { truncateLogs } : {}), ...options } as const;
+    const checkpoint = await hyperv.createRecoveryCheckpoint(vm.id, asked);
+    const reached = guest.freezes === 'file-systems' ? 'file-system' : consistency;
+    return { checkpoint, reached, ...(truncateLogs ? { truncatedLogs: true } : {}), warnings: [] };
   } catch (error) {
-    if (hasCode(error, 'HYPERV_CHECKPOINT_FAILED')) return isFault(error) ? error.message : String(error);
-    throw error;
+    if (!hasCode(error, 'HYPERV_CHECKPOINT_FAILED')) throw error;
+    return { reason: isFault(error) ? error.message : String(error), fix: WRITERS_FIX };
   }
 }
 

@@ -7,11 +7,10 @@ import type { FrozenDisk } from './frozen-disks.ts';
 import type { SourceHost } from './source-host.ts';
 import type {
   Capture,
+  CapturedConsistency,
   CapturedDisk,
   CapturedVm,
   CaptureRequest,
-  Consistency,
-  ConsistencyPolicy,
   DiskBaseline,
   SealedReference,
 } from './source.ts';
@@ -20,7 +19,7 @@ interface Held {
   readonly host: SourceHost;
   readonly vm: Vm;
   readonly checkpoint: Checkpoint;
-  readonly consistency: { readonly asked: ConsistencyPolicy; readonly reached: Consistency };
+  readonly consistency: CapturedConsistency;
   readonly warnings: readonly Warning[];
   readonly frozenDisks: readonly FrozenDisk[];
   readonly disks: readonly CapturedDisk[];
@@ -79,7 +78,9 @@ export class HyperVCapture implements Capture {
       at: new Date().toISOString(),
       checkpointId: checkpoint.instanceId,
       referencePointsBefore: before.map((each) => each.instanceId),
-      recordedBefore: request.baselines.map((each) => each.referencePointId),
+      recordedBefore: [...request.baselines, ...(request.othersBaselines ?? [])].map(
+        (each) => each.referencePointId,
+      ),
     });
   }
 
@@ -88,7 +89,7 @@ export class HyperVCapture implements Capture {
     const { reached } = this.consistency;
     return {
       referencePointId: point.instanceId,
-      consistency: reached === 'application' && point.consistency === 'crash' ? 'crash' : reached,
+      consistency: reached !== 'offline' && point.consistency === 'crash' ? 'crash' : reached,
       disks: this.#held.frozenDisks.flatMap((disk) => trackedDisk(disk, point)),
     };
   }

@@ -2,9 +2,10 @@
 import type { CaptureJournal, JournalEntry } from '../capture/index.ts';
 import type { Repository } from '../repository/index.ts';
 
-export function repositoryJournal(repository: Repository): CaptureJournal {
+export function repositoryJournal(repository: Repository, consumer?: string): CaptureJournal {
+  const owner = repository.id.slice(0, 8);
   return {
-    consumer: repository.id.slice(0, 8),
+    consumer: consumer === undefined ? owner : `${owner}.${consumer}`,
     async entries(vmId) {
       const notes = await repository.journal.notes(vmId);
       return notes.map((note) => note.value as unknown as JournalEntry);

@@ -14,5 +14,5 @@ export { changedBlocks, enableTracking, resetTracking, type ChangedBlocks, type 
 export type { RecoveryCheckpointOptions } from './recovery-checkpoint.ts';
 export type { ReferencePoint, TrackedDisk } from './reference-points.ts';
 export { listJobs, surveyHost, type HostSurvey, type SurveyedDisk } from './survey.ts';
-export type { Vm, VmState } from './vms.ts';
+export { chooseVm, type Vm, type VmState } from './vms.ts';
 export { VmWhereabouts } from './whereabouts.ts';

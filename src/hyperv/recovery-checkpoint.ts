@@ -31,13 +31,18 @@ import { readVm, vmReference } from './vms.ts';
 export interface RecoveryCheckpointOptions extends OwnerMarkOptions {
   /** `application` asks the guest (VSS, or file system freeze on Linux); `crash` does not. */
   readonly consistency: 'application' | 'crash';
+  /**
+   * With `application`: the guest is told of a full backup, so that its writers may truncate their logs at once, whatever
+   * becomes of this run. Default: of a copy, which leaves logs to the backup software inside the guest.
+   */
+  readonly truncateLogs?: boolean;
 }
 
 const WHAT = 'make a recovery checkpoint';
 const RECOVERY = 32_768;
 const CONSISTENCY_LEVELS = { application: 1, crash: 2 } as const;
-/** Copy: writers in the guest must not truncate their logs, because the backup software inside may rely on them. */
-const COPY = 2;
+/** Msvm_VirtualSystemSnapshotSettingData.GuestBackupType. */
+const GUEST_BACKUP = { full: 1, copy: 2 } as const;
 /** Clean-up must work after the run was cancelled, so it has a limit of its own. */
 const CLEAN_UP_MS_MAX = 120_000;
 
@@ -77,7 +82,7 @@ async function create(attempt: Attempt, options: RecoveryCheckpointOptions): Pro
     AffectedSystem: await vmReference(host, vmId, options),
     SnapshotSettings: embedded(Msvm_VirtualSystemSnapshotSettingData, {
       ConsistencyLevel: CONSISTENCY_LEVELS[options.consistency],
-      GuestBackupType: COPY,
+      GuestBackupType: options.truncateLogs ? GUEST_BACKUP.full : GUEST_BACKUP.copy,
       IgnoreNonSnapshottableDisks: true,
     }),
     SnapshotType: RECOVERY,

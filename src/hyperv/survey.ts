@@ -13,7 +13,7 @@ import { Msvm_VirtualSystemReferencePoint } from './classes/reference-point.ts';
 import { Msvm_StorageAllocationSettingData, Msvm_VirtualSystemSettingData } from './classes/settings.ts';
 import { VIRTUAL_DISK } from './disks.ts';
 import { isCurrentSettings } from './settings.ts';
-import { versionOf, vmOf, type Vm } from './vms.ts';
+import { settingsOf, vmOf, type Vm } from './vms.ts';
 
 export interface SurveyedDisk {
   /** GUID of the VM, or of the checkpoint that keeps the file; lower case. */
@@ -44,7 +44,7 @@ export async function surveyHost(session: CimSession, options: CallOptions = {})
     const vm = vms.get(normaliseGuid(row.VirtualSystemIdentifier ?? '') ?? '');
     // Templates and planned systems belong to no VM of the list.
     if (!vm) continue;
-    if (isCurrentSettings(row)) vms.set(vm.id, { ...vm, ...versionOf(row) });
+    if (isCurrentSettings(row)) vms.set(vm.id, { ...vm, ...settingsOf(row) });
     else checkpoints.push(checkpointOf(row, vm.id));
   }
   return {

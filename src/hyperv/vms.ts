@@ -21,6 +21,8 @@ export interface Vm {
   readonly configurationVersion?: string;
   /** 1 or 2. */
   readonly generation?: number;
+  /** As the administrator wrote them; absent when there are none, or from {@link readVm}. */
+  readonly notes?: readonly string[];
 }
 
 /** 32768 and 32769 are the numbers of an older interface that documentation still names. */
@@ -53,7 +55,7 @@ export async function listVms(host: Host, options: CallOptions): Promise<Vm[]> {
   const query = wql`SELECT * FROM Msvm_VirtualSystemSettingData WHERE VirtualSystemType = ${CURRENT_SETTINGS}`;
   for await (const row of host.session.query(Msvm_VirtualSystemSettingData, query, options)) {
     const id = normaliseGuid(row.VirtualSystemIdentifier ?? '');
-    if (id) settings.set(id, versionOf(row));
+    if (id) settings.set(id, settingsOf(row));
   }
   return rows.map((vm) => ({ ...vm, ...settings.get(vm.id) }));
 }
@@ -117,11 +119,13 @@ export function vmOf(row: VmRow): Vm {
   };
 }
 
-export function versionOf(row: CimInstance<typeof Msvm_VirtualSystemSettingData>): Partial<Vm> {
+export function settingsOf(row: CimInstance<typeof Msvm_VirtualSystemSettingData>): Partial<Vm> {
   const generation = generationOf(row.VirtualSystemSubType);
+  const notes = row.Notes.filter((note) => note !== '');
   return {
     ...(row.Version ? { configurationVersion: row.Version } : {}),
     ...(generation === undefined ? {} : { generation }),
+    ...(notes.length === 0 ? {} : { notes }),
   };
 }
 

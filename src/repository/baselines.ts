@@ -26,6 +26,8 @@ export interface BaselineRecord {
   readonly pointId: string;
   readonly vmId: string;
   readonly referencePointId: string;
+  /** Who starts increments from it; absent: the repository's only or unnamed consumer. */
+  readonly consumer?: string | undefined;
   readonly consistency: PointConsistency;
   readonly disks: readonly BaselineDisk[];
 }

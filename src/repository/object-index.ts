@@ -5,7 +5,7 @@
  * when the index is opened; an object that is then not found is blamed on it.
  */
 import { randomBytes } from 'node:crypto';
-import { hasCode, mapOrdered, MiB } from '../base/index.ts';
+import { hasCode, mapOrdered, MiB, Mutex } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
 import type { ObjectStore } from '../objectstore/index.ts';
 import { PageCache, PagedReader } from './paged-reader.ts';
@@ -27,6 +27,8 @@ export class ObjectIndex {
   readonly #store: ObjectStore;
   readonly #repositoryId: Uint8Array;
   readonly #cache: PageCache;
+  /** A list taken before another session's segment was added must not replace one that has it. */
+  readonly #changing = new Mutex();
   /** Newest last. */
   #segments: Segment[] = [];
   #damaged: Error[] = [];
@@ -47,7 +49,11 @@ export class ObjectIndex {
   }
 
   /** Learns what other writers added or replaced since. */
-  async refresh({ signal }: CallOptions = {}): Promise<void> {
+  refresh(options: CallOptions = {}): Promise<void> {
+    return this.#changing.run(() => this.#refresh(options));
+  }
+
+  async #refresh({ signal }: CallOptions): Promise<void> {
     const known = new Map(this.#segments.map((segment) => [segment.name, segment]));
     const damaged: Error[] = [];
     const segments: Segment[] = [];
@@ -96,8 +102,11 @@ export class ObjectIndex {
     await this.#store.putNew(name, bytes, options);
     const gone = new Set(superseded.map((id) => Buffer.from(id).toString('hex')));
     const added = await Segment.open(new PagedReader(this.#cache, name, bytes.length), this.#repositoryId);
-    this.#segments = [...this.#segments.filter((segment) => !gone.has(segment.id)), added];
-    this.#damaged = this.#damaged.filter((error) => !gone.has(segmentIdOf(error)));
+    await this.#changing.run(async () => {
+      const others = this.#segments.filter((segment) => !gone.has(segment.id) && segment.name !== name);
+      this.#segments = [...others, added];
+      this.#damaged = this.#damaged.filter((error) => !gone.has(segmentIdOf(error)));
+    });
   }
 
   /**

@@ -13,6 +13,17 @@ export const Msvm_ComputerSystem = cimClass('Msvm_ComputerSystem', {
   },
 });
 
+/** What the guest tells of itself, each item an embedded Msvm_KvpExchangeDataItem as text. */
+export const Msvm_KvpExchangeComponent = cimClass('Msvm_KvpExchangeComponent', {
+  properties: {
+    CreationClassName: 'string key',
+    DeviceID: 'string key',
+    SystemCreationClassName: 'string key',
+    SystemName: 'string key',
+    GuestIntrinsicExchangeItems: 'string[]',
+  },
+});
+
 /** The integration service that lets the host ask the guest for a consistent moment. Absent while the VM is off. */
 export const Msvm_VssComponent = cimClass('Msvm_VssComponent', {
   properties: {
