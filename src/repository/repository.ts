@@ -1,6 +1,7 @@
 /** A repository that is open: everything a flow does with it. */
 import type { Progress } from '../base/index.ts';
 import type { CallOptions, Disk } from '../disk/index.ts';
+import type { Extent } from '../extents/index.ts';
 import type { ObjectStore } from '../objectstore/index.ts';
 import { Baselines, type BaselineRecord } from './baselines.ts';
 import { BlockMap } from './block-map.ts';
@@ -9,7 +10,8 @@ import { repositoryPool, type RepositoryPool } from './jobs.ts';
 import { Journal } from './journal.ts';
 import { vmFolder, type RepositoryKeys } from './keys.ts';
 import { Lease, type LeaseOptions } from './lease.ts';
-import type { MapRoot } from './map-root.ts';
+import { mapDifference } from './map-difference.ts';
+import { emptyRoot, type MapRoot } from './map-root.ts';
 import { ObjectCodec } from './object.ts';
 import { ObjectIndex } from './object-index.ts';
 import { ObjectReader } from './object-reader.ts';
@@ -132,6 +134,14 @@ export class Repository implements AsyncDisposable {
   openDisk(root: MapRoot, size: number, options: { readonly logicalSectorSize?: number } = {}): Disk {
     const { logicalSectorSize = 512 } = options;
     return new RandomAccessDisk({ root, size, logicalSectorSize, map: this.#map, objects: this.#objects });
+  }
+
+  /**
+   * Where a disk differs from an older state of it, sorted, on a grid of 64 KiB; without `before`, where it holds anything.
+   * Reads only pages of the maps that differ.
+   */
+  changes(before: MapRoot | undefined, after: MapRoot, size: number): AsyncIterable<Extent> {
+    return mapDifference(this.#map, before ?? emptyRoot(size), after, size);
   }
 
   /** Fills `target`; the caller finishes or aborts it. */

@@ -22,6 +22,7 @@ const LAYERS = [
   'vhd',
   'virtualdisk',
   'images',
+  'filesystems',
   'nbd',
   'ntlm',
   'auth',
