@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { clip, intersect, normalise, subtract, totalBytes } from '../../src/extents/index.ts';
+import { clip, intersect, normalise, subtract, totalBytes, type Extent } from '../../src/extents/index.ts';
 import { reportChanges, type ReportOptions } from './change-report.ts';
 
 const SIZE = 100_000;
@@ -12,6 +12,7 @@ const options: fc.Arbitrary<ReportOptions> = fc.record({
   coalesce: fc.boolean(),
   overlapping: fc.boolean(),
   overReport: fc.constantFrom(0, 0.5, 3),
+  underReport: fc.constant(0),
   pastEnd: fc.boolean(),
   rangesMax: fc.constantFrom(0, 1, 5, 50),
   seed: fc.nat(),
@@ -47,6 +48,7 @@ test('with the plain wording an answer says what changed and not a byte more', (
         coalesce: true,
         overlapping: false,
         overReport: 0,
+        underReport: 0,
         pastEnd: false,
         rangesMax: 0,
         seed: 0,
@@ -57,7 +59,7 @@ test('with the plain wording an answer says what changed and not a byte more', (
   );
 });
 
-test('each oddity shows: order, overlap, ranges past the end, unchanged ranges, a short answer', () => {
+test('each oddity shows: order, overlap, ranges past the end, unchanged ranges, a short answer, silence', () => {
   const changed = [
     { offset: 4096, length: 8192 },
     { offset: 40_960, length: 4096 },
@@ -81,4 +83,29 @@ test('each oddity shows: order, overlap, ranges past the end, unchanged ranges, 
   assert.equal(Math.max(...ask({ pastEnd: true }).ranges.map((r) => r.offset + r.length)), SIZE + 4096);
   assert.ok(totalBytes(normalise(ask({ overReport: 2 }).ranges)) > totalBytes(changed));
   assert.deepEqual(ask({ rangesMax: 1 }), { processedBytes: 40_960, ranges: changed.slice(0, 1) });
+  assert.deepEqual(ask({ underReport: 1 }), { processedBytes: SIZE, ranges: [] });
+});
+
+test('an under-reporting host keeps back about the share it is told to, the same for every way of asking', () => {
+  const changed = [{ offset: 0, length: 2 ** 26 }];
+  const options: ReportOptions = {
+    granularityBytes: 4096,
+    order: 'sorted',
+    coalesce: true,
+    overlapping: false,
+    overReport: 0,
+    underReport: 0.005,
+    pastEnd: false,
+    rangesMax: 0,
+    seed: 5,
+  };
+  const size = 2 ** 26;
+  const ask = (window: Extent): Extent[] => [
+    ...reportChanges(intersect(changed, [window]), window, size, options).ranges,
+  ];
+  const told = ask({ offset: 0, length: size });
+  const halves = [ask({ offset: 0, length: size / 2 }), ask({ offset: size / 2, length: size / 2 })].flat();
+  assert.deepEqual(normalise(halves), told);
+  const share = (size - totalBytes(told)) / size;
+  assert.ok(share > 0.0035 && share < 0.0065, `${share} is kept back`);
 });

@@ -2,7 +2,7 @@
  * How the host words an answer to `GetVirtualDiskChanges`. No document says anything about granularity, order, adjacency
  * or overlap of the ranges (facts: hyperv.md §1.5, §3.2), so each is a setting and a client must bear all of them.
  */
-import { totalBytes, type Extent } from '../../src/extents/index.ts';
+import { normalise, totalBytes, type Extent } from '../../src/extents/index.ts';
 import { Random } from './random.ts';
 
 export interface ReportOptions {
@@ -15,6 +15,11 @@ export interface ReportOptions {
   readonly overlapping: boolean;
   /** Unchanged ranges added, as a share of the changed ones: 1 says as many again. */
   readonly overReport: number;
+  /**
+   * Changed granules left out, as a share of all: what no host may do, and the audit of increments is there to find. Which ones
+   * is a matter of their place and the seed, so that a window asked for twice is answered alike.
+   */
+  readonly underReport: number;
   /** The last range may end beyond the disk. */
   readonly pastEnd: boolean;
   /** Ranges per answer; when there are more, ProcessedByteLength is short. 0: no limit. */
@@ -35,9 +40,7 @@ export function reportChanges(
   options: ReportOptions,
 ): ChangeReport {
   const random = new Random(options.seed ^ window.offset);
-  let ranges = options.coalesce
-    ? [...changed]
-    : changed.flatMap((e) => granulesOf(e, options.granularityBytes));
+  let ranges = toldOf(changed, options);
   let end = window.offset + window.length;
   if (options.rangesMax > 0 && ranges.length > options.rangesMax) {
     end = ranges[options.rangesMax]!.offset;
@@ -49,6 +52,18 @@ export function reportChanges(
     ranges = ranges.flatMap((range) => overlapped(range, answered, options.granularityBytes));
   if (options.pastEnd && end === size) ranges = ranges.map((range) => stretched(range, size, options));
   return { processedBytes: answered.length, ranges: ordered(ranges, options.order, random) };
+}
+
+function toldOf(changed: readonly Extent[], options: ReportOptions): Extent[] {
+  if (options.coalesce && options.underReport === 0) return [...changed];
+  const granules = changed.flatMap((each) => granulesOf(each, options.granularityBytes));
+  const told = granules.filter((each) => !isKeptBack(each, options));
+  return options.coalesce ? normalise(told) : told;
+}
+
+function isKeptBack({ offset }: Extent, { granularityBytes, seed, underReport }: ReportOptions): boolean {
+  const granule = Math.floor(offset / granularityBytes);
+  return new Random(Math.imul(seed + 1, 0x01000193) ^ granule).chance(underReport);
 }
 
 function granulesOf(extent: Extent, grid: number): Extent[] {

@@ -47,6 +47,7 @@ export const DEFAULT_OPTIONS: LabOptions = {
     coalesce: true,
     overlapping: false,
     overReport: 0,
+    underReport: 0,
     pastEnd: false,
     rangesMax: 4096,
     seed: 1,

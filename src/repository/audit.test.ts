@@ -20,7 +20,7 @@ async function auditOf(
   await using session = await repository.startSession({ workers: 0 });
   const audit = session.openAudit({ reader, root, budget, previous: undefined });
   assert.deepEqual(await Array.fromAsync(audit.watch(reported)), reported);
-  return audit.run();
+  return await audit.run();
 }
 
 async function backedUp(

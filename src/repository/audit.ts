@@ -105,16 +105,17 @@ export class DiskAudit {
   }
 
   #remember(extent: Extent): void {
-    if (this.#reported.size === 0) return;
     const [grown] = alignOut([extent], CELL_BYTES, this.#request.reader.size);
-    for (let at = grown?.offset ?? 0; grown && at < endOf(grown);) {
+    if (!grown || this.#reported.size === 0) return;
+    const end = endOf(grown);
+    for (let at = grown.offset; at < end;) {
       const slot = Math.floor(at / SLOT_BYTES);
-      const end = Math.min(endOf(grown), (slot + 1) * SLOT_BYTES);
+      const next = Math.min(end, (slot + 1) * SLOT_BYTES);
       const known = this.#reported.get(slot);
       if (known !== undefined) {
-        this.#reported.set(slot, known | cellsOfPiece({ offset: at, length: end - at }, slot));
+        this.#reported.set(slot, known | cellsOfPiece({ offset: at, length: next - at }, slot));
       }
-      at = end;
+      at = next;
     }
   }
 
