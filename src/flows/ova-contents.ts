@@ -17,7 +17,7 @@ export function ovaContents(
 ): { disks: PointDisk[]; contents: OvaContents } {
   const disks = inBootOrder(parts.disks);
   const opened = disks.map((disk) => ({
-    disk: repository.openDisk(disk.root, disk.size, disk),
+    disk: repository.openDisk(disk.root, disk.size, { ...disk, order: 'ascending' }),
     bus: busOf(disk),
   }));
   return { disks, contents: { machine: ovaMachine(point, parts.configuration, disks), disks: opened } };

@@ -41,7 +41,7 @@ async function* diskBytes(
   disk: PointDisk,
 ): AsyncGenerator<Uint8Array> {
   progress.phase(`send ${disk.diskId} as ${format}`, disk.size);
-  const reader = repository.openDisk(disk.root, disk.size, disk);
+  const reader = repository.openDisk(disk.root, disk.size, { ...disk, order: 'ascending' });
   try {
     yield* imageStream(format, reader, { signal, progress });
   } finally {

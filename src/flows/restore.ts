@@ -140,7 +140,7 @@ async function compressDisk(
   { disk, path }: Target,
 ): Promise<{ readonly writtenBytes: number }> {
   const { signal, overwrite = false, progress = silentProgress } = request;
-  const reader = repository.openDisk(disk.root, disk.size, disk);
+  const reader = repository.openDisk(disk.root, disk.size, { ...disk, order: 'ascending' });
   try {
     return await writeCompressedImage(request.format, path, reader, { signal, overwrite, progress });
   } finally {

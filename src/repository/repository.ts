@@ -18,7 +18,7 @@ import { ObjectReader } from './object-reader.ts';
 import { PackReader } from './pack-reader.ts';
 import type { RestorePoint } from './point.ts';
 import { Points, type PointQuery } from './points.ts';
-import { RandomAccessDisk } from './random-access-disk.ts';
+import { RandomAccessDisk, type OpenDiskOptions } from './random-access-disk.ts';
 import { rebuildIndex, type RebuildReport } from './rebuild-index.ts';
 import { DiskRestore, type RestoreRequest, type RestoreStats } from './restore.ts';
 import { SealedRecords } from './sealed-record.ts';
@@ -131,9 +131,10 @@ export class Repository implements AsyncDisposable {
     return this.#objects.read('blob', id, options);
   }
 
-  openDisk(root: MapRoot, size: number, options: { readonly logicalSectorSize?: number } = {}): Disk {
-    const { logicalSectorSize = 512 } = options;
-    return new RandomAccessDisk({ root, size, logicalSectorSize, map: this.#map, objects: this.#objects });
+  openDisk(root: MapRoot, size: number, options: OpenDiskOptions = {}): Disk {
+    const { logicalSectorSize = 512, order = 'random' } = options;
+    const parts = { map: this.#map, objects: this.#objects };
+    return new RandomAccessDisk({ root, size, logicalSectorSize, order, ...parts });
   }
 
   /**
