@@ -103,14 +103,11 @@ export function outcomeOf(work: () => unknown): string {
   }
 }
 
-/** As {@link outcomeOf}, for what takes time. */
-export async function outcomeIn(work: () => Promise<unknown>): Promise<string> {
-  try {
-    await work();
-    return 'read';
-  } catch (error) {
-    return refusalIn(error);
-  }
+/** As {@link outcomeOf}, for what takes time. May be awaited when the server has had its say. */
+export function outcomeIn(work: () => Promise<unknown>): Promise<string> {
+  const outcome = Promise.try(work).then(() => 'read', refusalIn);
+  outcome.catch(() => undefined); // awaited later; unheard until then it would end the process
+  return outcome;
 }
 
 /** The code of a fault that a server may cause. */

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { KiB, MiB } from '../../src/base/index.ts';
 import { changedExtents } from '../../src/hyperv/changed-extents.ts';
 import { Msvm_ImageManagementService as service } from '../../src/hyperv/classes/image-service.ts';
+import type { Extent } from '../../src/extents/index.ts';
 import type { Host } from '../../src/hyperv/host.ts';
 import { decodeOutput, parseXml, type XmlElement } from '../../src/winrm/index.ts';
 import type { Random } from '../../lab/model/random.ts';
@@ -19,25 +20,69 @@ export const rctCampaign: Campaign = {
   allocationBytesMax: XML_BYTES_MAX,
   meets: ['read', 'HYPERV_BASELINE_LOST', 'asked again'],
   start: (): Attack => async (random) => {
-    let questions = 0;
-    const ask = (input: { ByteOffset: bigint; ByteLength: bigint }): unknown => {
-      assert.ok((questions += 1) < QUESTIONS_MAX, 'the questions do not end');
-      return decodeOutput(service, METHOD, answerTo(input, random, questions < 3 && random.chance(0.6)));
-    };
-    const session = { invoke: async (...call: unknown[]) => ask(call[3] as never) };
+    const host = new FalseHost(random);
     const query = { path: 'C:\\a.vhdx', rctId: 'rct', size: SIZE };
+    const extents: Extent[] = [];
     const outcome = await outcomeIn(async () => {
-      let end = -1;
-      for await (const { offset, length } of changedExtents({ session } as unknown as Host, query)) {
-        assert.ok(Number.isSafeInteger(offset) && Number.isSafeInteger(length) && length > 0);
-        assert.ok(offset > end, 'sorted, apart from each other');
-        end = offset + length;
-        assert.ok(end <= SIZE, 'inside the disk');
-      }
+      for await (const extent of changedExtents({ session: host } as unknown as Host, query))
+        extents.push(extent);
     });
-    return outcome === 'read' && questions > 2 ? 'asked again' : outcome;
+    if (outcome !== 'read') return outcome;
+    assert.ok(!host.overshot, 'a host that looked at more than it was asked about was believed');
+    assert.deepEqual(extents, host.told(), 'what the host told, no more and no less');
+    return host.questions > 2 ? 'asked again' : 'read';
   },
 };
+
+class FalseHost {
+  readonly #random: Random;
+  /** Every byte it called changed, of what it said it had looked at. */
+  readonly #told: Extent[] = [];
+  questions = 0;
+  /** It said that it had looked at more than it was asked about. */
+  overshot = false;
+
+  constructor(random: Random) {
+    this.#random = random;
+  }
+
+  async invoke(
+    ...[, , , input]: [unknown, unknown, unknown, { ByteOffset: bigint; ByteLength: bigint }]
+  ): Promise<unknown> {
+    assert.ok((this.questions += 1) < QUESTIONS_MAX, 'the questions do not end');
+    const answer = answerTo(input, this.#random, this.questions < 3 && this.#random.chance(0.6));
+    const output = decodeOutput(service, METHOD, answer);
+    const processed = output.ProcessedByteLength ?? 0n;
+    const end = input.ByteOffset + processed;
+    this.overshot ||= processed > input.ByteLength;
+    output.ChangedByteOffsets.forEach((offset, index) => {
+      const last = offset + (output.ChangedByteLengths[index] ?? 0n);
+      this.#tell(offset < input.ByteOffset ? input.ByteOffset : offset, last < end ? last : end);
+    });
+    return output;
+  }
+
+  #tell(from: bigint, to: bigint): void {
+    const end = to > BigInt(SIZE) ? BigInt(SIZE) : to;
+    if (from < end) this.#told.push({ offset: Number(from), length: Number(end - from) });
+  }
+
+  /** Sorted and merged, in a way of its own. */
+  told(): Extent[] {
+    const merged: Extent[] = [];
+    for (const { offset, length } of this.#told.toSorted((x, y) => x.offset - y.offset)) {
+      const last = merged.at(-1);
+      const lastEnd = last ? last.offset + last.length : -1;
+      if (last && offset <= lastEnd)
+        merged[merged.length - 1] = {
+          offset: last.offset,
+          length: Math.max(lastEnd, offset + length) - last.offset,
+        };
+      else merged.push({ offset, length });
+    }
+    return merged;
+  }
+}
 
 function answerTo(
   { ByteOffset, ByteLength }: { ByteOffset: bigint; ByteLength: bigint },
@@ -47,7 +92,10 @@ function answerTo(
   const count = random.below(4);
   const offsets = Array.from({ length: count }, () => ByteOffset + BigInt(random.below(Number(ByteLength))));
   const lengths = offsets.map(() => BigInt(64 * KiB * random.below(4)));
-  const processed = hostile && random.chance(0.4) ? BigInt(random.below(Number(ByteLength) + 2)) : ByteLength;
+  const processed =
+    hostile && random.chance(0.4)
+      ? [BigInt(random.below(Number(ByteLength))), ByteLength + 1n, ByteLength * 3n][random.below(3)]!
+      : ByteLength;
   const number = (value: bigint): string =>
     hostile && random.chance(0.15) ? hostileText(random) : String(value);
   const xml =
