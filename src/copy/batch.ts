@@ -10,8 +10,13 @@ import { alignStream, piecesOf, type Extent } from '../extents/index.ts';
 
 /** What is tested for zeros at once: the cluster of qcow2, the grain of VMDK, the grid of the repository. */
 export const CELL_BYTES = 64 * KiB;
-/** Large enough that messages cost nothing and a cold disk is read in long strokes, small enough to stay in a cache. */
-export const BATCH_BYTES = 4 * MiB;
+/**
+ * Bytes of a batch for so many threads. Large enough that messages cost nothing and a cold disk is read in long strokes; many
+ * threads get less each, so that all buffers together never take more than 88 MiB.
+ */
+export function batchBytesFor(threads: number): number {
+  return threads <= 4 ? 4 * MiB : threads <= 8 ? 2 * MiB : MiB;
+}
 /** A disk of scattered sectors must not make messages of unbounded length; 4 MiB of alternating sectors are 4096 runs. */
 const RANGES_MAX = 64;
 
@@ -31,7 +36,7 @@ export interface BatchRead {
 export interface Batch {
   /** Ascending, back to back in the buffer. */
   readonly ranges: readonly BatchRange[];
-  /** Bytes of all ranges, at most {@link BATCH_BYTES}. */
+  /** Bytes of all ranges. */
   readonly length: number;
   /** Fill the buffer, together with zeros; `undefined` when the disk itself has to be asked. */
   readonly reads: readonly BatchRead[] | undefined;
@@ -42,13 +47,13 @@ export interface Batch {
 export interface BatchOptions extends CallOptions {
   /** Ranges begin and end at multiples of it, but for the end of the disk. Default: 64 KiB. */
   readonly grid?: number;
-  /** Bytes of a batch at most: a multiple of the grid. Default: 4 MiB. */
-  readonly batchBytes?: number;
+  /** Bytes of a batch at most: a multiple of the grid. */
+  readonly batchBytes: number;
 }
 
 /** Batches in the order of the disk. Memory is that of one batch, however large the disk. */
-export async function* batchesOf(disk: Disk, options: BatchOptions = {}): AsyncGenerator<Batch> {
-  const { grid = CELL_BYTES, batchBytes = BATCH_BYTES, signal } = options;
+export async function* batchesOf(disk: Disk, options: BatchOptions): AsyncGenerator<Batch> {
+  const { grid = CELL_BYTES, batchBytes, signal } = options;
   const aligned = alignStream(disk.allocated(undefined, { signal }), grid, disk.size);
   let reached = 0;
   let open = new OpenBatch(disk);

@@ -100,6 +100,10 @@ for (const workers of [0, 1, 2]) {
   });
 }
 
+test('however many threads there are, buffers take 88 MiB at most', () => {
+  for (let workers = 0; workers <= 16; workers += 1) assert.ok(bufferBytesMax(workers) <= 88 * MiB);
+});
+
 test('progress adds up to the size of the disk, holes included, for every source and target', async () => {
   for (const open of Object.values(SOURCES)) {
     const source = await open(20 * MiB + 512, [

@@ -6,14 +6,14 @@
  *   any image, source not local: the main thread reads into shared buffers, a thread writes
  *
  * What is zeros in the source is never placed in an image that would grow by it, and never written. The main thread only
- * decides; a batch of 4 MiB costs it one or two messages.
+ * decides; a batch of a few MiB costs it one or two messages.
  *
- * Memory: {@link bufferBytesMax} for the buffers, about 10 MiB for plans, however large or fragmented the disk.
+ * Memory: {@link bufferBytesMax} for the buffers, 88 MiB at most; about 10 MiB for plans, however large or fragmented the disk.
  */
 import { forEachBounded, silentProgress, type Progress } from '../base/index.ts';
 import { EarlyWriteback, LocalFile, type CallOptions, type Disk, type PlacedWriter } from '../disk/index.ts';
 import { intersect } from '../extents/index.ts';
-import { BATCH_BYTES, batchesOf, type Batch, type BatchRange } from './batch.ts';
+import { batchBytesFor, batchesOf, type Batch, type BatchRange } from './batch.ts';
 import { copyPool, type CopyPool, type Placement } from './copy-jobs.ts';
 import { inFileOrder } from './file-order.ts';
 import { fillFromDisk } from './fill-buffer.ts';
@@ -47,8 +47,9 @@ export interface CopyStats {
 
 /** Bytes of the buffers of a copy with so many threads: those being read, those being written, and one of each thread. */
 export function bufferBytesMax(workers: number): number {
-  const depth = 2 * Math.max(1, workers) + 1;
-  return (2 * depth + Math.max(1, workers)) * BATCH_BYTES;
+  const threads = Math.max(1, workers);
+  const depth = 2 * threads + 1;
+  return (2 * depth + threads) * batchBytesFor(threads);
 }
 
 /**
@@ -70,6 +71,7 @@ type PlacedBatch<B extends Batch> = B & { readonly placements: readonly Placemen
 class DiskCopy {
   readonly #request: CopyRequest;
   readonly #pool: CopyPool;
+  readonly #batchBytes: number;
   readonly #buffers: SharedBuffers;
   readonly #progress: Progress;
   readonly #writeback: EarlyWriteback;
@@ -80,7 +82,8 @@ class DiskCopy {
   constructor(request: CopyRequest, pool: CopyPool, file: LocalFile) {
     this.#request = request;
     this.#pool = pool;
-    this.#buffers = new SharedBuffers(BATCH_BYTES, 2 * pool.depth);
+    this.#batchBytes = batchBytesFor(pool.workers);
+    this.#buffers = new SharedBuffers(this.#batchBytes, 2 * pool.depth);
     this.#progress = request.progress ?? silentProgress;
     this.#writeback = new EarlyWriteback(() => file.sync());
   }
@@ -100,7 +103,10 @@ class DiskCopy {
 
   async #copyFlat(): Promise<void> {
     const { source, signal } = this.#request;
-    const placed = this.#placed(batchesOf(source, { signal }), ({ ranges }) => ranges);
+    const placed = this.#placed(
+      batchesOf(source, { signal, batchBytes: this.#batchBytes }),
+      ({ ranges }) => ranges,
+    );
     await forEachBounded(inFileOrder(placed), this.#pool.depth, async (batch) => {
       this.#done(batch, batch.reads ? await this.#copy(batch, batch.reads) : await this.#carry(batch));
     });
@@ -108,7 +114,8 @@ class DiskCopy {
 
   async #copyPlaced(): Promise<void> {
     const parts = { pool: this.#pool, buffers: this.#buffers };
-    const filled = filledBatches(this.#request.source, parts, this.#request);
+    const { source, signal } = this.#request;
+    const filled = filledBatches(source, parts, { signal, batchBytes: this.#batchBytes });
     await forEachBounded(this.#placed(filled, dataOf), this.#pool.depth, async (batch) => {
       this.#done(batch, await this.#write(batch.buffer, batch.placements));
     });

@@ -9,7 +9,7 @@ import { workerUrl } from '../base/index.ts';
 import { BlockingReader, BlockingWriter, dataRuns } from '../disk/index.ts';
 import type { Extent } from '../extents/index.ts';
 import { WorkerPool, type JobHandlers } from '../workers/index.ts';
-import { BATCH_BYTES, type BatchRead } from './batch.ts';
+import type { BatchRead } from './batch.ts';
 import { fillFromFiles } from './fill-buffer.ts';
 
 /** A run of a batch's buffer that belongs into the target. */
@@ -51,7 +51,7 @@ export function copyPool(workers: number | undefined): CopyPool {
 export function copyHandlers(): JobHandlers<CopyJobs> {
   const reader = new BlockingReader();
   const writer = new BlockingWriter();
-  let own: Uint8Array | undefined;
+  let own = new Uint8Array(0);
   const place = (from: Uint8Array, { target, placements }: Destination): number => {
     let written = 0;
     for (const { at, length, fileOffset } of placements) {
@@ -68,7 +68,7 @@ export function copyHandlers(): JobHandlers<CopyJobs> {
       },
       write: (job) => place(new Uint8Array(job.buffer), job),
       copy(job) {
-        own ??= new Uint8Array(BATCH_BYTES);
+        if (own.length < job.length) own = new Uint8Array(job.length);
         const bytes = own.subarray(0, job.length);
         fillFromFiles(bytes, job.reads, reader);
         return place(bytes, job);

@@ -4,9 +4,9 @@
  *   batches ─► fill (as many as keep all threads busy) ─► in the order of the disk to the caller
  */
 import { mapOrdered } from '../base/index.ts';
-import { dataRuns, type Disk } from '../disk/index.ts';
+import { dataRuns, type CallOptions, type Disk } from '../disk/index.ts';
 import type { Extent } from '../extents/index.ts';
-import { BATCH_BYTES, batchesOf, type Batch, type BatchOptions } from './batch.ts';
+import { batchBytesFor, batchesOf, type Batch, type BatchOptions } from './batch.ts';
 import { copyPool, type CopyPool } from './copy-jobs.ts';
 import { fillFromDisk } from './fill-buffer.ts';
 import { SharedBuffers } from './shared-buffers.ts';
@@ -17,7 +17,7 @@ export interface FilledBatch extends Batch {
   readonly data: readonly Extent[];
 }
 
-export interface ReadOptions extends BatchOptions {
+export interface ReadOptions extends CallOptions {
   /** Threads at most; 0: none. Default: one a processor. */
   readonly workers?: number;
 }
@@ -25,8 +25,10 @@ export interface ReadOptions extends BatchOptions {
 /** Batches in the order of the disk, each valid until the next one is asked for. */
 export async function* readBatches(disk: Disk, options: ReadOptions = {}): AsyncGenerator<FilledBatch> {
   await using pool = copyPool(options.workers);
-  const buffers = new SharedBuffers(BATCH_BYTES, pool.depth + 1);
-  for await (const batch of filledBatches(disk, { pool, buffers }, options)) {
+  const batchBytes = batchBytesFor(pool.workers);
+  const buffers = new SharedBuffers(batchBytes, pool.depth + 1);
+  const { signal } = options;
+  for await (const batch of filledBatches(disk, { pool, buffers }, { batchBytes, signal })) {
     yield batch;
     buffers.give(batch.buffer);
   }

@@ -34,3 +34,10 @@ test('the runs of a sparse file hold every byte that was written, and its holes 
   assert.ok(total < MiB || fstatSync(fd).blocks * 512 >= size, `${total}`);
   closeSync(fd);
 });
+
+test('behind the end of a file that was cut there is no hole', () => {
+  const fd = openSync(join(folder, 'cut'), 'w+');
+  ftruncateSync(fd, MiB);
+  assert.equal(nextData(fd, 0, 2 * MiB), 'all');
+  closeSync(fd);
+});

@@ -12,6 +12,7 @@ interface Seeking {
 }
 
 /** linux/fs.h. */
+const SEEK_END = 2;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
 /** errno.h: from there on there is no data. */
@@ -31,11 +32,16 @@ export function nextData(
   if (seeking === 'not looked for') seeking = load();
   if (!seeking) return 'all';
   const start = Number(seeking.lseek(fd, from, SEEK_DATA));
-  if (start < 0) return seeking.errno() === ENXIO ? undefined : 'all';
+  if (start < 0) return seeking.errno() === ENXIO && reaches(fd, end, seeking) ? undefined : 'all';
   if (start >= end) return undefined;
   const stop = Number(seeking.lseek(fd, start, SEEK_HOLE));
   if (stop <= start) return 'all';
   return { offset: start, length: Math.min(stop, end) - start };
+}
+
+/** A file that was cut has no data there either, and that is no hole: whoever reads on shall find out. */
+function reaches(fd: number, end: number, { lseek }: Seeking): boolean {
+  return Number(lseek(fd, 0, SEEK_END)) >= end;
 }
 
 function load(): Seeking | undefined {

@@ -44,8 +44,9 @@ interface Thread {
 export class WorkerPool<T extends JobTypes> implements AsyncDisposable {
   /** How many jobs under way keep all threads busy while one more is being prepared: at least 3. */
   readonly depth: number;
+  /** Threads at most; 0: jobs run in the calling thread. */
+  readonly workers: number;
   readonly #options: WorkerPoolOptions<T>;
-  readonly #workers: number;
   readonly #threads: Thread[] = [];
   readonly #queue: Task[] = [];
   readonly #inline: JobHandlers<T> | undefined;
@@ -53,9 +54,9 @@ export class WorkerPool<T extends JobTypes> implements AsyncDisposable {
 
   constructor(options: WorkerPoolOptions<T>) {
     this.#options = options;
-    this.#workers = options.workers ?? Math.min(availableParallelism(), WORKERS_MAX);
-    this.#inline = this.#workers === 0 ? options.inline() : undefined;
-    this.depth = JOBS_PER_WORKER * Math.max(1, this.#workers) + 1;
+    this.workers = options.workers ?? Math.min(availableParallelism(), WORKERS_MAX);
+    this.#inline = this.workers === 0 ? options.inline() : undefined;
+    this.depth = JOBS_PER_WORKER * Math.max(1, this.workers) + 1;
   }
 
   /**
@@ -117,7 +118,7 @@ export class WorkerPool<T extends JobTypes> implements AsyncDisposable {
     for (const thread of this.#threads) {
       if (!best || thread.tasks.length < best.tasks.length) best = thread;
     }
-    if ((!best || best.tasks.length > 0) && this.#threads.length < this.#workers) return this.#start();
+    if ((!best || best.tasks.length > 0) && this.#threads.length < this.workers) return this.#start();
     return best && best.tasks.length < JOBS_PER_WORKER ? best : undefined;
   }
 
