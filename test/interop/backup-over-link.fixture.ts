@@ -28,7 +28,7 @@ export function startCutLink(port: number): Promise<ShakyLink> {
   });
 }
 
-/** A full and an increment, each restored and compared with the truth. Closes `files`; `folder` holds what is made. */
+/** A full and two increments, each restored and compared with the truth. Closes `files`; `folder` holds what is made. */
 export async function assertBacksUpExactly(
   lab: LabHost,
   files: HostFiles,
@@ -48,14 +48,19 @@ export async function assertBacksUpExactly(
     await lab.guestRun(id, { seed: 1, writes: 60 });
     await lab.guestWrite(id, { offset: 0, length: 30 * MiB, seed: 2 });
     const records = [await backupVm(deps, { vm: 'web01' })];
-    await lab.guestWrite(id, { offset: 20 * MiB, length: 640 * KiB, seed: 3 });
-    records.push(await backupVm(deps, { vm: 'web01' }));
+    for (const seed of [3, 4]) {
+      await lab.guestWrite(id, { offset: seed * 7 * MiB, length: 640 * KiB, seed });
+      records.push(await backupVm(deps, { vm: 'web01' }));
+    }
 
     assert.deepEqual(
-      records.map(({ outcome }) => outcome),
-      ['ok', 'ok'],
+      records.map(({ outcome, disks }) => [outcome, disks[0]!.kind]),
+      [
+        ['ok', 'full'],
+        ['ok', 'delta'],
+        ['ok', 'delta'],
+      ],
     );
-    assert.equal(records[1]!.disks[0]!.kind, 'delta');
     const seals = await lab.seals(id);
     for (const [index, { pointId }] of records.entries()) {
       const to = join(folder, `restore ${index}`);

@@ -9,7 +9,7 @@ import { assertBacksUpExactly, startCutLink } from './backup-over-link.fixture.t
 import { requiresSshd, startSshd } from './sshd.fixture.ts';
 
 test(
-  'a full and an increment over SFTP restore exactly, with the link cut again and again',
+  'a full and two increments over SFTP restore exactly, with the link cut again and again',
   requiresSshd('backup with disks served over SFTP'),
   async () => {
     await using sshd = await startSshd();

@@ -9,7 +9,7 @@ import { assertBacksUpExactly, startCutLink } from './backup-over-link.fixture.t
 import { requiresSamba, startSamba } from './samba.fixture.ts';
 
 test(
-  'a full and an increment over SMB restore exactly, with the link cut again and again',
+  'a full and two increments over SMB restore exactly, with the link cut again and again',
   requiresSamba('backup with disks served over SMB'),
   async () => {
     const folder = await mkdtemp(join(tmpdir(), 'hvlift-smb-backup-'));
