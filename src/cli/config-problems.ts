@@ -118,7 +118,9 @@ function issueText(document: Document, issue: z.core.$ZodIssue): string {
     if (!document.hasIn(issue.path)) return 'is missing';
     return `must be ${issue.code === 'invalid_type' ? (TYPE_WORDS[issue.expected] ?? issue.expected) : issue.values.map(String).join(' or ')}`;
   }
-  return issue.path[0] === 'defaults' ? 'must be a name from this file' : issue.message;
+  return issue.path[0] === 'defaults' && issue.code === 'invalid_format'
+    ? 'must be a name from this file'
+    : issue.message;
 }
 
 const NAME_RULE =

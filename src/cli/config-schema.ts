@@ -5,7 +5,14 @@
  * the file or the environment variable that holds its secret, or neither, and then it is asked for.
  */
 import { z } from 'zod';
-import { FINGERPRINT_PATTERN, NAME_PATTERN, SHARE_PATTERN, urlProblem } from './config-values.ts';
+import { parseBytes } from '../base/index.ts';
+import {
+  FINGERPRINT_PATTERN,
+  NAME_PATTERN,
+  SHARE_PATTERN,
+  urlProblem,
+  VMS_AT_ONCE_MAX,
+} from './config-values.ts';
 import { CONSISTENCIES, FILE_KINDS } from './engine.ts';
 import { logOnKeys, logOnProblems } from './log-on-config.ts';
 
@@ -136,6 +143,20 @@ export const repositorySchema = z.strictObject({
   passphraseEnv: variableName.optional(),
 });
 
+const VMS_RULE = `must be a number of VMs, 1 to ${VMS_AT_ONCE_MAX}`;
+const vmsAtOnce = z.int().min(1, VMS_RULE).max(VMS_AT_ONCE_MAX, VMS_RULE);
+
+const bytesPerSecond = text.refine(
+  (size) => (parseBytes(size) ?? 0) > 0,
+  'must be a size a second, such as 200MiB',
+);
+
+const vmPolicySchema = z.strictObject({
+  match: text,
+  consistency: z.enum(CONSISTENCIES).optional(),
+  truncateLogs: z.boolean().optional(),
+});
+
 export const configSchema = z.strictObject({
   hosts: z.record(name, hostSchema).optional(),
   repositories: z.record(name, repositorySchema).optional(),
@@ -144,8 +165,14 @@ export const configSchema = z.strictObject({
       host: name.optional(),
       repository: name.optional(),
       consistency: z.enum(CONSISTENCIES).optional(),
+      parallel: vmsAtOnce.optional(),
+      perHost: vmsAtOnce.optional(),
+      perVolume: vmsAtOnce.optional(),
+      rate: bytesPerSecond.optional(),
+      maxLatencyMs: z.int().min(1, 'must be a number of milliseconds').optional(),
     })
     .optional(),
+  vms: z.array(vmPolicySchema).optional(),
 });
 
 export type HostConfig = z.infer<typeof hostSchema>;

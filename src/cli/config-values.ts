@@ -3,6 +3,9 @@
 /** Names cannot be mistaken for paths, options or several words. */
 export const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
+/** More than any host is backed up with; a slip of the keyboard must not open a thousand checkpoints. */
+export const VMS_AT_ONCE_MAX = 64;
+
 /** A share of a server, or a folder below one. */
 export const SHARE_PATTERN = /^\\\\[^\\/?.][^\\/]*\\[^\\/]+/;
 

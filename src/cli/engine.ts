@@ -21,6 +21,9 @@ import type {
   DiskHashRecord,
   DiskInfoRecord,
   DiskMap,
+  RunCaps,
+  VmPolicy,
+  VmSelection,
 } from '../flows/index.ts';
 import type { NbdPlace } from '../nbd/index.ts';
 import type { Recording } from '../recording/index.ts';
@@ -118,7 +121,14 @@ export interface RepositoryKey {
 
 export const CONSISTENCIES = ['application-preferred', 'application-required', 'crash'] as const;
 export type ConsistencyAsked = (typeof CONSISTENCIES)[number];
-export type ConsistencyReached = 'application' | 'crash' | 'offline';
+export type ConsistencyReached = 'application' | 'file-system' | 'crash' | 'offline';
+
+export interface PointConsistency {
+  readonly asked: ConsistencyAsked;
+  readonly reached: ConsistencyReached;
+  /** Applications of the guest were told that they may truncate their logs. */
+  readonly truncatedLogs?: true | undefined;
+}
 
 export const RESTORE_FORMATS = [
   'raw',
@@ -202,6 +212,8 @@ export interface VmSummary extends VmName {
   readonly configurationVersion?: string;
   readonly disks: number;
   readonly virtualBytes?: number;
+  /** Words of the form #hvlift:TAG in its notes, without what is before the colon; absent: not looked at. */
+  readonly tags?: readonly string[];
   /** Why a backup would be refused or incomplete; empty when nothing stands in its way. */
   readonly obstacles: readonly string[];
 }
@@ -213,13 +225,16 @@ export interface RepositoryCreated {
   readonly recoveryKey?: Secret;
 }
 
-export interface BackupRequest {
+/** `vms` are names, GUIDs, patterns or tags such as `#daily`. */
+export interface BackupRequest extends VmSelection {
   readonly host: HostAccess;
   readonly repository: RepositoryAccess;
-  /** Names or GUIDs, at least one. */
-  readonly vms: readonly string[];
+  /** Whose baselines are used and renewed; absent: those of the repository's unnamed consumer. */
+  readonly consumer?: string;
   readonly full: boolean;
-  readonly consistency: ConsistencyAsked;
+  /** The first that means a VM counts. */
+  readonly policies: readonly VmPolicy[];
+  readonly limits: BackupLimits;
   /** Leave out disks that no checkpoint can hold, and say so, instead of refusing the VM. */
   readonly skipUnprotectable: boolean;
   /** How much of what the host did not report is compared in an increment; absent: 0.1 % of the disk or 64 MiB. */
@@ -229,6 +244,24 @@ export interface BackupRequest {
 /** `compare`: all that is allocated was read, and only what differs from an earlier point was stored. */
 export const DISK_KINDS = ['full', 'compare', 'delta'] as const;
 export type DiskKind = (typeof DISK_KINDS)[number];
+
+export interface BackupLimits extends RunCaps {
+  /** Of all reads from the hosts together. */
+  readonly bytesPerSecond?: number;
+  /** Reads make room on a volume where they take longer, in milliseconds. */
+  readonly latencyMs?: number;
+}
+
+/** What a backup would do with a VM, found out without changing anything. */
+export interface PlannedVm extends VmName {
+  /** The machine that runs it; empty when the host does not say. */
+  readonly host: string;
+  readonly volumes: readonly string[];
+  readonly consistency: ConsistencyAsked;
+  readonly truncateLogs: boolean;
+  /** The VM cannot be backed up, as thrown: no VM has the name, or several. */
+  readonly error?: unknown;
+}
 
 export interface BackupDisk {
   /** Counted from 1 in the order of controllers and slots. */
@@ -248,6 +281,7 @@ export interface BackupDisk {
 /** The one record of a run; exit code, table and JSON derive from it. */
 export interface BackupRun {
   readonly runId: string;
+  readonly consumer?: string;
   /** The id is empty when the host could not say which VM that is. */
   readonly vm: VmName;
   readonly host: string;
@@ -259,6 +293,7 @@ export interface BackupRun {
   readonly consistency: {
     readonly asked: ConsistencyAsked;
     readonly reached?: ConsistencyReached;
+    readonly truncatedLogs?: true | undefined;
     readonly reason?: string;
   };
   readonly disks: readonly BackupDisk[];
@@ -285,7 +320,9 @@ export interface PointSummary {
   readonly id: string;
   readonly vm: VmName;
   readonly createdAt: string;
-  readonly consistency: { readonly asked: ConsistencyAsked; readonly reached: ConsistencyReached };
+  readonly consistency: PointConsistency;
+  /** Who made it, when that is not the repository's unnamed consumer. */
+  readonly consumer?: string;
   readonly disks: readonly PointDisk[];
   readonly sizes: Sizes;
 }
@@ -332,6 +369,7 @@ export interface ServeTls {
 export interface ServeRun {
   readonly pointId: string;
   readonly vm: VmName;
+  readonly consistency: PointConsistency;
   readonly created: string;
   readonly exports: readonly {
     readonly number: number;
@@ -347,6 +385,7 @@ export interface ServeRun {
 export interface RestoreRun {
   readonly pointId: string;
   readonly vm: VmName;
+  readonly consistency: PointConsistency;
   readonly disks: readonly {
     readonly number: number;
     readonly id: string;
@@ -414,10 +453,10 @@ export interface RepositoryStatus {
     readonly latest: {
       readonly pointId: string;
       readonly createdAt: string;
-      readonly consistency: ConsistencyReached;
+      readonly consistency: PointConsistency;
     };
-    /** The reference point the next incremental starts from; absent: the next run reads all and stores what differs. */
-    readonly baseline?: string;
+    /** The reference point the next increment starts from, of each consumer that has one; empty: the next run has none. */
+    readonly baselines: readonly { readonly consumer?: string; readonly referencePointId: string }[];
     /** After so many increments like the latest every byte was audited: of its disks the largest number; absent: none was. */
     readonly auditedWithin?: number;
     /** Ids of the points that may lack changes. */
@@ -504,10 +543,12 @@ export interface Engine extends DiskEngine {
   repositoryStatus(repository: RepositoryAccess, task: Task): Promise<RepositoryStatus>;
 
   /**
-   * Backs up one VM after the other and yields the record of each. What goes wrong with one VM is in its record and the
-   * next follows; what stands in the way of all of them (host, repository, cancellation) is thrown.
+   * Backs up several VMs at once within the caps, and yields the record of each as it ends. What goes wrong with one VM is in
+   * its record and the others go on; what stands in the way of all of them (host, repository, cancellation) is thrown.
    */
   backup(request: BackupRequest, task: Task): AsyncIterable<BackupRun>;
+  /** Which VMs that would be, in the order they would begin, and what each would be asked for. */
+  planBackup(request: BackupRequest, task: Task): AsyncIterable<PlannedVm>;
 
   /** Newest first, per VM; `vm` is a name or GUID. */
   points(

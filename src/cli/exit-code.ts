@@ -50,6 +50,14 @@ export function exitCodeOfOutcome(outcome: {
   return outcome.warnings.length > 0 ? EXIT.warnings : EXIT.ok;
 }
 
+export type Outcome = 'success' | 'warning' | 'failed';
+
+/** `warning`: the restore point is good, and something else needs attention. With an error the run failed, whatever it stored. */
+export function outcomeOf(run: { readonly error?: unknown; readonly warnings: readonly unknown[] }): Outcome {
+  if (run.error !== undefined) return 'failed';
+  return run.warnings.length > 0 ? 'warning' : 'success';
+}
+
 /** Of several outcomes the most serious decides. */
 export function worstOf(codes: readonly ExitCode[]): ExitCode {
   return BY_SEVERITY.find((code) => codes.includes(code)) ?? EXIT.ok;

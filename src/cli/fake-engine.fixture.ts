@@ -70,6 +70,7 @@ export function pointSummary(changes: Partial<PointSummary> = {}): PointSummary 
 export const RESTORED: RestoreRun = {
   pointId: 'a1b2c3d4e5f6a7b8',
   vm: WEB01,
+  consistency: { asked: 'application-preferred', reached: 'application' },
   disks: [
     {
       number: 1,
@@ -95,6 +96,8 @@ export const VERIFIED: VerifyRun = {
 
 const REPAIRED: RepairRun = { packs: 3, objects: 400, damagedPacks: [], warnings: [] };
 
+const REACHED = { asked: 'application-preferred', reached: 'application' } as const;
+
 export const STATUS: RepositoryStatus = {
   repositoryId: '9c1b',
   formatVersion: 1,
@@ -104,8 +107,8 @@ export const STATUS: RepositoryStatus = {
     {
       ...WEB01,
       points: 2,
-      latest: { pointId: 'a1b2c3d4', createdAt: '2026-11-23T08:00:00.000Z', consistency: 'application' },
-      baseline: 'rp-1',
+      latest: { pointId: 'a1b2c3d4', createdAt: '2026-11-23T08:00:00.000Z', consistency: REACHED },
+      baselines: [{ referencePointId: 'rp-1' }],
     },
   ],
   warnings: [],
@@ -194,6 +197,13 @@ const ANSWERS: Engine = {
     await request.repository.unlock();
     for (const name of request.vms) yield backupRun({ vm: { ...WEB01, name } });
   },
+  async *planBackup(request) {
+    await request.host.password();
+    for (const name of request.vms) {
+      const asked = { consistency: 'application-preferred', truncateLogs: false } as const;
+      yield { ...WEB01, name, host: 'hv1', volumes: ['c:'], ...asked };
+    }
+  },
   async *points(repository) {
     await repository.unlock();
     yield pointSummary();
@@ -205,7 +215,13 @@ const ANSWERS: Engine = {
   },
   async servePoint({ repository }, _task, use) {
     await repository.unlock();
-    await use({ pointId: '1', vm: WEB01, created: '2026-11-23T00:00:00Z', exports: [] });
+    await use({
+      pointId: '1',
+      vm: WEB01,
+      consistency: REACHED,
+      created: '2026-11-23T00:00:00Z',
+      exports: [],
+    });
   },
   async restore({ repository }) {
     await repository.unlock();

@@ -1,4 +1,5 @@
 /** The engine of the real program: what works on a host alone, on a repository, and on a disk file. */
+import { backupEngine } from './backup-engine.ts';
 import { diskEngine } from './disk-engine.ts';
 import { doctorEngine } from './doctor-engine.ts';
 import type { Engine } from './engine.ts';
@@ -12,6 +13,7 @@ export function openEngine(io: Pick<CliIo, 'env' | 'platform' | 'homeFolder'>): 
   return {
     ...createHostEngine(stateFolder(io)),
     ...repositoryEngine,
+    ...backupEngine,
     ...serveEngine,
     ...diskEngine,
     ...doctorEngine,

@@ -1,7 +1,7 @@
 /** The part of the engine that works on a host alone: reach it, list its VMs, track changes by hand. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { changesSince, enableRct, ReferencePointLedger, resetRct } from '../flows/index.ts';
+import { changesSince, enableRct, ReferencePointLedger, resetRct, tagsOf } from '../flows/index.ts';
 import type { AttachedDisk, HyperV, ReferencePoint, Vm } from '../hyperv/index.ts';
 import { openDirectoryStore } from '../objectstore/index.ts';
 import { hasNativeSshCrypto } from '../ssh/index.ts';
@@ -48,7 +48,10 @@ async function listVms(access: HostAccess, task: Task): Promise<VmSummary[]> {
   const summaries: VmSummary[] = [];
   for (const vm of await opened.hyperv.vms(task)) {
     const disks = await opened.hyperv.disks(vm.id, task);
-    summaries.push({ ...vm, disks: disks.length, obstacles: disks.flatMap(obstaclesOf) });
+    // Notes may hold anything; only tags are ours to show.
+    const { notes, ...facts } = vm;
+    const tags = tagsOf(notes);
+    summaries.push({ ...facts, tags, disks: disks.length, obstacles: disks.flatMap(obstaclesOf) });
   }
   return summaries;
 }

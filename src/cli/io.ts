@@ -12,6 +12,7 @@ export type OutputStream = NodeJS.WritableStream & {
   readonly isTTY?: boolean;
   /** Cells of a line of the terminal. */
   readonly columns?: number;
+  readonly rows?: number;
 };
 
 export interface CliIo {

@@ -12,8 +12,7 @@ import {
 import type { WinrmSession } from '../winrm/index.ts';
 import { nodeAccess } from './node-access.ts';
 import type { HostAccess } from './engine.ts';
-import { hostFiles } from './host-access.ts';
-import type { OpenHost, OpenNode, OpenNodeAt } from './open-host.ts';
+import type { OpenHost, OpenNode, WaysToNodes } from './open-host.ts';
 
 export class OpenCluster implements OpenHost {
   readonly session: WinrmSession;
@@ -23,23 +22,29 @@ export class OpenCluster implements OpenHost {
   readonly #entry: OpenNode;
   readonly #access: HostAccess;
   readonly #facts: ClusterFacts;
-  readonly #openNode: OpenNodeAt;
+  readonly #ways: WaysToNodes;
+  readonly #cluster: Cluster;
   readonly #nodes: OpenNode[] = [];
   /** By lower-case name of the node. */
   readonly #files = new Map<string, HostFiles>();
 
   /** `entry` is the node, or the name of the cluster, that the configuration leads to. */
-  constructor(access: HostAccess, entry: OpenNode, facts: ClusterFacts, openNode: OpenNodeAt) {
+  constructor(access: HostAccess, entry: OpenNode, facts: ClusterFacts, ways: WaysToNodes) {
     this.#access = access;
     this.#entry = entry;
     this.#facts = facts;
-    this.#openNode = openNode;
+    this.#ways = ways;
     this.session = entry.session;
     const cluster = new Cluster(facts, (node, options) => this.#connect(node, options));
+    this.#cluster = cluster;
     this.hyperv = createClusterHyperV(cluster);
     const files = (node: string): HostFiles => this.#filesOf(node);
     this.source = createClusterSource({ cluster, files, hostName: access.name });
     this.files = new FilesOfAnyNode(cluster, files);
+  }
+
+  hostOf(vmId: string, options: CallOptions): Promise<string> {
+    return this.#cluster.ownerOf(vmId, options);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -48,14 +53,14 @@ export class OpenCluster implements OpenHost {
   }
 
   async #connect(node: string, { signal }: CallOptions): Promise<ClusterNode> {
-    const opened = await this.#openNode(nodeAccess(this.#access, this.#facts, node), signal);
+    const opened = await this.#ways.openNode(nodeAccess(this.#access, this.#facts, node), signal);
     this.#nodes.push(opened);
     return opened;
   }
 
   #filesOf(node: string): HostFiles {
     const key = node.toLowerCase();
-    const files = this.#files.get(key) ?? hostFiles(nodeAccess(this.#access, this.#facts, node));
+    const files = this.#files.get(key) ?? this.#ways.openFiles(nodeAccess(this.#access, this.#facts, node));
     this.#files.set(key, files);
     return files;
   }

@@ -3,6 +3,8 @@
  * so the address of the cluster, or of any node of it, is all there is to configure.
  */
 import { createHyperVSource, type Source } from '../capture/index.ts';
+import type { CallOptions } from '../disk/index.ts';
+import type { ReadLimits } from '../flows/index.ts';
 import type { HostFiles } from '../hostfile/index.ts';
 import { createHyperV, readCluster, type HyperV } from '../hyperv/index.ts';
 import { openWinrm, type WinrmSession } from '../winrm/index.ts';
@@ -20,24 +22,43 @@ export interface OpenNode extends AsyncDisposable {
 /** What a command works with: a host, or a cluster as if it were one. */
 export interface OpenHost extends OpenNode {
   readonly source: Source;
+  /** Name of the machine that runs the VM now. */
+  hostOf(vmId: string, options: CallOptions): Promise<string>;
 }
 
-export async function openHost(access: HostAccess, { signal }: Pick<Task, 'signal'>): Promise<OpenHost> {
-  const node = await openNode(access, signal);
+/** With `limits` every file is read within them. */
+export async function openHost(
+  access: HostAccess,
+  { signal }: Pick<Task, 'signal'>,
+  limits?: ReadLimits,
+): Promise<OpenHost> {
+  const openFiles: OpenFilesAt = (at) => limits?.over(hostFiles(at)) ?? hostFiles(at);
+  const ways: WaysToNodes = { openFiles, openNode: (at, call) => openNode(at, openFiles, call) };
+  const node = await ways.openNode(access, signal);
   try {
     const facts = await readCluster(node.session, { signal });
-    if (facts) return new OpenCluster(access, node, facts, openNode);
-    return { ...node, source: createHyperVSource({ ...node, hostName: access.name }) };
+    if (facts) return new OpenCluster(access, node, facts, ways);
+    const source = createHyperVSource({ ...node, hostName: access.name });
+    return { ...node, source, hostOf: async () => access.name };
   } catch (error) {
     await node[Symbol.asyncDispose]();
     throw error;
   }
 }
 
-export type OpenNodeAt = (access: HostAccess, signal: AbortSignal | undefined) => Promise<OpenNode>;
+type OpenFilesAt = (access: HostAccess) => HostFiles;
 
-async function openNode(access: HostAccess, signal: AbortSignal | undefined): Promise<OpenNode> {
-  const files = hostFiles(access);
+export interface WaysToNodes {
+  readonly openFiles: OpenFilesAt;
+  readonly openNode: (access: HostAccess, signal: AbortSignal | undefined) => Promise<OpenNode>;
+}
+
+async function openNode(
+  access: HostAccess,
+  openFiles: OpenFilesAt,
+  signal: AbortSignal | undefined,
+): Promise<OpenNode> {
+  const files = openFiles(access);
   const way = wayToWinrm(access);
   const session = await openSession(access, way, signal);
   return {

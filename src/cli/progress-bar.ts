@@ -3,9 +3,15 @@
  *
  *   web01: reading disk 1  [=========>          ]  45%  1.2 GiB of 2.7 GiB  107 MB/s  0:15 left
  *
+ * Tasks that run at once have a line each under one for all of them, and leave none: their results tell what they moved.
+ *
+ *   12 of 30 VMs  38.2 GiB  412 MB/s  6:12
+ *   sql01: full sql01.vhdx  [====>             ]  23%  107 MB/s  3:15 left
+ *   web01: checkpoint  0:04
+ *
  * A narrow terminal loses the bar first, then the sizes, then the rate; the percentage and the time left stay.
  */
-import { formatBytes, formatDuration, type Progress } from '../base/index.ts';
+import { formatBytes, formatDuration, type Progress, type ProgressBranch } from '../base/index.ts';
 import { formatRate } from './numbers.ts';
 import type { Output } from './output.ts';
 import { RateMeter, type PhaseState } from './rate.ts';
@@ -16,6 +22,8 @@ const REDRAW_EVERY_MS = 100;
 const BAR_CELLS_MIN = 10;
 const BAR_CELLS_MAX = 40;
 const NAME_CELLS_MIN = 12;
+/** More move too fast to be read; the line of all counts them. */
+const BRANCHES_SHOWN = 8;
 
 export interface ProgressView extends Progress {
   /** Time has passed: called about once a second, so that a stall is seen as one. */
@@ -27,7 +35,10 @@ export interface ProgressView extends Progress {
 export class ProgressBar implements ProgressView {
   readonly #output: Output;
   readonly #now: () => number;
+  readonly #branches: Branch[] = [];
   #meter: RateMeter | undefined;
+  /** All that branches moved. */
+  #all: RateMeter | undefined;
   #drawnAt = -Infinity;
 
   constructor(output: Output, now: () => number) {
@@ -50,11 +61,26 @@ export class ProgressBar implements ProgressView {
     this.#output.say(text);
   }
 
+  branch(name: string): ProgressBranch {
+    this.#all ??= new RateMeter('', undefined, this.#now);
+    const branch = new Branch(name, this.#now, {
+      moved: (bytes) => {
+        this.#all?.advance(bytes);
+        this.tick();
+      },
+      note: (text) => this.note(text),
+      ended: () => void this.#branches.splice(this.#branches.indexOf(branch), 1),
+    });
+    this.#branches.push(branch);
+    return branch;
+  }
+
   tick(): void {
     const now = this.#now();
     if (!this.#meter || now - this.#drawnAt < REDRAW_EVERY_MS) return;
     this.#drawnAt = now;
-    this.#output.statusLine.show(barLine(this.#meter.state(), this.#output.statusLine.cells));
+    const { statusLine } = this.#output;
+    statusLine.show(...this.#lines(this.#meter.state(), statusLine.cells, statusLine.rows));
   }
 
   end(): void {
@@ -62,10 +88,61 @@ export class ProgressBar implements ProgressView {
     this.#meter = undefined;
   }
 
+  #lines(phase: PhaseState, cells: number, rows: number): string[] {
+    if (!this.#all) return [barLine(phase, cells)];
+    const shown = this.#branches.slice(0, Math.min(BRANCHES_SHOWN, rows - 1));
+    const more = this.#branches.length - shown.length;
+    const name = more > 0 ? `${phase.name}, ${more} more at work` : phase.name;
+    const states = shown.map((branch) => branch.state()).filter((state) => state !== undefined);
+    return [{ ...this.#all.state(), name }, ...states].map((state) => barLine(state, cells));
+  }
+
   #finishPhase(): void {
     this.#output.statusLine.end();
     const state = this.#meter?.state();
     if (state && state.doneBytes > 0) this.#output.say(phaseSummary(state, this.#meter!.average()));
+  }
+}
+
+interface BranchEvents {
+  moved(bytes: number): void;
+  note(text: string): void;
+  ended(): void;
+}
+
+class Branch implements ProgressBranch {
+  readonly #name: string;
+  readonly #now: () => number;
+  readonly #events: BranchEvents;
+  #meter: RateMeter | undefined;
+
+  constructor(name: string, now: () => number, events: BranchEvents) {
+    this.#name = printable(name);
+    this.#now = now;
+    this.#events = events;
+  }
+
+  state(): PhaseState | undefined {
+    return this.#meter?.state();
+  }
+
+  phase(name: string, totalBytes?: number): void {
+    this.#meter = new RateMeter(`${this.#name}: ${printable(name)}`, totalBytes, this.#now);
+    this.#events.moved(0);
+  }
+
+  advance(bytes: number): void {
+    this.#meter?.advance(bytes);
+    this.#events.moved(bytes);
+  }
+
+  note(text: string): void {
+    this.#events.note(`${this.#name}: ${text}`);
+  }
+
+  end(): void {
+    this.#meter = undefined;
+    this.#events.ended();
   }
 }
 

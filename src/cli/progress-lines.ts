@@ -1,5 +1,5 @@
 /** Progress for a log: a line per phase, and one every few seconds while a phase takes long. */
-import { formatBytes, formatDuration } from '../base/index.ts';
+import { formatBytes, formatDuration, type ProgressBranch } from '../base/index.ts';
 import { formatRate } from './numbers.ts';
 import type { Output } from './output.ts';
 import { phaseSummary, type ProgressView } from './progress-bar.ts';
@@ -13,16 +13,35 @@ export class ProgressLines implements ProgressView {
   readonly #output: Output;
   readonly #now: () => number;
   readonly #started: number;
+  /** Before all it says: the name of the task, of a branch. */
+  readonly #prefix: string;
+  readonly #branches = new Set<ProgressLines>();
   #meter: RateMeter | undefined;
   #saidAt = 0;
 
-  constructor(output: Output, now: () => number) {
+  constructor(output: Output, now: () => number, prefix = '') {
     this.#output = output;
     this.#now = now;
     this.#started = now();
+    this.#prefix = prefix;
   }
 
-  phase(name: string, totalBytes?: number): void {
+  branch(name: string): ProgressBranch {
+    const lines = new ProgressLines(this.#output, this.#now, `${name}: `);
+    this.#branches.add(lines);
+    return {
+      phase: (phase, totalBytes) => lines.phase(phase, totalBytes),
+      advance: (bytes) => lines.advance(bytes),
+      note: (text) => lines.note(text),
+      end: () => {
+        lines.end();
+        this.#branches.delete(lines);
+      },
+    };
+  }
+
+  phase(phase: string, totalBytes?: number): void {
+    const name = this.#prefix + phase;
     this.end();
     this.#meter = new RateMeter(name, totalBytes, this.#now);
     this.#saidAt = this.#now();
@@ -35,10 +54,14 @@ export class ProgressLines implements ProgressView {
   }
 
   note(text: string): void {
-    this.#output.say(text);
+    this.#output.say(this.#prefix + text);
   }
 
   tick(): void {
+    if (this.#branches.size > 0) {
+      for (const branch of this.#branches) branch.tick();
+      return;
+    }
     const now = this.#now();
     const every = now - this.#started < 60_000 ? FIRST_MINUTE_EVERY_MS : LATER_EVERY_MS;
     if (!this.#meter || now - this.#saidAt < every) return;

@@ -123,7 +123,7 @@ test('the example of config.md is a valid configuration that uses every group', 
   const example = /```yaml\n([^]*?)```/.exec(config)![1]!;
   const parsed = parseConfig(example, 'example');
   assert.ok(!('problems' in parsed), JSON.stringify(parsed));
-  assert.deepEqual(Object.keys(parsed.config), ['hosts', 'repositories', 'defaults']);
+  assert.deepEqual(Object.keys(parsed.config), ['hosts', 'repositories', 'defaults', 'vms']);
   assert.equal(parsed.config.hosts!['hv1']!.user, 'EXAMPLE\\backup');
 });
 

@@ -1,20 +1,19 @@
 /** The part of the engine that works on a repository: make it, back up into it, list, restore, verify. */
 import { readdir } from 'node:fs/promises';
-import { hasCode, newGuid } from '../base/index.ts';
-import { backupVm, restorePoint, streamPoint, SuspectPoints, type BackupRecord } from '../flows/index.ts';
+import { hasCode } from '../base/index.ts';
+import { restorePoint, streamPoint, SuspectPoints } from '../flows/index.ts';
 import { openDirectoryStore } from '../objectstore/index.ts';
 import {
   auditBound,
   createRepository,
   openRepository,
+  type BaselineRecord,
   type PointDisk,
   type Repository,
   type RestorePoint,
   type VerifyProblem,
 } from '../repository/index.ts';
 import type {
-  BackupRequest,
-  BackupRun,
   Engine,
   PointSelector,
   PointSummary,
@@ -25,19 +24,12 @@ import type {
   VerifyRun,
 } from './engine.ts';
 import { cliFaults } from './faults.ts';
-import { openHost, type OpenHost } from './open-host.ts';
 import { Secret } from './secret.ts';
+import { sumOf } from './sum-of-sizes.ts';
 
 type RepositoryEngine = Pick<
   Engine,
-  | 'createRepository'
-  | 'repositoryStatus'
-  | 'backup'
-  | 'points'
-  | 'restore'
-  | 'restoreStream'
-  | 'verify'
-  | 'repair'
+  'createRepository' | 'repositoryStatus' | 'points' | 'restore' | 'restoreStream' | 'verify' | 'repair'
 >;
 
 export const repositoryEngine: RepositoryEngine = {
@@ -54,7 +46,6 @@ export const repositoryEngine: RepositoryEngine = {
     };
   },
   repositoryStatus,
-  backup,
   async *points(access, filter, task) {
     const repository = await openRepositoryOf(access, task);
     const suspects = new SuspectPoints();
@@ -77,6 +68,7 @@ export const repositoryEngine: RepositoryEngine = {
     return {
       pointId: record.pointId,
       vm: record.vm,
+      consistency: point.consistency,
       disks: record.disks.map((disk) => ({
         number: numberOf(point, disk.diskId),
         id: disk.diskId,
@@ -126,60 +118,6 @@ export async function openRepositoryOf(access: RepositoryAccess, task: Task): Pr
   });
 }
 
-async function* backup(request: BackupRequest, task: Task): AsyncGenerator<BackupRun> {
-  const repository = await openRepositoryOf(request.repository, task);
-  await using host = await openHost(request.host, task);
-  for (const vm of request.vms) yield await backupOne(repository, host, vm, request, task);
-}
-
-/** What goes wrong with one VM is its own; a cancelled run ends them all. */
-async function backupOne(
-  repository: Repository,
-  host: OpenHost,
-  vm: string,
-  request: BackupRequest,
-  task: Task,
-): Promise<BackupRun> {
-  const startedAt = new Date();
-  const runId = newGuid();
-  let known: { readonly id: string; readonly name: string } = { id: '', name: vm };
-  try {
-    const record = await backupVm(
-      {
-        repository,
-        source: host.source,
-        resolveVm: async (name, options) => (known = await host.hyperv.vm(name, options)),
-      },
-      {
-        vm,
-        runId,
-        full: request.full,
-        consistency: request.consistency,
-        skipUnprotectable: request.skipUnprotectable,
-        audit: request.audit,
-        ...task,
-      },
-    );
-    return runOf(record);
-  } catch (error) {
-    task.signal.throwIfAborted();
-    const finishedAt = new Date();
-    return {
-      runId,
-      vm: { id: known.id, name: known.name },
-      host: request.host.name,
-      startedAt: startedAt.toISOString(),
-      finishedAt: finishedAt.toISOString(),
-      seconds: (finishedAt.getTime() - startedAt.getTime()) / 1000,
-      consistency: { asked: request.consistency },
-      disks: [],
-      sizes: NO_SIZES,
-      warnings: [],
-      error,
-    };
-  }
-}
-
 export async function selectPoint(
   repository: Repository,
   selector: PointSelector,
@@ -222,7 +160,7 @@ async function vmStatus(
   task: Task,
 ): Promise<RepositoryStatus['vms'][number]> {
   const newest = points[0]!;
-  const [baseline] = await repository.baselines(newest.vm.id, task);
+  const baselines = await repository.baselines(newest.vm.id, task);
   const bounds = newest.disks.flatMap(({ audit }) => (audit && auditBound(audit)) ?? []);
   const suspects = new SuspectPoints();
   const suspectPoints = points.filter((point) => suspects.disksOf(point).size > 0).map(({ id }) => id);
@@ -230,11 +168,20 @@ async function vmStatus(
     id: newest.vm.id,
     name: newest.vm.name,
     points: points.length,
-    latest: { pointId: newest.id, createdAt: newest.created, consistency: newest.consistency.reached },
-    ...(baseline ? { baseline: baseline.referencePointId } : {}),
+    latest: { pointId: newest.id, createdAt: newest.created, consistency: newest.consistency },
+    baselines: newestOfEach(baselines),
     ...(bounds.length > 0 ? { auditedWithin: Math.max(...bounds) } : {}),
     ...(suspectPoints.length > 0 ? { suspectPoints } : {}),
   };
+}
+
+/** They come newest first; an older one of the same consumer only waits to be destroyed. */
+function newestOfEach(baselines: readonly BaselineRecord[]): RepositoryStatus['vms'][number]['baselines'] {
+  const newest = new Map(baselines.toReversed().map((each) => [each.consumer, each]));
+  return [...newest.values()].map(({ consumer, referencePointId }) => ({
+    ...(consumer === undefined ? {} : { consumer }),
+    referencePointId,
+  }));
 }
 
 async function verify(
@@ -273,53 +220,6 @@ async function damageOf(
   };
 }
 
-const NO_SIZES: Sizes = { virtual: 0, allocated: 0, read: 0, changed: 0, new: 0, stored: 0 };
-
-function runOf(record: BackupRecord): BackupRun {
-  const disks = record.disks.map((disk, index) => ({
-    number: index + 1,
-    id: disk.diskId,
-    path: disk.path,
-    kind: disk.kind,
-    reason: disk.reason,
-    sizes: {
-      virtual: disk.virtualBytes,
-      allocated: disk.allocatedBytes,
-      read: disk.readBytes,
-      changed: disk.changedBytes,
-      new: disk.newBytes,
-      stored: disk.storedBytes,
-    },
-    ...(disk.audit ? { audit: disk.audit } : {}),
-    seconds: disk.seconds,
-  }));
-  return {
-    runId: record.runId,
-    vm: { id: record.vm.id, name: record.vm.name },
-    host: record.vm.host,
-    startedAt: record.startedAt,
-    finishedAt: record.finishedAt,
-    seconds: (Date.parse(record.finishedAt) - Date.parse(record.startedAt)) / 1000,
-    pointId: record.pointId,
-    consistency: record.consistency,
-    disks,
-    sizes: sumOf(disks.map((disk) => disk.sizes)),
-    warnings: record.warnings,
-  };
-}
-
-function sumOf(all: readonly Sizes[]): Sizes {
-  const add = (a: Sizes, b: Sizes): Sizes => ({
-    virtual: a.virtual + b.virtual,
-    allocated: a.allocated + b.allocated,
-    read: a.read + b.read,
-    changed: a.changed + b.changed,
-    new: a.new + b.new,
-    stored: a.stored + b.stored,
-  });
-  return all.reduce(add, NO_SIZES);
-}
-
 function summaryOf(point: RestorePoint, suspects: SuspectPoints): PointSummary {
   const suspect = suspects.disksOf(point);
   const disks = point.disks.map((disk, index) => ({
@@ -337,6 +237,7 @@ function summaryOf(point: RestorePoint, suspects: SuspectPoints): PointSummary {
     vm: { id: point.vm.id, name: point.vm.name },
     createdAt: point.created,
     consistency: point.consistency,
+    ...(point.consumer === undefined ? {} : { consumer: point.consumer }),
     disks,
     sizes: sumOf(disks.map((disk) => disk.sizes)),
   };

@@ -27,6 +27,7 @@ export const serveEngine: Pick<Engine, 'servePoint'> = {
     await use({
       pointId: point.id,
       vm: { id: point.vm.id, name: point.vm.name },
+      consistency: point.consistency,
       created: point.created,
       exports,
     });

@@ -1,5 +1,5 @@
 /**
- * The last line of a terminal, redrawn in place. Everything else that is written to the terminal goes around it:
+ * The last lines of a terminal, redrawn in place. Everything else that is written to the terminal goes around it:
  * {@link StatusLine.clear} before, {@link StatusLine.redraw} after.
  */
 import type { OutputStream } from './io.ts';
@@ -9,9 +9,9 @@ const CLEAR_TO_END_OF_SCREEN = '\r\u001b[J';
 
 export class StatusLine {
   readonly #stream: OutputStream;
-  #text = '';
-  /** Cells that are on the screen now. */
-  #shownCells = 0;
+  #lines: readonly string[] = [];
+  /** Cells of each line that is on the screen now. */
+  #shownCells: readonly number[] = [];
 
   constructor(stream: OutputStream) {
     this.#stream = stream;
@@ -22,33 +22,39 @@ export class StatusLine {
     return Math.max(1, (this.#stream.columns ?? 80) - 1);
   }
 
-  show(text: string): void {
-    this.#text = text;
+  /** Lines there is room for: what scrolls out at the top cannot be erased any more. */
+  get rows(): number {
+    return Math.max(1, (this.#stream.rows ?? 24) - 2);
+  }
+
+  show(...lines: readonly string[]): void {
+    this.#lines = lines.slice(0, this.rows);
     this.redraw();
   }
 
   redraw(): void {
-    if (this.#text === '') return;
-    const text = cutTo(this.#text, this.cells);
-    this.#stream.write(this.#erasure() + text);
-    this.#shownCells = textWidth(text);
+    if (this.#lines.length === 0) return;
+    const lines = this.#lines.map((line) => cutTo(line, this.cells));
+    this.#stream.write(this.#erasure() + lines.join('\n'));
+    this.#shownCells = lines.map(textWidth);
   }
 
-  /** Takes the line off the screen and keeps its text for {@link redraw}. */
+  /** Takes the lines off the screen and keeps their text for {@link redraw}. */
   clear(): void {
-    if (this.#shownCells === 0) return;
+    if (this.#shownCells.length === 0) return;
     this.#stream.write(this.#erasure());
-    this.#shownCells = 0;
+    this.#shownCells = [];
   }
 
   end(): void {
     this.clear();
-    this.#text = '';
+    this.#lines = [];
   }
 
-  /** A terminal made narrower has wrapped the old line: go up to where it begins, then erase downwards. */
+  /** A terminal made narrower has wrapped the old lines: go up to where the first begins, then erase downwards. */
   #erasure(): string {
-    const rowsAbove = Math.max(0, Math.ceil(this.#shownCells / (this.cells + 1)) - 1);
+    const rowsOf = (cells: number): number => Math.max(1, Math.ceil(cells / (this.cells + 1)));
+    const rowsAbove = Math.max(0, this.#shownCells.reduce((sum, cells) => sum + rowsOf(cells), 0) - 1);
     return (rowsAbove > 0 ? `\u001b[${rowsAbove}A` : '') + CLEAR_TO_END_OF_SCREEN;
   }
 }

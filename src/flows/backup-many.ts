@@ -41,10 +41,15 @@ export async function placeVms(
       return { vm, host, volumes: [...new Set(diskPaths.map(volumeOf))] };
     } catch {
       options.signal?.throwIfAborted();
-      return { vm, host: '', volumes: [] };
+      return unplaced(vm);
     }
   });
   return Array.fromAsync(places);
+}
+
+/** It takes no place of anything. */
+export function unplaced(vm: Vm): PlacedVm {
+  return { vm, host: '', volumes: [] };
 }
 
 /** Runs `backup` for each VM within the caps; results come as they end. What it throws ends the whole run, see `mapCapped`. */

@@ -62,6 +62,18 @@ test('an exception that names nothing is refused: what was to be left out would 
   }
 });
 
+test('a selection that leaves nothing is refused, not done with nothing', () => {
+  for (const selection of [
+    { vms: ['web01'], except: ['web*'] },
+    { vms: [], all: true, except: ['*'] },
+  ]) {
+    assert.throws(
+      () => selectVms(VMS, selection),
+      (error) => hasCode(error, 'FLOW_NO_VM_LEFT'),
+    );
+  }
+});
+
 test('tags are words of their own form in the notes; other text is none', () => {
   assert.deepEqual(tagsOf(['#hvlift:a,#hvlift:b-1. #hvlift: c', 'hvlift:d #other:e']), ['a', 'b-1']);
   assert.deepEqual(tagsOf(undefined), []);

@@ -28,7 +28,7 @@ export interface SelectedVms {
 
 const TAG = /#hvlift:([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)/gi;
 
-/** Throws what is wrong with `except`: a VM that was to be left out must not be backed up for a slip of the pen. */
+/** Throws `FLOW_NO_VM_LEFT`, and what is wrong with `except`: a VM that was to be left out must not be backed up for a slip of the pen. */
 export function selectVms(vms: readonly Vm[], { vms: texts, all, except = [] }: VmSelection): SelectedVms {
   const left = new Set(except.flatMap((text) => vmsNamed(vms, text)).map((vm) => vm.id));
   const chosen = new Map<string, Vm>(all ? vms.toSorted(byName).map((vm) => [vm.id, vm]) : []);
@@ -41,7 +41,9 @@ export function selectVms(vms: readonly Vm[], { vms: texts, all, except = [] }: 
       missing.push({ text, fault: error });
     }
   }
-  return { selected: [...chosen.values()].filter((vm) => !left.has(vm.id)), missing };
+  const selected = [...chosen.values()].filter((vm) => !left.has(vm.id));
+  if (selected.length + missing.length === 0) throw flowFaults.noVmLeft({ visible: vms.length });
+  return { selected, missing };
 }
 
 /** Throws `FLOW_NO_VM_MATCHES`, `HYPERV_VM_NOT_FOUND`, `HYPERV_VM_AMBIGUOUS`. */

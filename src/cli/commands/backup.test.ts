@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { Fault } from '../../base/index.ts';
 import { CommandLine, CONFIG } from '../command-line.fixture.ts';
 import type { BackupRequest, BackupRun } from '../engine.ts';
+import { policyOf } from '../../flows/index.ts';
 import { backupRun, SIZES, WEB01 } from '../fake-engine.fixture.ts';
 
 /** An engine whose backup yields these records. */
@@ -41,7 +42,7 @@ test('a run shows its point, the consistency reached, and six separate figures p
 test('the document holds the whole record of each run, in bytes', async () => {
   await using line = await CommandLine.open();
   const outcome = await line.run(['backup', 'web01', '--json'], { engine: yielding(backupRun()) });
-  assert.deepEqual(outcome.json(), { runs: [{ ...backupRun(), exitCode: 0 }] });
+  assert.deepEqual(outcome.json(), { runs: [{ ...backupRun(), outcome: 'success', exitCode: 0 }] });
   assert.deepEqual(outcome.json().runs[0].sizes, SIZES);
 });
 
@@ -111,20 +112,136 @@ test('a consistency lower than asked is shown with its reason', async () => {
   assert.match(stdout, /consistency crash \(asked: application-preferred; no VSS in the guest\)/);
 });
 
-test('the request says what was asked: options, then the defaults of the configuration', async () => {
+/** What the engine was asked for by a command line. */
+async function requestOf(line: CommandLine, argv: string[], config = CONFIG): Promise<BackupRequest> {
+  const { calls, stderr } = await line.run(['backup', ...argv], { config });
+  assert.equal(calls[0]?.call, 'backup', stderr);
+  return calls[0].request as BackupRequest;
+}
+
+const ANY_VM = { id: 'x', name: 'web01' };
+const SQL = { id: 'y', name: 'sql01', notes: ['#hvlift:gold'] };
+
+test('the request says what was asked: options, then the VMs of the configuration, then its defaults', async () => {
   await using line = await CommandLine.open();
-  const config = `${CONFIG}defaults: { consistency: crash }\n`;
-  const request = async (argv: string[], text = config): Promise<BackupRequest> => {
-    const { calls } = await line.run(['backup', ...argv], { config: text });
-    return calls[0]!.request as BackupRequest;
-  };
-  const plain = await request(['web01', 'web02']);
-  assert.deepEqual([plain.vms, plain.full, plain.consistency], [['web01', 'web02'], false, 'crash']);
-  assert.equal(plain.host.url, 'http://hv1.example.com:5985/wsman');
-  assert.equal((await request(['a'], CONFIG)).consistency, 'application-preferred');
-  const options = ['a', '--full', '--consistency', 'application-required', '--host', 'hv1', '-r', 'main'];
-  const asked = await request(options);
-  assert.deepEqual([asked.full, asked.consistency], [true, 'application-required']);
+  const config = `${CONFIG}defaults: { consistency: crash }
+vms: [{ match: '#gold', consistency: application-required, truncateLogs: true }]
+`;
+  const plain = await requestOf(line, ['web01', 'web02'], config);
+  assert.deepEqual(
+    [plain.vms, plain.full, plain.host.url],
+    [['web01', 'web02'], false, 'http://hv1.example.com:5985/wsman'],
+  );
+  assert.deepEqual(policyOf(ANY_VM, plain.policies), { consistency: 'crash', truncateLogs: false });
+  assert.deepEqual(policyOf(SQL, plain.policies), {
+    consistency: 'application-required',
+    truncateLogs: true,
+  });
+  const preferred = await requestOf(line, ['sql01', '--consistency', 'application-preferred'], config);
+  assert.deepEqual(policyOf(SQL, preferred.policies), {
+    consistency: 'application-preferred',
+    truncateLogs: true,
+  });
+  const bare = await requestOf(line, ['a', '--truncate-logs', '--full', '--consumer', 'weekly']);
+  assert.deepEqual(policyOf(ANY_VM, bare.policies), {
+    consistency: 'application-preferred',
+    truncateLogs: true,
+  });
+  assert.deepEqual([bare.full, bare.consumer], [true, 'weekly']);
+});
+
+test('VMs are named, found by tag, or all but some; no VM named is a mistake, not all of them', async () => {
+  await using line = await CommandLine.open();
+  const tagged = await requestOf(line, ['web*', '--tag', 'daily', '--tag', 'gold', '--except', 'web09']);
+  assert.deepEqual([tagged.vms, tagged.all, tagged.except], [['web*', '#daily', '#gold'], false, ['web09']]);
+  assert.equal((await requestOf(line, ['--all'])).all, true);
+  for (const argv of [[], ['web01', '--all'], ['a', '--truncate-logs', '--consistency', 'crash']]) {
+    const refused = await line.run(['backup', ...argv]);
+    assert.equal(refused.code, 64, refused.stderr);
+    assert.deepEqual(refused.calls, []);
+  }
+});
+
+test('caps, rate and latency come from options, else from the configuration, else are 4, 4, 2 and none', async () => {
+  await using line = await CommandLine.open();
+  assert.deepEqual((await requestOf(line, ['a'])).limits, { parallel: 4, perHost: 4, perVolume: 2 });
+  const config = `${CONFIG}defaults: { parallel: 8, perVolume: 3, rate: 200MiB, maxLatencyMs: 50 }\n`;
+  const limits = { parallel: 8, perHost: 4, perVolume: 3, bytesPerSecond: 200 * 1024 ** 2, latencyMs: 50 };
+  assert.deepEqual((await requestOf(line, ['a'], config)).limits, limits);
+  const options = [
+    '--parallel',
+    '1',
+    '--per-host',
+    '2',
+    '--per-volume',
+    '9',
+    '--rate',
+    '1GiB',
+    '--max-latency',
+    '20ms',
+  ];
+  const asked = { parallel: 1, perHost: 2, perVolume: 9, bytesPerSecond: 1024 ** 3, latencyMs: 20 };
+  assert.deepEqual((await requestOf(line, ['a', ...options], config)).limits, asked);
+  for (const wrong of [
+    ['--parallel', '0'],
+    ['--rate', 'fast'],
+    ['--max-latency', '0'],
+    ['--consumer', 'a b'],
+  ])
+    assert.equal((await line.run(['backup', 'a', ...wrong])).code, 64, wrong.join(' '));
+});
+
+test('several VMs end in a table of all of them, those that need attention first', async () => {
+  await using line = await CommandLine.open();
+  const { pointId: _, ...withoutPoint } = backupRun();
+  const failed: BackupRun = { ...withoutPoint, vm: { ...WEB01, name: 'sql01' }, disks: [], error: REFUSED };
+  const { stdout } = await line.run(['backup', '--all'], {
+    engine: yielding(backupRun(), failed, backupRun({ vm: { ...WEB01, name: 'web02' }, warnings: [MERGE] })),
+  });
+  assert.deepEqual(stdout.split('\n').slice(-6), [
+    '3 VMs: 1 failed, 1 warning, 1 success',
+    '  VM     OUTCOME  POINT         CONSISTENCY   READ   STORED  TIME  WHY',
+    '  sql01  failed                              3 GiB  512 MiB  0:30  VM_GONE',
+    '  web02  warning  a1b2c3d4e5f6  application  3 GiB  512 MiB  0:30  CAPTURE_MERGE_RUNS',
+    '  web01  success  a1b2c3d4e5f6  application  3 GiB  512 MiB  0:30',
+    '',
+  ]);
+});
+
+test('a dry run shows which VMs that would be, and backs up none', async () => {
+  await using line = await CommandLine.open();
+  const { stdout, calls, code } = await line.run(['backup', 'web01', 'web02', '--dry-run']);
+  assert.equal(code, 0);
+  assert.deepEqual(
+    calls.map(({ call }) => call),
+    ['planBackup'],
+  );
+  assert.match(
+    stdout,
+    /^2 VMs would be backed up\n {2}VM +HOST +VOLUMES +CONSISTENCY +ID\n {2}web01 +hv1 +c: /,
+  );
+  const missing = await line.run(['backup', 'gone', '--dry-run', '--json'], {
+    engine: {
+      async *planBackup() {
+        const nothing = { host: '', volumes: [], consistency: 'crash', truncateLogs: false } as const;
+        yield { id: '', name: 'gone', ...nothing, error: REFUSED };
+      },
+    },
+  });
+  assert.equal(missing.code, 2);
+  assert.equal(missing.json().vms[0].error.code, 'VM_GONE');
+});
+
+test('the level of a Linux guest and truncated logs are shown', async () => {
+  await using line = await CommandLine.open();
+  const asked = 'application-preferred';
+  const shown = async (consistency: BackupRun['consistency']): Promise<string> =>
+    (await line.run(['backup', 'a'], { engine: yielding(backupRun({ consistency })) })).stdout;
+  assert.match(
+    await shown({ asked, reached: 'file-system' }),
+    /consistency file-system \(asked: application-preferred\)$/m,
+  );
+  assert.match(await shown({ asked, reached: 'application', truncatedLogs: true }), /\), logs truncated$/m);
 });
 
 test('several hosts or repositories and none named: nothing is guessed', async () => {

@@ -2,6 +2,7 @@
 import { Option, type Command } from '@commander-js/extra-typings';
 import { formatBytes } from '../../base/index.ts';
 import { DISK_KINDS, type PointDisk, type PointSummary } from '../engine.ts';
+import { consistencyCell } from '../consistency-text.ts';
 import { timeCell } from '../numbers.ts';
 import { passphraseFileOption, recoveryKeyFileOption, repoOption } from '../options.ts';
 import { NOTHING_TO_CLEAN } from '../interrupts.ts';
@@ -85,7 +86,8 @@ const COLUMNS: readonly Column<Row>[] = [
   { title: 'VM', cell: (row) => row.point.vm.name },
   { title: 'VM ID', cell: (row) => row.vmId },
   { title: 'CREATED', cell: (row) => timeCell(row.point.createdAt) },
-  { title: 'CONSISTENCY', cell: (row) => row.point.consistency.reached },
+  { title: 'CONSISTENCY', cell: (row) => consistencyCell(row.point.consistency) },
+  { title: 'CONSUMER', dropFirst: 5, cell: (row) => row.point.consumer ?? '' },
   { title: 'DISK', align: 'right', cell: (row) => (row.disk ? String(row.disk.number) : '') },
   { title: 'KIND', cell: (row) => row.disk?.kind ?? kindOf(row.point) },
   { title: 'AUDIT', cell: auditCell },

@@ -39,7 +39,7 @@ test('the files written are listed, with a warning and exit code 4 when there is
   await using line = await CommandLine.open();
   const plain = await line.run(['restore', 'a1b2', '--to', '/restored']);
   assert.deepEqual(plain.stdout.split('\n'), [
-    'web01: point a1b2c3d4e5f6a7b8 restored to /restored in 0:41',
+    'web01: point a1b2c3d4e5f6a7b8 restored to /restored in 0:41, consistency application (asked: application-preferred)',
     '  DISK  VIRTUAL  WRITTEN  MB/s  FILE',
     '  1      64 GiB   20 GiB   537  web01-disk1.vhdx',
     '',

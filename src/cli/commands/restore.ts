@@ -3,6 +3,7 @@ import path from 'node:path';
 import { Option, type Command } from '@commander-js/extra-typings';
 import { formatDuration } from '../../base/index.ts';
 import { absolutePath } from '../config-path.ts';
+import { consistencyText } from '../consistency-text.ts';
 import { RESTORE_FORMATS, type RestoreRun } from '../engine.ts';
 import { exitCodeOfOutcome } from '../exit-code.ts';
 import { bytesCell, ratePerSecond } from '../numbers.ts';
@@ -86,6 +87,6 @@ const COLUMNS: readonly Column<Row>[] = [
 ];
 
 function lines(restored: RestoreRun, to: string): string[] {
-  const head = `${restored.vm.name}: point ${restored.pointId} restored to ${to} in ${formatDuration(restored.seconds)}`;
+  const head = `${restored.vm.name}: point ${restored.pointId} restored to ${to} in ${formatDuration(restored.seconds)}, consistency ${consistencyText(restored.consistency)}`;
   return [head, ...tableLines(COLUMNS, restored.disks).map((line) => `  ${line}`)];
 }

@@ -3,6 +3,7 @@ import { Option, type Command } from '@commander-js/extra-typings';
 import { formatBytes } from '../../base/index.ts';
 import type { NbdPlace } from '../../nbd/index.ts';
 import { absolutePath } from '../config-path.ts';
+import { consistencyText } from '../consistency-text.ts';
 import type { ServeRun, ServeTls } from '../engine.ts';
 import { EXIT } from '../exit-code.ts';
 import { cliFaults } from '../faults.ts';
@@ -114,9 +115,9 @@ function tlsOf(session: Session, { tlsCert, tlsKey, tlsClients }: TlsOptions): S
   };
 }
 
-function lines({ vm, pointId, created, exports }: ServeRun): string[] {
+function lines({ vm, pointId, created, consistency, exports }: ServeRun): string[] {
   return [
-    `${vm.name} as of ${created} (point ${pointId}), until Ctrl-C:`,
+    `${vm.name} as of ${created} (point ${pointId}, consistency ${consistencyText(consistency)}), until Ctrl-C:`,
     ...exports.flatMap(({ number, size, address, overlay }) => [
       `  disk ${number}, ${formatBytes(size)}, ${overlay === undefined ? 'read-only' : `writes go to ${overlay}`}`,
       `    ${address}`,

@@ -8,6 +8,7 @@ import { passphraseFileOption, recoveryKeyFileOption, repoOption } from '../opti
 import { NOTHING_TO_CLEAN } from '../interrupts.ts';
 import type { Runner, Session } from '../session.ts';
 import { tableLines, type Column } from '../table.ts';
+import { consistencyCell } from '../consistency-text.ts';
 import type { JsonDocument } from '../json-document.ts';
 
 export function registerStatus(program: Command, run: Runner): void {
@@ -66,8 +67,8 @@ const COLUMNS: readonly Column<Row>[] = [
   { title: 'VM', cell: (vm) => vm.name },
   { title: 'POINTS', align: 'right', cell: (vm) => String(vm.points) },
   { title: 'LATEST', cell: (vm) => timeCell(vm.latest.createdAt) },
-  { title: 'CONSISTENCY', cell: (vm) => vm.latest.consistency },
-  { title: 'NEXT BACKUP', cell: (vm) => (vm.baseline === undefined ? 'compare' : 'incremental') },
+  { title: 'CONSISTENCY', cell: (vm) => consistencyCell(vm.latest.consistency) },
+  { title: 'NEXT BACKUP', cell: nextBackup },
   {
     title: 'AUDITED WITHIN',
     cell: (vm) => (vm.auditedWithin === undefined ? '' : count(vm.auditedWithin, 'run')),
@@ -79,6 +80,15 @@ const COLUMNS: readonly Column<Row>[] = [
   },
   { title: 'ID', cell: (vm) => vm.id },
 ];
+
+/** With named consumers: which of them go on with increments. */
+function nextBackup({ baselines }: Row): string {
+  if (baselines.length === 0) return 'compare';
+  const named = baselines.flatMap(({ consumer }) => consumer ?? []);
+  return named.length === 0
+    ? 'incremental'
+    : `incremental for ${baselines.map(({ consumer }) => consumer ?? 'unnamed').join(', ')}`;
+}
 
 function statusLines({ name, path }: RepositoryAccess, status: RepositoryStatus): string[] {
   const { encryption, storedBytes, repositoryId, vms } = status;

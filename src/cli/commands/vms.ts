@@ -33,6 +33,7 @@ const COLUMNS: readonly Column<VmSummary>[] = [
   { title: 'VERSION', align: 'right', cell: (vm) => vm.configurationVersion ?? '' },
   { title: 'DISKS', align: 'right', cell: (vm) => String(vm.disks) },
   { title: 'VIRTUAL', align: 'right', cell: (vm) => bytesCell(vm.virtualBytes) },
+  { title: 'TAGS', cell: (vm) => vm.tags?.join(', ') ?? '' },
   { title: 'ID', cell: (vm) => vm.id },
   { title: 'NOT PROTECTED', cell: (vm) => vm.obstacles.join('; ') },
 ];
