@@ -11,13 +11,13 @@ const baseline: Baseline = {
   ],
 };
 const disk: DiskFacts = { diskId: 'a', size: 4 * GiB, chain: ['u1.avhdx', 'base.vhdx'], trackable: true };
-const state = { usable: baseline, hadAny: true, hasEarlier: true };
+const state = { usable: baseline, hadAny: true, earlierDisks: ['a'] };
 
 const cases: [
   string,
   string,
   Partial<DiskFacts>,
-  typeof state | { usable: undefined; hadAny: boolean; hasEarlier: boolean },
+  typeof state | { usable: undefined; hadAny: boolean; earlierDisks: string[] },
   boolean,
 ][] = [
   ['an unchanged chain', 'changes-since-reference-point', {}, state, false],
@@ -38,20 +38,27 @@ const cases: [
   ],
   ['another base', 'chain-changed', { chain: ['new.vhdx'] }, state, false],
   ['another disk in the same slot', 'new-disk', { diskId: 'b' }, state, false],
+  [
+    'a disk that the reference point has no mark for',
+    'not-in-reference-point',
+    {},
+    { ...state, usable: { ...baseline, disks: [] } },
+    false,
+  ],
   ['a resized disk', 'size-changed', { size: 5 * GiB }, state, false],
   [
     'a host that forgot the reference point',
     'reference-point-lost',
     {},
-    { usable: undefined, hadAny: true, hasEarlier: true },
+    { usable: undefined, hadAny: true, earlierDisks: ['a'] },
     false,
   ],
-  ['no backup ever', 'first-backup', {}, { usable: undefined, hadAny: false, hasEarlier: false }, false],
+  ['no backup ever', 'first-backup', {}, { usable: undefined, hadAny: false, earlierDisks: [] }, false],
   [
     'restore points, but no baseline',
     'no-baseline',
     {},
-    { usable: undefined, hadAny: false, hasEarlier: true },
+    { usable: undefined, hadAny: false, earlierDisks: ['a'] },
     false,
   ],
   ['a full that was asked for', 'requested', {}, state, true],

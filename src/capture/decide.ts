@@ -23,19 +23,20 @@ export interface BaselineState {
   readonly usable: Baseline | undefined;
   /** The consumer had baselines at all. */
   readonly hadAny: boolean;
-  /** It holds content of the VM. */
-  readonly hasEarlier: boolean;
+  /** Disks of which it holds content, with a baseline or without. */
+  readonly earlierDisks: readonly string[];
 }
 
 export function decide(disk: DiskFacts, state: BaselineState, fullRequested: boolean): Decision {
   const compare = (reason: CompareReason): Decision => ({ kind: 'compare', reason });
   if (fullRequested) return { kind: 'full', reason: 'requested' };
   if (!disk.trackable) return compare('tracking-unsupported');
-  if (!state.hadAny && !state.hasEarlier) return { kind: 'full', reason: 'first-backup' };
+  if (!state.hadAny && state.earlierDisks.length === 0) return { kind: 'full', reason: 'first-backup' };
   if (!state.hadAny) return compare('no-baseline');
   if (!state.usable) return compare('reference-point-lost');
   const known = state.usable.disks.find((candidate) => candidate.diskId === disk.diskId);
-  if (!known) return compare('new-disk');
+  if (!known)
+    return compare(state.earlierDisks.includes(disk.diskId) ? 'not-in-reference-point' : 'new-disk');
   if (known.size !== disk.size) return compare('size-changed');
   if (!continues(known.chain, disk.chain)) return compare('chain-changed');
   return {

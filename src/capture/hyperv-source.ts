@@ -153,11 +153,11 @@ async function baselineState(
   request: CaptureRequest,
   options: CallOptions,
 ): Promise<BaselineState> {
-  const { baselines, hasEarlier = false } = request;
+  const { baselines, earlierDisks = [] } = request;
   const hadAny = baselines.length > 0;
-  if (!hadAny) return { usable: undefined, hadAny, hasEarlier };
+  if (!hadAny) return { usable: undefined, hadAny, earlierDisks };
   const usable = usableBaseline(baselines, await hyperv.referencePoints(vm.id, options));
-  return { usable, hadAny, hasEarlier };
+  return { usable, hadAny, earlierDisks };
 }
 
 function capturedDisk(

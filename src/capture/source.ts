@@ -64,8 +64,8 @@ export interface CaptureRequest extends CallOptions {
   /** Applications of the guest may truncate their logs: the guest is told of a full backup, not of a copy. */
   readonly truncateLogs?: boolean;
   readonly full?: boolean;
-  /** The consumer holds content of this VM, whether or not a baseline goes with it: see `no-baseline`. */
-  readonly hasEarlier?: boolean;
+  /** Disks of this VM of which the consumer holds content, whether or not a baseline goes with it. */
+  readonly earlierDisks?: readonly string[];
   /** Leave out what cannot be protected (pass-through disks, unreadable formats) and say so, instead of refusing. */
   readonly skipUnprotectable?: boolean;
   readonly journal: CaptureJournal;
@@ -81,6 +81,8 @@ export type CompareReason =
   | 'no-baseline'
   | 'reference-point-lost'
   | 'new-disk'
+  /** The host tracks the VM, but gave this disk no mark when the baseline was made. */
+  | 'not-in-reference-point'
   | 'size-changed'
   | 'chain-changed'
   | 'tracking-unsupported'

@@ -92,6 +92,7 @@ async function runBackup(deps: BackupDeps, request: BackupRequest): Promise<Back
   const recorded = await repository.baselines(request.vm, { signal });
   const own = recorded.filter((each) => each.consumer === request.consumer);
   const baselines = await readableBaselines(repository, own, signal);
+  const earlier = baselines[0]?.point ?? (await newestPoint(repository, request.vm, signal));
   const capture = await source.open({
     vm: request.vm,
     runId,
@@ -100,7 +101,7 @@ async function runBackup(deps: BackupDeps, request: BackupRequest): Promise<Back
     othersBaselines: recorded.filter((each) => !own.includes(each)),
     truncateLogs: request.truncateLogs ?? false,
     full: request.full ?? false,
-    hasEarlier: baselines.length > 0 || (await hasPoints(repository, request.vm, signal)),
+    earlierDisks: earlier?.disks.map(({ diskId }) => diskId) ?? [],
     skipUnprotectable: request.skipUnprotectable ?? false,
     journal: repositoryJournal(repository, request.consumer),
     progress,
@@ -155,14 +156,13 @@ async function readableBaselines(
   return readable;
 }
 
-/** A first run asks this once; later ones have a baseline. */
-async function hasPoints(
+async function newestPoint(
   repository: Repository,
   vmId: string,
   signal: AbortSignal | undefined,
-): Promise<boolean> {
-  for await (const _point of readablePoints(repository, vmId, { signal })) return true;
-  return false;
+): Promise<RestorePoint | undefined> {
+  for await (const point of readablePoints(repository, vmId, { signal })) return point;
+  return undefined;
 }
 
 /** Everything after the commit. The restore point stands, so what fails here is a warning about the next run. */
