@@ -24,6 +24,7 @@ if (recordings !== undefined) {
   for (const [className, file] of [
     ['Msvm_ComputerSystem', 'recorded_computersystem_pull_vm_running_a.xml'],
     ['Msvm_StorageJob', 'get_response_storagejob_completed.xml'],
+    ['Msvm_VirtualEthernetSwitch', 'recorded_pull_virtualethernetswitch.xml'],
   ] as const) {
     test(`${className}: every scalar property is in the recording, and every recorded property is in the table`, () => {
       const recorded = recordedProperties(file);

@@ -23,7 +23,8 @@ export const virtualSystemSettingData = labClass('Msvm_VirtualSystemSettingData'
   ],
 });
 
-const allocationProperties = {
+/** What every device in the settings of a VM has. */
+export const allocationProperties = {
   boolean: 'AutomaticAllocation AutomaticDeallocation',
   string:
     'Address AddressOnParent AllocationUnits OtherResourceType Parent PoolID ResourceSubType VirtualQuantityUnits',

@@ -2,6 +2,13 @@
 import type { LabClass } from '../cim.ts';
 import { associations } from './associations.ts';
 import { computerSystem } from './computer-system.ts';
+import {
+  bootSourceSettingData,
+  deviceSettings,
+  ethernetSwitchPortVlanSettingData,
+  securitySettingData,
+  virtualEthernetSwitch,
+} from './devices.ts';
 import { shutdownComponent, vssComponent } from './guest-components.ts';
 import { concreteJob, msvmError, storageJob } from './jobs.ts';
 import {
@@ -45,6 +52,11 @@ const ALL: readonly LabClass[] = [
   virtualHardDiskSettingData,
   virtualHardDiskState,
   summaryInformation,
+  ...deviceSettings,
+  ethernetSwitchPortVlanSettingData,
+  securitySettingData,
+  bootSourceSettingData,
+  virtualEthernetSwitch,
   ...associations,
 ];
 

@@ -1,10 +1,12 @@
 /** The instances of each class, as the host would list them now. */
 import type { LabInstance, LabPath } from '../cim.ts';
+import { deviceSettings } from '../classes/index.ts';
 import type { HostCore } from './core.ts';
 import type { ReferencePointState, VmState } from './host-state.ts';
 import { affectedRows, jobRow } from './job-rows.ts';
+import { bootSourceRows, deviceRows, securityRow, switchRow, vlanRow } from './device-rows.ts';
 import { keyText, mediumId, referencePointPath, settingsPath, systemPath } from './object-paths.ts';
-import { ownersOf, resourceRows, settingsRow } from './settings-rows.ts';
+import { ownersOf, resourceRows, settingsRow, type SettingsOwner } from './settings-rows.ts';
 import {
   isService,
   managementSettingsRow,
@@ -17,17 +19,26 @@ import {
 /** Instances of exactly this class. */
 export function rowsOf(core: HostCore, className: string): LabInstance[] {
   if (isService(className)) return [serviceRow(core, className)];
+  if (DEVICES.has(className)) return resources(core, className);
   return ROWS[className]?.(core) ?? [];
 }
+
+const DEVICES: ReadonlySet<string> = new Set([
+  'Msvm_ResourceAllocationSettingData',
+  'Msvm_StorageAllocationSettingData',
+  ...deviceSettings.map(({ name }) => name),
+]);
 
 const ROWS: Readonly<Record<string, (core: HostCore) => LabInstance[]>> = {
   Msvm_ComputerSystem: systemRows,
   Msvm_VssComponent: vssRows,
   Msvm_ShutdownComponent: shutdownRows,
   Msvm_VirtualSystemManagementServiceSettingData: () => [managementSettingsRow()],
-  Msvm_VirtualSystemSettingData: (core) => vms(core).flatMap(ownersOf).map(settingsRow),
-  Msvm_ResourceAllocationSettingData: (core) => resources(core, 'Msvm_ResourceAllocationSettingData'),
-  Msvm_StorageAllocationSettingData: (core) => resources(core, 'Msvm_StorageAllocationSettingData'),
+  Msvm_VirtualSystemSettingData: (core) => owners(core).map(settingsRow),
+  Msvm_EthernetSwitchPortVlanSettingData: (core) => owners(core).map(vlanRow),
+  Msvm_SecuritySettingData: (core) => owners(core).map(securityRow),
+  Msvm_BootSourceSettingData: (core) => owners(core).flatMap(bootSourceRows),
+  Msvm_VirtualEthernetSwitch: () => [switchRow()],
   Msvm_VirtualSystemReferencePoint: (core) =>
     vms(core).flatMap((vm) => vm.referencePoints.map((point) => referencePointRow(core, vm, point))),
   Msvm_ConcreteJob: (core) => core.jobs.visible().map((job) => jobRow(core, job)),
@@ -82,6 +93,10 @@ function vms(core: HostCore): VmState[] {
   return core.state.vms;
 }
 
+function owners(core: HostCore): SettingsOwner[] {
+  return vms(core).flatMap(ownersOf);
+}
+
 /** What associations show already: new things may be missing from them for a while (facts: hyperv.md §1.2 "Lag"). */
 function listed<T extends { readonly createdAt: number }>(core: HostCore, items: readonly T[]): T[] {
   const newest = core.clock.now() - core.options.listingDelayMs;
@@ -89,26 +104,27 @@ function listed<T extends { readonly createdAt: number }>(core: HostCore, items:
 }
 
 function resources(core: HostCore, className: string): LabInstance[] {
-  return vms(core)
-    .flatMap(ownersOf)
-    .flatMap((owner) => resourceRows(core, owner))
+  return owners(core)
+    .flatMap((owner) => partsOf(core, owner))
     .filter((row) => row.className === className);
 }
 
+function partsOf(core: HostCore, owner: SettingsOwner): LabInstance[] {
+  return [...resourceRows(core, owner), ...deviceRows(owner)];
+}
+
 function settingComponents(core: HostCore): LabInstance[] {
-  return vms(core)
-    .flatMap(ownersOf)
-    .flatMap((owner) =>
-      resourceRows(core, owner).map((row) =>
-        link('Msvm_VirtualSystemSettingDataComponent', {
-          GroupComponent: settingsPath(owner.id),
-          PartComponent: {
-            className: row.className,
-            keys: { InstanceID: keyText(row.properties['InstanceID']) },
-          },
-        }),
-      ),
-    );
+  return owners(core).flatMap((owner) =>
+    partsOf(core, owner).map((row) =>
+      link('Msvm_VirtualSystemSettingDataComponent', {
+        GroupComponent: settingsPath(owner.id),
+        PartComponent: {
+          className: row.className,
+          keys: { InstanceID: keyText(row.properties['InstanceID']) },
+        },
+      }),
+    ),
+  );
 }
 
 function referencePointRow(core: HostCore, vm: VmState, point: ReferencePointState): LabInstance {

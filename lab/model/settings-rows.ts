@@ -1,6 +1,7 @@
 /** Instances of settings: of VMs and checkpoints, and of the controllers, drives and media in them. */
 import type { LabInstance, LabPath } from '../cim.ts';
 import type { HostCore } from './core.ts';
+import { bootSourceOrder, SECURE_BOOT_TEMPLATE } from './device-rows.ts';
 import type { CheckpointState, DriveState, VmState } from './host-state.ts';
 import { controllerId, driveId, controllerNumber, mediumId, settingsPath } from './object-paths.ts';
 
@@ -43,8 +44,10 @@ export function settingsRow(owner: SettingsOwner): LabInstance {
       GuestStateFile: checkpoint ? `Snapshots\\${owner.id}.vmgs` : `Virtual Machines\\${vm.id}.vmgs`,
       BIOSGUID: `{${vm.id}}`,
       BootOrder: vm.generation === 1 ? [1, 2, 3, 0] : null,
+      BootSourceOrder: bootSourceOrder(owner),
       Parent: parentPath(vm, checkpoint),
       SecureBootEnabled: vm.generation === 2,
+      SecureBootTemplateId: vm.generation === 2 ? SECURE_BOOT_TEMPLATE : null,
       UserSnapshotType: 3,
       Version: vm.version,
       IsSaved: vm.power === 'saved',

@@ -1,52 +1,121 @@
-/** The settings of a VM as plain data, for the manifest: enough to build the VM again by hand or by a target. */
-import { hasCode } from '../base/index.ts';
+/**
+ * The settings of a VM as plain data, for the manifest: enough to build the VM again by hand or by a target.
+ *
+ * docs/formats/vm.md names every field and the property it comes from. A number of the host that has a name here is told by
+ * the name; one that has none, from a later Windows, is kept as the number.
+ */
 import type { CallOptions } from '../disk/index.ts';
-import type { CimClass, CimInstance } from '../winrm/index.ts';
+import type { CimInstance } from '../winrm/index.ts';
 import {
+  INTEGRATION_SERVICES,
   Msvm_MemorySettingData,
   Msvm_ProcessorSettingData,
-  Msvm_SyntheticEthernetPortSettingData,
-} from './classes/settings.ts';
-import { disksOfSettings, type AttachedDisk } from './disks.ts';
+  Msvm_SecuritySettingData,
+} from './classes/devices.ts';
+import { readFirmware, type VmFirmware } from './configuration-firmware.ts';
+import { readAdapters, type VmNetworkAdapter } from './configuration-network.ts';
+import {
+  devicesOf,
+  named,
+  ownedBy,
+  present,
+  wholeOf,
+  type Devices,
+  type Named,
+} from './configuration-values.ts';
+import { storageOfSettings, type AttachedDisk, type Controller, type DvdDrive } from './disks.ts';
 import type { Host } from './host.ts';
-import { componentsOf, currentSettings, type SettingsRow } from './settings.ts';
+import { currentSettings, type SettingsRow } from './settings.ts';
 import { generationOf } from './vms.ts';
+
+/** Configurations without a version, from before there was one, have a subset of these fields with the same meaning. */
+export const CONFIGURATION_VERSION = 2;
 
 /** JSON throughout. What the host does not tell is absent. */
 export interface VmConfiguration {
+  /** Of this form. */
+  readonly version: number;
   readonly id: string;
   readonly name: string;
   readonly generation?: number;
   readonly configurationVersion?: string;
   readonly notes: readonly string[];
   readonly processors?: number;
-  readonly memory?: {
-    readonly startupMiB: number;
-    readonly dynamic: boolean;
-    readonly minimumMiB: number;
-    readonly maximumMiB: number;
-  };
+  readonly processor?: VmProcessor;
+  readonly memory?: VmMemory;
+  readonly controllers: readonly Controller[];
   readonly disks: readonly AttachedDisk[];
-  readonly networkAdapters: readonly {
-    readonly name: string;
-    /** Twelve hexadecimal digits. */
-    readonly macAddress: string;
-    readonly staticMacAddress: boolean;
-  }[];
-  readonly firmware: {
-    readonly biosGuid?: string;
-    readonly serialNumber?: string;
-    /** Generation 1, in the host's numbers: 0 floppy, 1 CD, 2 IDE, 3 network, 4 SCSI. */
-    readonly bootOrder: readonly number[];
-    readonly secureBoot?: boolean;
-    readonly secureBootTemplateId?: string;
+  readonly dvdDrives: readonly DvdDrive[];
+  readonly networkAdapters: readonly VmNetworkAdapter[];
+  readonly firmware: VmFirmware;
+  readonly security: VmSecurity;
+  /** Offered to the guest or not. */
+  readonly integrationServices: { readonly [name in keyof typeof INTEGRATION_SERVICES]?: boolean };
+  readonly automatic: VmAutomatic;
+  readonly checkpoints: {
+    readonly kind?: Named<typeof CHECKPOINT_KINDS>;
+    /** One at each start. */
+    readonly automatic?: boolean;
   };
-  readonly files: {
-    readonly root?: string;
-    readonly configurationFile?: string;
-    readonly guestStateFile?: string;
-  };
+  readonly files: VmFiles;
 }
+
+/** Reservation and limit of 100 000. */
+export interface VmProcessor {
+  readonly reservation?: number;
+  readonly limit?: number;
+  readonly weight?: number;
+  /** Limited to what processors of other hosts have too. */
+  readonly migratable?: boolean;
+  readonly oldGuests?: boolean;
+  readonly nestedVirtualization?: boolean;
+  readonly threadsPerCore?: number;
+  readonly perNumaNode?: number;
+  readonly numaNodesPerSocket?: number;
+}
+
+export interface VmMemory {
+  readonly startupMiB: number;
+  readonly dynamic: boolean;
+  readonly minimumMiB: number;
+  readonly maximumMiB: number;
+  readonly bufferPercent?: number;
+  readonly weight?: number;
+}
+
+export interface VmSecurity {
+  readonly tpm?: boolean;
+  readonly shielded?: boolean;
+  readonly dataProtected?: boolean;
+  readonly encryptedState?: boolean;
+  readonly keyStorageDrive?: boolean;
+  readonly withoutVirtualizationBasedSecurity?: boolean;
+}
+
+export interface VmAutomatic {
+  readonly start?: Named<typeof START_ACTIONS>;
+  readonly startDelaySeconds?: number;
+  readonly startOrder?: number;
+  readonly stop?: Named<typeof STOP_ACTIONS>;
+  readonly recovery?: Named<typeof RECOVERY_ACTIONS>;
+  /** When the VM's storage is lost. */
+  readonly storageLost?: Named<typeof STORAGE_ACTIONS>;
+}
+
+export interface VmFiles {
+  readonly root?: string;
+  readonly configurationFile?: string;
+  readonly guestStateFile?: string;
+  readonly guestStateRoot?: string;
+  readonly checkpointRoot?: string;
+  readonly swapRoot?: string;
+}
+
+const START_ACTIONS = { 2: 'none', 3: 'if-it-ran', 4: 'always' } as const;
+const STOP_ACTIONS = { 2: 'turn-off', 3: 'save', 4: 'shut-down' } as const;
+const RECOVERY_ACTIONS = { 2: 'none', 3: 'restart', 4: 'revert' } as const;
+const STORAGE_ACTIONS = { 0: 'none', 1: 'pause' } as const;
+const CHECKPOINT_KINDS = { 2: 'disabled', 3: 'production', 4: 'production-only', 5: 'standard' } as const;
 
 export async function readConfiguration(
   host: Host,
@@ -54,81 +123,100 @@ export async function readConfiguration(
   options: CallOptions,
 ): Promise<VmConfiguration> {
   const settings = await currentSettings(host, vmId, options);
-  const devices = <C extends CimClass>(cls: C): Promise<CimInstance<C>[]> =>
-    devicesOf(host, settings.InstanceID, cls, options);
+  const generation = generationOf(settings.VirtualSystemSubType);
+  const devices: Devices = (cls) => devicesOf(host, settings.InstanceID, cls, options);
   const [memory] = await devices(Msvm_MemorySettingData);
   const [processor] = await devices(Msvm_ProcessorSettingData);
-  const adapters = await devices(Msvm_SyntheticEthernetPortSettingData);
+  const owned: Devices = (cls) => ownedBy(host, settings.InstanceID, cls, options);
+  const [security] = await owned(Msvm_SecuritySettingData);
   return {
+    version: CONFIGURATION_VERSION,
     id: vmId,
     name: settings.ElementName ?? vmId,
     ...present({
-      generation: generationOf(settings.VirtualSystemSubType),
+      generation,
       configurationVersion: settings.Version,
-      processors: processor?.VirtualQuantity == null ? undefined : Number(processor.VirtualQuantity),
+      processors: wholeOf(processor?.VirtualQuantity),
+      processor: processor && processorOf(processor),
       memory: memory && memoryOf(memory),
     }),
     notes: settings.Notes,
-    disks: await disksOfSettings(host, settings.InstanceID, options),
-    networkAdapters: adapters.map((row) => ({
-      name: row.ElementName ?? '',
-      macAddress: row.Address ?? '',
-      staticMacAddress: row.StaticMacAddress ?? false,
-    })),
-    firmware: firmwareOf(settings),
+    ...(await storageOfSettings(host, settings.InstanceID, options)),
+    networkAdapters: await readAdapters(host, { devices, owned }, options),
+    firmware: await readFirmware(settings, generation, owned),
+    security: security ? securityOf(security) : {},
+    integrationServices: await servicesOf(devices),
+    automatic: automaticOf(settings),
+    checkpoints: present({
+      kind: named(CHECKPOINT_KINDS, settings.UserSnapshotType),
+      automatic: settings.AutomaticSnapshotsEnabled,
+    }),
     files: filesOf(settings),
   };
 }
 
-/** Devices of a class this host does not know are left out: the backup of a VM must not fail for a description of it. */
-async function devicesOf<C extends CimClass>(
-  host: Host,
-  instanceId: string,
-  cls: C,
-  options: CallOptions,
-): Promise<CimInstance<C>[]> {
-  try {
-    return await componentsOf(host, instanceId, cls, options);
-  } catch (error) {
-    if (hasCode(error, 'WINRM_BAD_FILTER', 'WINRM_CLASS_UNKNOWN')) return [];
-    throw error;
-  }
+function processorOf(row: CimInstance<typeof Msvm_ProcessorSettingData>): VmProcessor {
+  return present({
+    reservation: wholeOf(row.Reservation),
+    limit: wholeOf(row.Limit),
+    weight: row.Weight,
+    migratable: row.LimitProcessorFeatures,
+    oldGuests: row.LimitCPUID,
+    nestedVirtualization: row.ExposeVirtualizationExtensions,
+    threadsPerCore: wholeOf(row.HwThreadsPerCore),
+    perNumaNode: wholeOf(row.MaxProcessorsPerNumaNode),
+    numaNodesPerSocket: wholeOf(row.MaxNumaNodesPerSocket),
+  });
 }
 
-function memoryOf(row: CimInstance<typeof Msvm_MemorySettingData>): NonNullable<VmConfiguration['memory']> {
+function memoryOf(row: CimInstance<typeof Msvm_MemorySettingData>): VmMemory {
   return {
     startupMiB: Number(row.VirtualQuantity ?? 0),
     dynamic: row.DynamicMemoryEnabled ?? false,
     minimumMiB: Number(row.Reservation ?? 0),
     maximumMiB: Number(row.Limit ?? 0),
+    ...present({ bufferPercent: row.TargetMemoryBuffer, weight: row.Weight }),
   };
 }
 
-function firmwareOf(settings: SettingsRow): VmConfiguration['firmware'] {
-  return {
-    bootOrder: settings.BootOrder,
-    ...present({
-      biosGuid: settings.BIOSGUID,
-      serialNumber: settings.BIOSSerialNumber,
-      secureBoot: settings.SecureBootEnabled,
-      secureBootTemplateId: settings.SecureBootTemplateId,
-    }),
-  };
+function securityOf(row: CimInstance<typeof Msvm_SecuritySettingData>): VmSecurity {
+  return present({
+    tpm: row.TpmEnabled,
+    shielded: row.ShieldingRequested,
+    dataProtected: row.DataProtectionRequested,
+    encryptedState: row.EncryptStateAndVmMigrationTraffic,
+    keyStorageDrive: row.KsdEnabled,
+    withoutVirtualizationBasedSecurity: row.VirtualizationBasedSecurityOptOut,
+  });
 }
 
-function filesOf(settings: SettingsRow): VmConfiguration['files'] {
+async function servicesOf(devices: Devices): Promise<VmConfiguration['integrationServices']> {
+  const offered: Record<string, boolean> = {};
+  for (const [name, cls] of Object.entries(INTEGRATION_SERVICES)) {
+    const [row] = await devices(cls);
+    if (row?.EnabledState != null) offered[name] = row.EnabledState === 2;
+  }
+  return offered;
+}
+
+function automaticOf(settings: SettingsRow): VmAutomatic {
+  return present({
+    start: named(START_ACTIONS, settings.AutomaticStartupAction),
+    startDelaySeconds: settings.AutomaticStartupActionDelay?.intervalSeconds,
+    startOrder: settings.AutomaticStartupActionSequenceNumber,
+    stop: named(STOP_ACTIONS, settings.AutomaticShutdownAction),
+    recovery: named(RECOVERY_ACTIONS, settings.AutomaticRecoveryAction),
+    storageLost: named(STORAGE_ACTIONS, settings.AutomaticCriticalErrorAction),
+  });
+}
+
+function filesOf(settings: SettingsRow): VmFiles {
   return present({
     root: settings.ConfigurationDataRoot,
     configurationFile: settings.ConfigurationFile,
     guestStateFile: settings.GuestStateFile,
+    guestStateRoot: settings.GuestStateDataRoot,
+    checkpointRoot: settings.SnapshotDataRoot,
+    swapRoot: settings.SwapFileDataRoot,
   });
-}
-
-type Present<T> = { [K in keyof T]?: NonNullable<T[K]> };
-
-/** The same object without what is null or undefined. */
-function present<T extends object>(values: T): Present<T> {
-  return Object.fromEntries(
-    Object.entries(values).filter(([, value]) => value !== null && value !== undefined),
-  ) as Present<T>;
 }

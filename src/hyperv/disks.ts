@@ -3,6 +3,7 @@
  *
  *   medium (path) ──Parent──► drive (slot) ──Parent──► controller (IDE by its Address, SCSI by order)
  */
+import { isFault } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
 import { parseObjectPath, type CimInstance } from '../winrm/index.ts';
 import { Msvm_ResourceAllocationSettingData, Msvm_StorageAllocationSettingData } from './classes/settings.ts';
@@ -28,8 +29,23 @@ export interface AttachedDisk {
   readonly shared: boolean;
 }
 
+/** A drive for images of CDs, with one in it or empty. */
+export interface DvdDrive {
+  readonly controller: Controller;
+  readonly slot: number;
+  /** Of the image on the host. */
+  readonly path?: string;
+}
+
+export interface Storage {
+  readonly controllers: readonly Controller[];
+  readonly disks: readonly AttachedDisk[];
+  readonly dvdDrives: readonly DvdDrive[];
+}
+
 export const VIRTUAL_DISK = 'Microsoft:Hyper-V:Virtual Hard Disk';
 const PHYSICAL_DISK = 'Microsoft:Hyper-V:Physical Disk Drive';
+const DVD_DRIVE = 'Microsoft:Hyper-V:Synthetic DVD Drive';
 const IDE_CONTROLLER = 'Microsoft:Hyper-V:Emulated IDE Controller';
 const SCSI_CONTROLLER = 'Microsoft:Hyper-V:Synthetic SCSI Controller';
 
@@ -47,9 +63,36 @@ export async function disksOfSettings(
   instanceId: string,
   options: CallOptions,
 ): Promise<AttachedDisk[]> {
+  return disksIn(await readDevices(host, instanceId, options));
+}
+
+/** Everything in the settings that holds data, and what it hangs on. */
+export async function storageOfSettings(
+  host: Host,
+  instanceId: string,
+  options: CallOptions,
+): Promise<Storage> {
+  const devices = await readDevices(host, instanceId, options);
+  const { resources, media, topology } = devices;
+  const dvdDrives = resources
+    .filter((row) => row.ResourceSubType === DVD_DRIVE)
+    .flatMap((row) => dvdDrive(row, media, topology));
+  return { controllers: topology.controllers(), disks: disksIn(devices), dvdDrives };
+}
+
+interface StorageDevices {
+  readonly resources: readonly Resource[];
+  readonly media: readonly Medium[];
+  readonly topology: Topology;
+}
+
+async function readDevices(host: Host, instanceId: string, options: CallOptions): Promise<StorageDevices> {
   const resources = await componentsOf(host, instanceId, Msvm_ResourceAllocationSettingData, options);
   const media = await componentsOf(host, instanceId, Msvm_StorageAllocationSettingData, options);
-  const topology = new Topology(resources);
+  return { resources, media, topology: new Topology(resources) };
+}
+
+function disksIn({ resources, media, topology }: StorageDevices): AttachedDisk[] {
   return [
     ...media.filter((row) => row.ResourceSubType === VIRTUAL_DISK).map((row) => virtualDisk(row, topology)),
     ...resources
@@ -69,17 +112,29 @@ class Topology {
       .map((resource) => resource.InstanceID.toLowerCase());
   }
 
+  /** In the order of the host. */
+  controllers(): Controller[] {
+    return [...this.#byId.values()].filter(isController).map((row) => this.#numbered(row));
+  }
+
   /** Where a drive hangs. */
   place(drive: Resource): { controller: Controller; slot: number } {
-    const controller = this.parentOf(drive);
+    const controller = this.#numbered(this.parentOf(drive));
     const slot = wholeNumber(drive.AddressOnParent);
-    const number =
-      controller.ResourceSubType === IDE_CONTROLLER
-        ? wholeNumber(controller.Address)
-        : this.#scsi.indexOf(controller.InstanceID.toLowerCase());
-    if (slot < 0 || number < 0) throw misplaced(drive.InstanceID, 'neither slot nor controller is numbered');
-    const kind = controller.ResourceSubType === IDE_CONTROLLER ? 'ide' : 'scsi';
-    return { controller: { kind, number }, slot };
+    if (slot < 0 || controller.number < 0)
+      throw misplaced(drive.InstanceID, 'neither slot nor controller is numbered');
+    return { controller, slot };
+  }
+
+  #numbered(controller: Resource): Controller {
+    if (controller.ResourceSubType === IDE_CONTROLLER)
+      return { kind: 'ide', number: wholeNumber(controller.Address) };
+    return { kind: 'scsi', number: this.#scsi.indexOf(controller.InstanceID.toLowerCase()) };
+  }
+
+  /** Does this object path name the resource? */
+  isSame(path: string, { InstanceID }: Resource): boolean {
+    return parseObjectPath(path).keys['InstanceID']?.toLowerCase() === InstanceID.toLowerCase();
   }
 
   parentOf(device: { InstanceID: string; Parent: string | null }): Resource {
@@ -106,6 +161,22 @@ function virtualDisk(row: Medium, topology: Topology): AttachedDisk {
 function passThrough(row: Resource, topology: Topology): AttachedDisk {
   const path = row.HostResource[0] ?? '';
   return { attachmentId: row.InstanceID, path, ...topology.place(row), kind: 'passthrough', shared: false };
+}
+
+/** None where it cannot be placed: no backup fails for a drive that holds nothing of the VM's. */
+function dvdDrive(row: Resource, media: readonly Medium[], topology: Topology): DvdDrive[] {
+  try {
+    const medium = media.find(({ Parent }) => Parent && topology.isSame(Parent, row));
+    const path = medium?.HostResource[0];
+    return [{ ...topology.place(row), ...(path ? { path } : {}) }];
+  } catch (error) {
+    if (isFault(error)) return [];
+    throw error;
+  }
+}
+
+function isController({ ResourceSubType }: Resource): boolean {
+  return ResourceSubType === IDE_CONTROLLER || ResourceSubType === SCSI_CONTROLLER;
 }
 
 function wholeNumber(text: string | null): number {

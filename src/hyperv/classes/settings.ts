@@ -21,9 +21,24 @@ export const Msvm_VirtualSystemSettingData = cimClass('Msvm_VirtualSystemSetting
     BootOrder: 'uint16[]',
     SecureBootEnabled: 'boolean',
     SecureBootTemplateId: 'string',
+    /** Generation 2: object paths of boot sources. */
+    BootSourceOrder: 'string[]',
+    NetworkBootPreferredProtocol: 'uint16',
+    PauseAfterBootFailure: 'boolean',
+    BIOSNumLock: 'boolean',
+    GuestStateDataRoot: 'string',
+    SnapshotDataRoot: 'string',
+    SwapFileDataRoot: 'string',
+    VirtualNumaEnabled: 'boolean',
+    ConsoleMode: 'uint16',
     AutomaticStartupAction: 'uint16',
+    AutomaticStartupActionDelay: 'datetime',
+    AutomaticStartupActionSequenceNumber: 'uint16',
     AutomaticShutdownAction: 'uint16',
+    AutomaticRecoveryAction: 'uint16',
+    AutomaticCriticalErrorAction: 'uint16',
     UserSnapshotType: 'uint16',
+    AutomaticSnapshotsEnabled: 'boolean',
   },
 });
 
@@ -54,32 +69,5 @@ export const Msvm_StorageAllocationSettingData = cimClass('Msvm_StorageAllocatio
     Parent: 'string',
     /** True for a disk that several VMs share. */
     PersistentReservationsSupported: 'boolean',
-  },
-});
-
-export const Msvm_MemorySettingData = cimClass('Msvm_MemorySettingData', {
-  properties: {
-    InstanceID: 'string key',
-    /** MiB at start. */
-    VirtualQuantity: 'uint64',
-    /** MiB, least with dynamic memory. */
-    Reservation: 'uint64',
-    /** MiB, most with dynamic memory. */
-    Limit: 'uint64',
-    DynamicMemoryEnabled: 'boolean',
-  },
-});
-
-export const Msvm_ProcessorSettingData = cimClass('Msvm_ProcessorSettingData', {
-  properties: { InstanceID: 'string key', VirtualQuantity: 'uint64' },
-});
-
-export const Msvm_SyntheticEthernetPortSettingData = cimClass('Msvm_SyntheticEthernetPortSettingData', {
-  properties: {
-    InstanceID: 'string key',
-    ElementName: 'string',
-    /** MAC address, twelve hexadecimal digits. */
-    Address: 'string',
-    StaticMacAddress: 'boolean',
   },
 });

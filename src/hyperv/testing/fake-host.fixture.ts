@@ -67,6 +67,8 @@ export class FakeHost {
   readonly vms: FakeVm[] = [];
   readonly jobs: FakeJob[] = [];
   readonly files = new Map<string, { diskId: string; parent?: string; size: number }>();
+  /** Rows of classes that only describe a VM, by class: all of them belong to whichever VM is asked about. */
+  parts: Record<string, Row[]> = {};
   jobMs = 400;
   jobLifeMs = 300_000;
   jobEnd = { state: 7, code: 0 };

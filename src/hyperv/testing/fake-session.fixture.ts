@@ -18,6 +18,8 @@ export type Disturb = (call: string, moment: 'before' | 'after', input: Row) => 
 const ASSOCIATORS = /^ASSOCIATORS OF \{(.*)\}\s+WHERE AssocClass = (\w+) ResultClass = (\w+)$/s;
 const SELECT = /^SELECT \* FROM (\w+) WHERE (\w+) = '((?:[^'\\]|\\.)*)'$/s;
 
+const OWNED = /^SELECT \* FROM (\w+) WHERE InstanceID LIKE 'Microsoft:[-\w]+%'$/;
+
 export class FakeSession implements CimSession {
   readonly host: FakeHost;
   disturb: Disturb = () => {};
@@ -86,6 +88,8 @@ export class FakeSession implements CimSession {
       const literal = select[3]!.replace(/\\(.)/gs, '$1');
       return this.#rows(select[1]!).filter((row) => same(row[select[2]!], literal));
     }
+    const owned = OWNED.exec(text);
+    if (owned) return this.host.parts[owned[1]!] ?? [];
     const [, path, association, result] = ASSOCIATORS.exec(text)!;
     return this.#associated(parseObjectPath(path!), association!, result!);
   }
@@ -94,7 +98,8 @@ export class FakeSession implements CimSession {
     if (association === 'Msvm_VirtualSystemSettingDataComponent') {
       const rows = this.#devices(source.keys['InstanceID']!);
       if (result === 'Msvm_StorageAllocationSettingData') return rows.sasd;
-      return result === 'Msvm_ResourceAllocationSettingData' ? rows.rasd : [];
+      if (result === 'Msvm_ResourceAllocationSettingData') return rows.rasd;
+      return this.host.parts[result] ?? [];
     }
     const vm = this.host.vmOf(source);
     if (!vm) return [];
@@ -138,6 +143,7 @@ export class FakeSession implements CimSession {
       case 'Msvm_AffectedJobElement':
         return jobs.flatMap((job) => affectedRows(job.id, job.created));
       default:
+        if (this.host.parts[className]) return this.host.parts[className];
         return jobs
           .filter((job) => job.className === className && job.removedAtMs > clock.nowMs)
           .map((job) => ({
