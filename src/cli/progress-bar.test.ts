@@ -136,3 +136,46 @@ test('the line never exceeds the terminal; the share and the time left are the l
     assert.match(line, /50%.*0:10 left$/);
   }
 });
+
+test('tasks that run at once have a line each under one for all, none wider than 80 columns, and leave none', () => {
+  const { screen, clock, bar } = drawing(80);
+  bar.phase('12 of 30 VMs');
+  const tasks = ['sql01', 'web01', 'a-server-with-quite-a-long-name-in-accounting'].map((name) =>
+    bar.branch(name),
+  );
+  for (const task of tasks) task.phase('full disk.vhdx', 10 * GiB);
+  for (clock.ms = 1000; clock.ms <= 10_000; clock.ms += 1000)
+    for (const task of tasks) task.advance(50 * MiB);
+  assert.equal(screen.lines.length, 4);
+  assert.match(screen.lines[0]!, /^12 of 30 VMs {2}1\.\d+ GiB {2}1\d\d MB\/s {2}0:\d\d$/);
+  assert.match(screen.lines[1]!, /^sql01: full disk\.vhdx +(\[=*> +\] +)?4% .*left$/);
+  for (const line of screen.lines) assert.ok(textWidth(line) < 80, line);
+  tasks[0]!.note('leftover removed');
+  tasks[1]!.end();
+  clock.ms += 1000;
+  bar.tick();
+  assert.equal(screen.lines[0], 'sql01: leftover removed');
+  assert.equal(screen.lines.length, 4);
+  assert.match(screen.lines[2]!, /^sql01/);
+  assert.match(screen.lines[3]!, /^a-server/);
+  tasks[0]!.end();
+  tasks[2]!.end();
+  bar.end();
+  assert.deepEqual(screen.lines, ['sql01: leftover removed']);
+});
+
+test('of many tasks eight are shown and the rest is counted; a narrowed terminal keeps nothing of them', () => {
+  const { screen, clock, bar } = drawing(100);
+  bar.note('kept');
+  bar.phase('0 of 30 VMs');
+  for (let n = 0; n < 12; n += 1) bar.branch(`vm${n}`).phase('reading', GiB);
+  clock.ms = 1000;
+  bar.tick();
+  assert.equal(screen.lines.length, 1 + 1 + 8);
+  assert.match(screen.lines[1]!, /^0 of 30 VMs, 4 more at work/);
+  screen.resize(30);
+  clock.ms = 2000;
+  bar.tick();
+  assert.equal(screen.lines.length, 1 + 1 + 8);
+  assert.equal(screen.lines[0], 'kept');
+});

@@ -48,6 +48,40 @@ test('JSON progress is one object a line, at most one a second, with the figures
   }
 });
 
+test('of several tasks every line and every event names its task', () => {
+  const clock = { ms: 0 };
+  const log = new Sink();
+  const lines = new ProgressLines(outputTo(log), () => clock.ms);
+  lines.phase('0 of 2 VMs');
+  const [a, b] = [lines.branch('web01'), lines.branch('sql01')];
+  a.phase('reading', GiB);
+  b.phase('checkpoint');
+  a.advance(MiB);
+  b.note('removed a leftover');
+  clock.ms = 6000;
+  lines.tick();
+  a.end();
+  assert.deepEqual(log.text.trimEnd().split('\n'), [
+    '0 of 2 VMs',
+    'web01: reading: 1 GiB',
+    'sql01: checkpoint',
+    'sql01: removed a leftover',
+    'web01: reading: 1 MiB of 1 GiB, 0.17 MB/s, 1:42:18 left',
+    'sql01: checkpoint: 0:06 so far',
+    'web01: reading: 1 MiB in 0:06, 0.17 MB/s',
+  ]);
+  const events = new Sink();
+  const json = new ProgressJson(outputTo(events, { events: true }), () => clock.ms);
+  const task = json.branch('web01');
+  task.phase('reading', GiB);
+  task.end();
+  const tasks = events.text
+    .trimEnd()
+    .split('\n')
+    .map((text) => (JSON.parse(text) as { task: string }).task);
+  assert.deepEqual(tasks, ['web01', 'web01']);
+});
+
 test('with --progress json every line on stderr is JSON: notes, warnings and errors too', async () => {
   await using line = await CommandLine.open();
   const { stderr } = await line.run(['backup', 'web01', '--json', '--progress', 'json'], {

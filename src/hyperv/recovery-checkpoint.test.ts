@@ -141,10 +141,12 @@ for (const [hostName, prepareHost] of Object.entries(HOSTS)) {
   });
 }
 
-test('the guest is asked for consistency only when that is wanted, and never to truncate logs', async () => {
-  for (const [consistency, level] of [
-    ['application', 1],
-    ['crash', 2],
+test('the guest is asked for consistency only when that is wanted, and may truncate logs only when told so', async () => {
+  for (const [consistency, level, truncateLogs, backupType] of [
+    ['application', 1, undefined, 2],
+    ['application', 1, false, 2],
+    ['application', 1, true, 1],
+    ['crash', 2, undefined, 2],
   ] as const) {
     const made = rig();
     prepare(made);
@@ -155,10 +157,14 @@ test('the guest is asked for consistency only when that is wanted, and never to 
         settings = { ...sent.properties, types: sent.types, type: input['SnapshotType'] };
       }
     };
-    await made.hyperv.createRecoveryCheckpoint(vmId(made), { consistency, name: NAME });
+    await made.hyperv.createRecoveryCheckpoint(vmId(made), {
+      consistency,
+      name: NAME,
+      ...(truncateLogs === undefined ? {} : { truncateLogs }),
+    });
     assert.deepEqual(settings, {
       ConsistencyLevel: level,
-      GuestBackupType: 2,
+      GuestBackupType: backupType,
       IgnoreNonSnapshottableDisks: true,
       types: { ConsistencyLevel: 'uint8', GuestBackupType: 'uint8', IgnoreNonSnapshottableDisks: 'boolean' },
       type: 32_768,
