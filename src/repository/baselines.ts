@@ -59,7 +59,7 @@ export class Baselines {
     }
   }
 
-  /** Newest first. One that cannot be read is left out: a lost baseline means a full, never a wrong increment. */
+  /** Newest first. One that cannot be read is left out: a lost baseline means a compare, never a wrong increment. */
   async of(vmId: string, options: CallOptions = {}): Promise<BaselineRecord[]> {
     const names: string[] = [];
     const prefix = `baselines/${this.#points.folderOf(vmId)}/`;

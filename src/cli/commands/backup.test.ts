@@ -150,6 +150,33 @@ vms: [{ match: '#gold', consistency: application-required, truncateLogs: true }]
   assert.deepEqual([bare.full, bare.consumer], [true, 'weekly']);
 });
 
+test('--audit takes a size, a percentage or off, and nothing that would silently audit nothing', async () => {
+  await using line = await CommandLine.open();
+  assert.equal((await requestOf(line, ['a'])).audit, undefined);
+  assert.equal((await requestOf(line, ['a', '--audit', 'off'])).audit, 'off');
+  assert.deepEqual((await requestOf(line, ['a', '--audit', '2GiB'])).audit, { bytes: 2 ** 31 });
+  assert.deepEqual((await requestOf(line, ['a', '--audit', '0.5%'])).audit, { percent: 0.5 });
+  for (const wrong of ['0', '0%', '101%', 'some', '-1'])
+    assert.equal((await line.run(['backup', 'a', `--audit=${wrong}`])).code, 64, wrong);
+});
+
+test('what was audited is shown with its bound, and a mismatch in capitals with its warning and exit code 4', async () => {
+  await using line = await CommandLine.open();
+  const audit = { readBytes: 0, comparedBytes: 2 ** 26, mismatchBytes: 0, withinRuns: 16, suspectPoints: [] };
+  const [disk] = backupRun().disks;
+  const good = await line.run(['backup', 'web01'], {
+    engine: yielding(backupRun({ disks: [{ ...disk!, audit }] })),
+  });
+  assert.match(good.stdout, / AUDIT .*\n.* 64 MiB, all in 16 runs /);
+  const lied = { ...disk!, kind: 'compare' as const, audit: { ...audit, mismatchBytes: 65_536 } };
+  const alarm = { code: 'FLOW_CHANGES_NOT_REPORTED', message: 'ALARM', remedy: 'look' };
+  const record = backupRun({ disks: [lied], warnings: [alarm] });
+  const { code, stdout, stderr } = await line.run(['backup', 'web01'], { engine: yielding(record) });
+  assert.equal(code, 4);
+  assert.match(stdout, / 64 KiB DIFFER /);
+  assert.match(stderr, /ALARM/);
+});
+
 test('VMs are named, found by tag, or all but some; no VM named is a mistake, not all of them', async () => {
   await using line = await CommandLine.open();
   const tagged = await requestOf(line, ['web*', '--tag', 'daily', '--tag', 'gold', '--except', 'web09']);

@@ -51,6 +51,19 @@ test('--disks gives the numbers restore --disk takes', async () => {
   assert.match(stdout, /DISK {2}KIND .* PATH\n.* 1 {2}delta.* C:\\VMs\\web01\.vhdx\n$/);
 });
 
+test('a point that an audit found to lack changes is marked, and its disk; what was audited is shown', async () => {
+  await using line = await CommandLine.open();
+  const [disk] = pointSummary().disks;
+  const points = [
+    pointSummary({ disks: [{ ...disk!, kind: 'compare', auditedBytes: 64 * 1024 ** 2 }] }),
+    pointSummary({ id: 'b1b2c3d4e5f6a7b8', disks: [disk!, { ...disk!, number: 2, suspect: true }] }),
+  ];
+  const { stdout } = await line.run(['points'], { engine: yielding(...points) });
+  assert.match(stdout, /AUDIT[^]*a1b2c3d4 .* compare +64 MiB [^]*b1b2c3d4 .* delta +SUSPECT /);
+  const disks = await line.run(['points', '--disks'], { engine: yielding(...points) });
+  assert.equal(disks.stdout.match(/SUSPECT/g)?.length, 1, 'the other disk of that point is right');
+});
+
 test('a short id is the beginning of its id and of no other', () => {
   const id = fc.string({ unit: fc.constantFrom('0', '1', 'a'), minLength: 8, maxLength: 14 });
   fc.assert(

@@ -16,6 +16,14 @@ test('a repository shows its encryption, its VMs and where the next backup start
   );
 });
 
+test('a VM shows within how many runs every byte is audited, and how many of its points are suspect', async () => {
+  await using line = await CommandLine.open();
+  const vm = { ...STATUS.vms[0]!, auditedWithin: 1000, suspectPoints: ['a', 'b'] };
+  const engine = { repositoryStatus: async () => ({ ...STATUS, vms: [vm] }) };
+  const { stdout } = await line.run(['status'], { engine });
+  assert.match(stdout, /AUDITED WITHIN {2}SUSPECT .*\n.* 1000 runs +2 /);
+});
+
 test('a repository without encryption says so in capitals', async () => {
   await using line = await CommandLine.open();
   const engine = { repositoryStatus: async () => ({ ...STATUS, encryption: 'none', vms: [] }) };
