@@ -21,6 +21,7 @@ import type {
   DiskHashRecord,
   DiskInfoRecord,
   DiskMap,
+  PointExplanation,
   RunCaps,
   VmPolicy,
   VmSelection,
@@ -327,6 +328,19 @@ export interface PointSummary {
   readonly sizes: Sizes;
 }
 
+/** A restore point with all it says of itself. */
+export interface PointDetails extends PointSummary {
+  /** It ran there. */
+  readonly host: string;
+  readonly runId: string;
+  /** The restore point its deltas were made over. */
+  readonly parent?: string;
+  /** As docs/formats/vm.md says; absent when it is lost. */
+  readonly configuration?: object;
+  readonly why?: PointExplanation;
+  readonly warnings: readonly Warning[];
+}
+
 export interface RestoreRequest {
   readonly repository: RepositoryAccess;
   readonly point: PointSelector;
@@ -556,6 +570,11 @@ export interface Engine extends DiskEngine {
     filter: { readonly vm?: string },
     task: Task,
   ): AsyncIterable<PointSummary>;
+  /** One point; with `why` the changes are read and told by area of the guest's file systems. */
+  showPoint(
+    request: { readonly repository: RepositoryAccess; readonly point: PointSelector; readonly why: boolean },
+    task: Task,
+  ): Promise<PointDetails>;
   restore(request: RestoreRequest, task: Task): Promise<RestoreRun>;
   /** The bytes of an image or a package. Cut off when it throws. */
   restoreStream(request: StreamRequest, task: Task): AsyncIterable<Uint8Array>;

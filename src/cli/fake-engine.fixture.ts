@@ -208,6 +208,10 @@ const ANSWERS: Engine = {
     await repository.unlock();
     yield pointSummary();
   },
+  async showPoint({ repository }) {
+    await repository.unlock();
+    return { ...pointSummary(), host: 'hv1', runId: 'run-1', warnings: [] };
+  },
   async *restoreStream({ repository }) {
     await repository.unlock();
     yield Buffer.from('bytes of ');

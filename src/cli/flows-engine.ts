@@ -5,6 +5,7 @@ import { doctorEngine } from './doctor-engine.ts';
 import type { Engine } from './engine.ts';
 import { createHostEngine } from './host-engine.ts';
 import type { CliIo } from './io.ts';
+import { pointsEngine } from './points-engine.ts';
 import { repositoryEngine } from './repository-engine.ts';
 import { serveEngine } from './serve-engine.ts';
 import { stateFolder } from './state-path.ts';
@@ -14,6 +15,7 @@ export function openEngine(io: Pick<CliIo, 'env' | 'platform' | 'homeFolder'>): 
     ...createHostEngine(stateFolder(io)),
     ...repositoryEngine,
     ...backupEngine,
+    ...pointsEngine,
     ...serveEngine,
     ...diskEngine,
     ...doctorEngine,

@@ -37,6 +37,11 @@ function leaves(command: Command): Command[] {
     : command.commands.flatMap((sub) => leaves(sub as Command));
 }
 
+/** What a group of commands does when none is named; empty when it has none. */
+function defaultOf(command: Command): string {
+  return (command as { readonly _defaultCommandName?: string | null })._defaultCommandName ?? '';
+}
+
 function usageOf(command: Command): string {
   const names: string[] = [];
   for (let at: Command | null = command; at !== null; at = at.parent as Command | null)
@@ -151,7 +156,10 @@ test('a remedy names only commands and options that exist', async () => {
       const command = program.commands.find((each) => each.name() === name);
       assert.ok(command, `${code}: there is no command ${name}`);
       const known = command.commands.map((each) => each.name());
-      assert.ok(known.length === 0 || known.includes(sub!), `${code}: there is no command ${name} ${sub}`);
+      assert.ok(
+        known.length === 0 || known.includes(sub ?? defaultOf(command as Command)),
+        `${code}: there is no command ${name} ${sub}`,
+      );
     }
     for (const [option] of remedy.matchAll(/(?<![\w-])--[a-z][a-z-]+/g)) {
       assert.ok(options.has(option), `${code}: there is no option ${option}`);

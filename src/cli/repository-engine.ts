@@ -220,7 +220,7 @@ async function damageOf(
   };
 }
 
-function summaryOf(point: RestorePoint, suspects: SuspectPoints): PointSummary {
+export function summaryOf(point: RestorePoint, suspects: SuspectPoints): PointSummary {
   const suspect = suspects.disksOf(point);
   const disks = point.disks.map((disk, index) => ({
     number: index + 1,

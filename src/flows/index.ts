@@ -19,3 +19,4 @@ export * from './selection.ts';
 export * from './serve-point.ts';
 export { SuspectPoints } from './suspect-points.ts';
 export * from './vm-policy.ts';
+export { readSettings } from './vm-settings.ts';

@@ -9,13 +9,22 @@ import { NOTHING_TO_CLEAN } from '../interrupts.ts';
 import type { Runner, Session } from '../session.ts';
 import { sizeColumns } from '../size-columns.ts';
 import { tableLines, type Column } from '../table.ts';
+import { registerPointsShow } from './points-show.ts';
 
 /** Shorter ids are shown only as long as they stay unique in the list. */
 const ID_LENGTH_MIN = 8;
 
 export function registerPoints(program: Command, run: Runner): void {
-  program
+  const points = program
     .command('points')
+    .description('Restore points: `list` is what is meant without another word.');
+  registerList(points as Command, run);
+  registerPointsShow(points as Command, run);
+}
+
+function registerList(points: Command, run: Runner): void {
+  points
+    .command('list', { isDefault: true })
     .summary('list restore points')
     .description('Lists the restore points of a repository, newest first. Any of them can be restored alone.')
     .addOption(repoOption)

@@ -1,0 +1,44 @@
+/** The part of the engine that looks into one restore point. */
+import { explainPoint, readSettings, SuspectPoints } from '../flows/index.ts';
+import type { Repository, RestorePoint } from '../repository/index.ts';
+import type { Engine, PointDetails, PointSummary, Task, Warning } from './engine.ts';
+import { openRepositoryOf, selectPoint, summaryOf } from './repository-engine.ts';
+
+export const pointsEngine: Pick<Engine, 'showPoint'> = {
+  async showPoint({ repository: access, point: selector, why }, task) {
+    const repository = await openRepositoryOf(access, task);
+    const point = await selectPoint(repository, selector, task);
+    return {
+      ...(await summaryWithSuspects(repository, point, task)),
+      host: point.vm.host,
+      runId: point.runId,
+      ...(point.parent === undefined ? {} : { parent: point.parent }),
+      ...(await settingsOf(repository, point, task)),
+      ...(why ? { why: await explainPoint(repository, { point, ...task }) } : {}),
+    };
+  },
+};
+
+/** Which disks are suspect is what later points say. */
+async function summaryWithSuspects(
+  repository: Repository,
+  point: RestorePoint,
+  { signal }: Task,
+): Promise<PointSummary> {
+  const suspects = new SuspectPoints();
+  for await (const each of repository.points({ vmId: point.vm.id, signal })) {
+    if (each.id === point.id) break;
+    suspects.disksOf(each);
+  }
+  return summaryOf(point, suspects);
+}
+
+async function settingsOf(
+  repository: Repository,
+  point: RestorePoint,
+  task: Task,
+): Promise<Pick<PointDetails, 'configuration' | 'warnings'>> {
+  const settings: Uint8Array | Warning = await readSettings(repository, point, task);
+  if (!(settings instanceof Uint8Array)) return { warnings: [settings] };
+  return { configuration: JSON.parse(Buffer.from(settings).toString()) as object, warnings: [] };
+}
