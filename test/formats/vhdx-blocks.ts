@@ -44,6 +44,7 @@ function entryMutant(model: DiskModel, entry: number, random: Random): Mutant {
   const state = random.below(8);
   const offsetMiB = random.pick([
     before.fileOffset / MIB,
+    before.fileOffset / MIB + 4096,
     ...Array.from({ length: 12 }, (_, n) => n),
     2 ** 28,
     2 ** 43,

@@ -1,6 +1,7 @@
 /** Changes of the headers and the region tables of a VHDX: one copy or both, sealed again or not. */
 import { ANYTHING, REFUSED, SAME, SAME_OR_REFUSED, type Expectation } from './expectation.ts';
 import { always, areaMutator, fieldMutator, type FieldOf } from './structure-fields.ts';
+import type { MutableImage, Seal } from './mutable-image.ts';
 import type { Mutator } from './subject.ts';
 import { KIB, MIB, PLACES, sealOf, type DiskModel } from './vhdx-layout.ts';
 
@@ -157,7 +158,40 @@ export function regionMutators({ image }: DiskModel): Mutator[] {
       seals,
       fields,
     }),
+    oneMoreRegion(image, seals),
   ];
+}
+
+/** Behind what the log gives a place; a region that is required must be known, and none is there twice. */
+function oneMoreRegion(image: MutableImage, seals: readonly Seal[]): Mutator {
+  return {
+    name: 'one more region',
+    weight: 2,
+    make: (random) => {
+      const isTwice = random.oneIn(4);
+      const guid = isTwice
+        ? image.bytes.subarray(PLACES.regionTables[0] + 16, PLACES.regionTables[0] + 32)
+        : random.bytes(16);
+      const flags = random.below(4);
+      const entry = Buffer.alloc(32);
+      entry.set(guid);
+      entry.writeBigUInt64LE(BigInt(image.originalSize + MIB), 16);
+      entry.writeUInt32LE(MIB, 24);
+      entry.writeUInt32LE(flags, 28);
+      const count = Buffer.of(3, 0, 0, 0);
+      const isRefused = isTwice || (flags & 1) === 1;
+      return {
+        what: `one more region, flags ${flags}, ${isTwice ? 'twice' : 'unknown'}`,
+        patches: PLACES.regionTables.flatMap((at) => [
+          { offset: at + 8, bytes: count },
+          { offset: at + 80, bytes: entry },
+        ]),
+        seals,
+        fileSize: image.originalSize + 2 * MIB,
+        expect: isRefused ? REFUSED : SAME,
+      };
+    },
+  };
 }
 
 function regionFields(): FieldOf[] {

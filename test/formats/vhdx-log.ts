@@ -4,8 +4,8 @@ import type { LoggedChange } from '../../src/vhdx/log-writer.fixture.ts';
 import { ANYTHING, REFUSED, SAME, type Expectation } from './expectation.ts';
 import type { MutableImage, Seal } from './mutable-image.ts';
 import { areaMutator, changeIn, fieldMutator, type FieldOf, type Rule } from './structure-fields.ts';
-import type { Mutant, Mutator } from './subject.ts';
-import { KIB, MIB, PLACES, placeOf } from './vhdx-layout.ts';
+import type { Mutator } from './subject.ts';
+import { KIB, MIB, PLACES } from './vhdx-layout.ts';
 
 export const RING = MIB;
 export const SECTOR = 4 * KIB;
@@ -29,15 +29,8 @@ export interface Contents {
   readonly skipping: readonly Buffer[];
 }
 
-/** A changed sector, and where on the disk it is shown; `undefined` for one of a table. */
-interface LoggedPayload {
-  readonly virtual: number;
-  readonly descriptorAt: number;
-  readonly sectorAt: number;
-}
-
 /** Of a position in the ring. */
-const inFile = (position: number): number => PLACES.log + (position % RING);
+export const inFile = (position: number): number => PLACES.log + (position % RING);
 
 export function logMutators(image: MutableImage, entries: readonly Entry[], contents: Contents): Mutator[] {
   const used = entries.reduce((sum, { length }) => sum + length, 0);
@@ -61,6 +54,7 @@ export function logMutators(image: MutableImage, entries: readonly Entry[], cont
       expect: SAME,
       weight: 1,
     }),
+    beginningElsewhere(entries, contents),
     ...entries.flatMap((_, index) => entryMutators(image, entries, index, contents)),
   ];
 }
@@ -91,7 +85,6 @@ function entryMutators(
       entryFields(image.originalSize, entries, index, contents),
     ),
     ...descriptors,
-    ...payloadsOf(entry).map((logged) => dataMutator(image, entry, logged)),
     renumbering(entry, index, contents),
   ];
 }
@@ -152,6 +145,25 @@ function entryFields(
       rule: refusedIf((size) => isHead && (size < fileSize + MIB || size > LARGEST)),
     },
   ];
+}
+
+function beginningElsewhere(entries: readonly Entry[], contents: Contents): Mutator {
+  const head = entries.at(-1)!;
+  return {
+    name: 'tail of the newest entry',
+    weight: 3,
+    make: (random) => {
+      const tail = random.pick(placesOf(entries));
+      const bytes = Buffer.alloc(4);
+      bytes.writeUInt32LE(tail);
+      return {
+        what: `tail of the newest entry at ${tail}`,
+        patches: [{ offset: inFile(head.at) + 12, bytes }],
+        seals: [entrySeal(head)],
+        expect: fromTail(entries, tail, contents),
+      };
+    },
+  };
 }
 
 /** What is applied when the newest entry says that the log begins at `tail`. */
@@ -224,7 +236,7 @@ const refusedIf =
     isWrong(value) ? REFUSED : SAME;
 
 /** CRC-32C over the whole entry, around the end of the ring. */
-const entrySeal =
+export const entrySeal =
   ({ at, length }: Entry): Seal =>
   (bytes) => {
     const entry = Buffer.concat(
@@ -239,86 +251,5 @@ const entrySeal =
     return { offset: inFile(at) + 4, bytes: checksum };
   };
 
-/** The sectors of an entry that are shown by the disk: those of the last entry, over which nothing was logged later. */
-function payloadsOf({ at, changes }: Entry): LoggedPayload[] {
-  const [first, second] = changes;
-  if (changes.length !== 2 || !first || first.offset === PLACES.bat || !second) return [];
-  const area = at + SECTOR;
-  return [
-    { virtual: 3 * MIB, descriptorAt: at + 64, sectorAt: area },
-    { virtual: MIB / 2, descriptorAt: at + 96, sectorAt: area + SECTOR },
-  ];
-}
-
-/** One byte of a logged sector, sealed: that byte of the disk. The first 8 and the last 4 are in the descriptor. */
-function dataMutator(
-  image: MutableImage,
-  entry: Entry,
-  { virtual, descriptorAt, sectorAt }: LoggedPayload,
-): Mutator {
-  return {
-    name: 'logged sector, sealed',
-    weight: 3,
-    make: (random): Mutant => {
-      const at = random.pick([random.below(8), SECTOR - 4 + random.below(4), random.below(SECTOR)]);
-      const offset = inFile(placeInLog(at, descriptorAt, sectorAt));
-      const byte = image.bytes[offset]! ^ random.between(1, 256);
-      const touched = [{ offset: virtual + at, length: 1 }];
-      return {
-        what: `byte ${at} of the logged sector at ${virtual}`,
-        patches: [{ offset, bytes: Buffer.of(byte) }],
-        seals: [entrySeal(entry)],
-        expect: {
-          opens: 'yes',
-          touched,
-          content: (window, into) => {
-            const index = virtual + at - window.offset;
-            if (index >= 0 && index < into.length) into[index] = byte;
-          },
-        },
-      };
-    },
-  };
-}
-
-function placeInLog(at: number, descriptorAt: number, sectorAt: number): number {
-  if (at < 8) return descriptorAt + 8 + at;
-  return at < SECTOR - 4 ? sectorAt + at : descriptorAt + 4 + (at - (SECTOR - 4));
-}
-
-/** Payload in place: a byte over which the log lays nothing is shown, the others are not. */
-export function loggedPayloadMutators(image: MutableImage, entries: readonly Entry[]): Mutator[] {
-  const logged = entries.flatMap(({ changes }) => changes);
-  const { fileOffset } = placeOf(image.bytes, 0);
-  return [
-    {
-      name: 'payload below a log',
-      weight: 6,
-      make: (random) => {
-        const at = random.below(MIB);
-        const offset = fileOffset + at;
-        const byte = image.bytes[offset]! ^ random.between(1, 256);
-        const patches = [{ offset, bytes: Buffer.of(byte) }];
-        const isHidden = logged.some(
-          (change) => offset >= change.offset && offset < change.offset + lengthOf(change),
-        );
-        const content = (window: { offset: number }, into: Buffer): void => {
-          const index = at - window.offset;
-          if (index >= 0 && index < into.length) into[index] = byte;
-        };
-        const shown: Expectation = { opens: 'yes', touched: [{ offset: at, length: 1 }], content };
-        return { what: `payload below a log at ${at}`, patches, expect: isHidden ? SAME : shown };
-      },
-    },
-    areaMutator(image, {
-      name: 'block table below a log',
-      at: PLACES.bat,
-      length: SECTOR,
-      expect: SAME,
-      amongOthers: ANYTHING,
-      weight: 2,
-    }),
-  ];
-}
-
-const lengthOf = (change: LoggedChange): number => ('data' in change ? change.data.length : change.zeros);
+export const lengthOf = (change: LoggedChange): number =>
+  'data' in change ? change.data.length : change.zeros;

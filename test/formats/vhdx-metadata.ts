@@ -1,6 +1,7 @@
 /** Changes of the metadata of a VHDX, which has no checksum: each item and each entry of its table. */
 import { ANYTHING, REFUSED, SAME, SAME_OR_REFUSED, type Expectation } from './expectation.ts';
 import { always, areaMutator, fieldMutator, type FieldOf, type Rule } from './structure-fields.ts';
+import type { MutableImage } from './mutable-image.ts';
 import type { Mutator } from './subject.ts';
 import type { Situation } from './vhdx-headers.ts';
 import { BLOCK_SIZE, KIB, MIB, PLACES, itemsOf, type DiskModel, type Item } from './vhdx-layout.ts';
@@ -37,6 +38,7 @@ export function metadataMutators(model: DiskModel, situation: Situation): Mutato
         areaMutator(image, { name: 'parent locator', at, length, expect: SAME_OR_REFUSED, weight: 4 }),
         structure('parent locator, its fields', at, 5, locatorFields(length)),
       ]),
+    oneMoreItem(image, items),
     areaMutator(image, {
       name: 'behind the metadata entries',
       at: PLACES.metadata + 32 + 32 * items.length,
@@ -53,6 +55,34 @@ export function metadataMutators(model: DiskModel, situation: Situation): Mutato
       weight: 1,
     }),
   ];
+}
+
+/** Of a user, or unknown: only what is required and of nobody must be known. None is there twice for one owner. */
+function oneMoreItem(image: MutableImage, items: readonly Item[]): Mutator {
+  return {
+    name: 'one more metadata item',
+    weight: 2,
+    make: (random) => {
+      const isKnown = random.oneIn(4);
+      const known = image.bytes.subarray(items[0]!.entryAt, items[0]!.entryAt + 16);
+      const flags = random.below(8);
+      const isUser = (flags & 1) === 1;
+      const entry = Buffer.alloc(32);
+      entry.set(isKnown ? known : random.bytes(16));
+      entry.writeUInt32LE(128 * KIB, 16);
+      entry.writeUInt32LE(8, 20);
+      entry.writeUInt32LE(flags, 24);
+      const isRefused = !isUser && (isKnown || (flags & 4) !== 0);
+      return {
+        what: `one more metadata item, flags ${flags}, ${isKnown ? 'known' : 'unknown'}`,
+        patches: [
+          { offset: PLACES.metadata + 10, bytes: Buffer.of(items.length + 1, 0) },
+          { offset: PLACES.metadata + 32 + 32 * items.length, bytes: entry },
+        ],
+        expect: isRefused ? REFUSED : SAME,
+      };
+    },
+  };
 }
 
 /** Of its header and of the first, the second and the last of its five entries. */

@@ -29,7 +29,8 @@ export async function vhdxSubjects(folder: string): Promise<Subject[]> {
     alone(dynamic, 512),
     alone(fixed, 512),
     alone(large, 4096),
-    withLog(dynamic),
+    withLog(dynamic, 'log', 4096),
+    withLog(dynamic, 'log around the end of its ring', MIB - 8192),
     ...bothOf(dynamic, chain, 512),
     ...bothOf(large, largeChain, 4096),
   ];
