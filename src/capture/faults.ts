@@ -64,4 +64,15 @@ export const captureFaults = faults('CAPTURE', {
     text: 'the capture of "{vm}" was used after it was sealed or aborted',
     remedy: 'please report this with the run record',
   },
+  configurationFileUnread: {
+    kind: 'refused',
+    text: "the file {path} of the VM's settings is not in the restore point: {reason}",
+    remedy:
+      'nothing for the disks, which are; the settings as data are too. Give the account the right to read the file',
+  },
+  configurationFileTooLarge: {
+    kind: 'refused',
+    text: '{path} is too large: {bytes} bytes, at most {most} are kept',
+    remedy: 'nothing: it holds the memory of a VM that was saved, not its settings',
+  },
 });

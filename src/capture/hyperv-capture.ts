@@ -1,7 +1,8 @@
 /** A checkpoint of ours while it lives: it ends in `seal` or `abort`, and only once. */
 import type { Warning } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
-import type { Checkpoint, ReferencePoint, Vm } from '../hyperv/index.ts';
+import type { Checkpoint, ReferencePoint, Vm, VmConfiguration } from '../hyperv/index.ts';
+import { readConfigurationFiles, type ConfigurationFiles } from './configuration-files.ts';
 import { captureFaults } from './faults.ts';
 import type { FrozenDisk } from './frozen-disks.ts';
 import type { SourceHost } from './source-host.ts';
@@ -50,6 +51,14 @@ export class HyperVCapture implements Capture {
     this.disks = held.disks;
     this.warnings = held.warnings;
     this.configuration = held.configuration;
+  }
+
+  async configurationFiles(options: CallOptions = {}): Promise<ConfigurationFiles> {
+    const { host, checkpoint, configuration } = this.#held;
+    const { files } = configuration as Partial<VmConfiguration>;
+    const root = files?.checkpointRoot ?? files?.root;
+    if (!root) return { files: [], warnings: [] };
+    return readConfigurationFiles(host.files, checkpoint.instanceId, root, options);
   }
 
   async seal(options: CallOptions = {}): Promise<SealedReference | undefined> {

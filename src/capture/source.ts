@@ -137,6 +137,13 @@ export interface SealedReference {
   readonly disks: readonly DiskBaseline[];
 }
 
+/** At most 16 MiB. */
+export interface ConfigurationFile {
+  /** On the host. */
+  readonly path: string;
+  readonly bytes: Uint8Array;
+}
+
 export interface Capture {
   readonly vm: CapturedVm;
   readonly consistency: CapturedConsistency;
@@ -145,6 +152,13 @@ export interface Capture {
   readonly warnings: readonly Warning[];
   /** The VM's settings as data. */
   readonly configuration: unknown;
+  /**
+   * The files in which the host keeps those settings, as the checkpoint has them, and warnings of those that could not be
+   * read. To be asked before `seal`, late: they settle after the checkpoint. Absent where there are none.
+   */
+  configurationFiles?(
+    options?: CallOptions,
+  ): Promise<{ readonly files: readonly ConfigurationFile[]; readonly warnings: readonly Warning[] }>;
   /**
    * Closes every reader, then converts the checkpoint. Undefined when the VM cannot be tracked: the checkpoint is
    * destroyed instead. When the conversion fails the checkpoint is destroyed too, and the fault is thrown: the consumer's

@@ -21,6 +21,12 @@ export const flowFaults = faults('FLOW', {
     text: 'the folder {path} cannot be made: {reason}',
     remedy: 'choose a folder that you may write to; missing parts of its path are made',
   },
+  hostFileLost: {
+    kind: 'corrupt',
+    text: "the file {path} of the VM's settings cannot be restored: {reason}",
+    remedy: 'the disks and the settings as data are not affected; take the file from another restore point',
+    lost: 'the file named',
+  },
   settingsExist: {
     kind: 'refused',
     text: '{path} exists already and holds the settings of something else',

@@ -25,6 +25,7 @@ import { closeAll, ovaContents, sizeOf } from './ova-contents.ts';
 import { chosenDisks, fileNameOf } from './point-disks.ts';
 import { filesOf, formatInfo, isCompressed, type RestoreFormat } from './restore-formats.ts';
 import type { DiskRestoreRecord, RestoreRecord } from './run-record.ts';
+import { readHostFiles, writeHostFiles } from './settings-files.ts';
 import { readSettings } from './vm-settings.ts';
 
 export interface RestoreRequest {
@@ -185,11 +186,12 @@ async function settingsFile(
   const configuration = JSON.parse(Buffer.from(bytes).toString()) as object;
   const { id, vm, consistency } = point;
   const text = `${JSON.stringify({ point: id, vm, consistency, configuration }, null, 2)}\n`;
+  const host = await readHostFiles(repository, point, { signal });
   const existing = await readFile(path, 'utf8').catch(undefinedIfMissing);
   if (existing !== undefined && existing !== text && !overwrite) throw flowFaults.settingsExist({ path });
   return {
     configuration,
-    warnings: [],
+    warnings: host.warnings,
     async write() {
       try {
         await writeFile(`${path}.partial`, text);
@@ -197,6 +199,7 @@ async function settingsFile(
       } catch (error) {
         throw imageFault(error, path);
       }
+      await writeHostFiles(folder, host.files);
     },
   };
 }

@@ -33,6 +33,7 @@ import {
 } from './earlier-content.ts';
 import { flowFaults } from './faults.ts';
 import type { DiskBackupRecord } from './run-record.ts';
+import { storeSettings } from './settings-files.ts';
 import { suspectsToName } from './suspect-points.ts';
 
 export interface StoreContext {
@@ -63,17 +64,17 @@ export async function storeDisks(
     const store = new DiskStore(repository, session, capture, context);
     const stored: StoredDisk[] = [];
     for (const disk of capture.disks) stored.push(await store.store(disk));
-    const configuration = await session.putBlob(Buffer.from(JSON.stringify(capture.configuration)));
+    const settings = await storeSettings(session, capture, { signal });
     context.progress.phase('commit');
     const point = await session.commit({
       runId: context.runId,
       consumer: context.consumer,
       parent: parentOf(stored),
-      vm: { ...capture.vm, configuration },
+      vm: settings.vm,
       consistency: capture.consistency,
       disks: stored.map((each) => each.draft),
     });
-    const warnings = stored.flatMap((each) => each.warnings);
+    const warnings = [...stored.flatMap((each) => each.warnings), ...settings.warnings];
     return { point, disks: stored.map((each) => each.record), warnings };
   } catch (error) {
     await session.abort();

@@ -7,7 +7,15 @@ export type { Journal, JournalNote } from './journal.ts';
 export type { Lease, LeaseOptions } from './lease.ts';
 export type { MapRoot } from './map-root.ts';
 export * from './open-repository.ts';
-export type { PointConsistency, PointDisk, PointDraft, PointPolicy, PointVm, RestorePoint } from './point.ts';
+export type {
+  PointConsistency,
+  PointDisk,
+  PointDraft,
+  PointFile,
+  PointPolicy,
+  PointVm,
+  RestorePoint,
+} from './point.ts';
 export type { PointQuery } from './points.ts';
 export type { RebuildReport } from './rebuild-index.ts';
 export type { Repository, RepositoryStatus, VerifyRequest } from './repository.ts';

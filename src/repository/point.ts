@@ -12,6 +12,14 @@ import type { IngestStats } from './ingest.ts';
 import type { MapRoot } from './map-root.ts';
 import { damagedRecord } from './sealed-record.ts';
 
+export interface PointFile {
+  /** On the host. */
+  readonly path: string;
+  /** Bytes. */
+  readonly size: number;
+  readonly blob: string;
+}
+
 export interface PointVm {
   /** GUID, lower case. */
   readonly id: string;
@@ -22,6 +30,8 @@ export interface PointVm {
   readonly configurationVersion?: string | undefined;
   /** Blob that holds the VM's settings. */
   readonly configuration: string;
+  /** Files of the host with those settings, each a blob; absent when none could be had. */
+  readonly files?: readonly PointFile[] | undefined;
 }
 
 export type PointConsistency = 'application' | 'file-system' | 'crash' | 'offline';

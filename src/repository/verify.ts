@@ -89,9 +89,9 @@ export class Verification {
   }
 
   async point(point: RestorePoint): Promise<void> {
-    await this.#page(point.vm.configuration, () =>
-      this.#parts.objects.read('blob', point.vm.configuration, this.#options),
-    );
+    const { configuration, files = [] } = point.vm;
+    for (const id of [configuration, ...files.map(({ blob }) => blob)])
+      await this.#page(id, () => this.#parts.objects.read('blob', id, this.#options));
     for (const disk of point.disks) await this.#disk(disk);
   }
 

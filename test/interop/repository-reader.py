@@ -266,6 +266,8 @@ class Repository:
         if not disk:
             raise Refused("there is no such disk")
         self.read("blob", bytes.fromhex(point["vm"]["configuration"]))
+        for file in point["vm"].get("files", []):
+            self.read("blob", bytes.fromhex(file["blob"]))
         with open(target, "wb") as file:
             file.truncate(disk["size"])
             for slot, cells in self._slots(disk["root"], disk["size"]):
