@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { hasCode, MiB, newGuid } from '../base/index.ts';
+import { createVhd, openVhdWritable } from '../vhd/index.ts';
 import { createVhdx } from '../vhdx/index.ts';
 import { checkpointName } from './checkpoint-name.ts';
 import { createHyperVSource } from './hyperv-source.ts';
@@ -52,6 +53,28 @@ test('a run that goes well leaves one reference point and no checkpoint, and clo
   assert.deepEqual(host.checkpoints, []);
   assert.deepEqual(journal.kept, []);
   assert.equal(host.openFiles, 0);
+});
+
+test('a VHD is read whole every time, to be compared: the host tracks none, and no reference point is made for it', async () => {
+  const vhd = join(folder, 'old.vhd');
+  await createVhd(vhd, { size: 8 * MiB, kind: 'dynamic' });
+  const image = await openVhdWritable(vhd);
+  await image.write(3 * MiB, Buffer.alloc(4096, 7));
+  await image.close();
+  const host = inMemoryHost(vhd);
+  const capture = await open(host, { earlierDisks: ['another'] });
+  const [disk] = capture.disks;
+  assert.deepEqual([disk!.format, disk!.kind, disk!.reason], ['vhd', 'compare', 'tracking-unsupported']);
+  const extents = await Array.fromAsync(disk!.extents);
+  assert.ok(extents.some(({ offset, length }) => offset <= 3 * MiB && offset + length >= 3 * MiB + 4096));
+  const bytes = Buffer.alloc(4096);
+  await disk!.reader.read(3 * MiB, bytes);
+  assert.ok(bytes.every((byte) => byte === 7));
+  assert.equal(await capture.seal(), undefined);
+  assert.deepEqual([host.points, host.checkpoints, host.openFiles], [[], [], 0]);
+  const again = await open(host);
+  assert.equal(again.disks[0]!.id, disk!.id, 'it is known again by its base file');
+  await again.abort();
 });
 
 test('the next run is a delta against that reference point, and retires it', async () => {

@@ -1,15 +1,22 @@
-/** The disks of a checkpoint, opened and identified: VirtualDiskId decides, never path or slot. */
+/**
+ * The disks of a checkpoint, opened and identified: VirtualDiskId decides, never path or slot. A VHD has none: it is known by the
+ * id of its base file, and the VM's active file must be the frozen one or a child of it.
+ */
 import type { CallOptions, RangeReader } from '../disk/index.ts';
 import type { HostFiles } from '../hostfile/index.ts';
-import type { AttachedDisk, Checkpoint, HyperV } from '../hyperv/index.ts';
-import { openVhdxChain, type VhdxDisk } from '../vhdx/index.ts';
+import type { AttachedDisk, Checkpoint, DiskInfo, HyperV } from '../hyperv/index.ts';
+import { openVirtualDisk, type VirtualDisk } from '../virtualdisk/index.ts';
 import { captureFaults } from './faults.ts';
+
+type KnownDisk = Exclude<VirtualDisk, { format: 'raw' }>;
 
 export interface FrozenDisk {
   /** The attachment as the VM's own settings name it: reference points use these ids, not the checkpoint's. */
   readonly attached: AttachedDisk;
   readonly frozenPath: string;
-  readonly reader: VhdxDisk;
+  /** The host tracks changes of VHDX alone. */
+  readonly format: KnownDisk['format'];
+  readonly reader: KnownDisk['disk'];
   readonly hostFileBytes: number;
 }
 
@@ -55,21 +62,32 @@ async function openFrozenDisk(
     hostFileBytes += file.size;
     return file;
   };
-  const reader = await openVhdxChain(found.frozenPath, { open, ...options });
+  const opened = await openVirtualDisk(found.frozenPath, { open, ...options });
   try {
+    if (opened.format === 'raw') throw wrongDisk(vmName, found.attached, 'it is no virtual disk file');
     const info = await hyperv.diskInfo(found.attached.path, options);
-    if (info.virtualDiskId !== reader.virtualDiskId) {
-      throw wrongDisk(
-        vmName,
-        found.attached,
-        `it holds ${reader.virtualDiskId}, the VM uses ${info.virtualDiskId}`,
-      );
-    }
-    return { ...found, reader, hostFileBytes };
+    const problem =
+      opened.format === 'vhd'
+        ? notOfActive(found.frozenPath, found.attached.path, info)
+        : otherIdentity(opened.disk.virtualDiskId, info);
+    if (problem !== undefined) throw wrongDisk(vmName, found.attached, problem);
+    return { ...found, format: opened.format, reader: opened.disk, hostFileBytes };
   } catch (error) {
-    await reader.close();
+    await opened.disk.close();
     throw error;
   }
+}
+
+function otherIdentity(virtualDiskId: string, info: DiskInfo): string | undefined {
+  if (info.virtualDiskId === virtualDiskId) return undefined;
+  return `it holds ${virtualDiskId}, the VM uses ${info.virtualDiskId}`;
+}
+
+/** Windows compares paths without regard to case. */
+function notOfActive(frozenPath: string, activePath: string, { parentPath }: DiskInfo): string | undefined {
+  const frozen = frozenPath.toLowerCase();
+  if (activePath.toLowerCase() === frozen || parentPath?.toLowerCase() === frozen) return undefined;
+  return `the VM uses ${activePath}, which is no child of ${frozenPath}`;
 }
 
 export function slotOf(disk: AttachedDisk): string {

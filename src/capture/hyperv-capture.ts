@@ -146,6 +146,7 @@ export class HyperVCapture implements Capture {
 }
 
 function trackedDisk(disk: FrozenDisk, point: ReferencePoint): DiskBaseline[] {
+  if (disk.format !== 'vhdx') return [];
   const entry = point.disks.find((each) => sameAttachment(each.attachmentId, disk.attached.attachmentId));
   if (!entry) return [];
   return [

@@ -66,7 +66,7 @@ export async function openCapture(host: SourceHost, request: CaptureRequest): Pr
       frozenDisks: disks,
       disks: disks.map((disk) => capturedDisk(hyperv, disk, state, plan.trackable, request)),
       configuration: await hyperv.configuration(vm.id, options),
-      trackable: plan.trackable,
+      trackable: plan.trackable && disks.some(({ format }) => format === 'vhdx'),
       request,
     });
   } catch (error) {
@@ -170,7 +170,12 @@ function capturedDisk(
   const { reader, attached } = disk;
   const chain = reader.files.map((file) => file.path);
   const decision = decide(
-    { diskId: reader.virtualDiskId, size: reader.size, chain, trackable },
+    {
+      diskId: reader.virtualDiskId,
+      size: reader.size,
+      chain,
+      trackable: trackable && disk.format === 'vhdx',
+    },
     state,
     request.full ?? false,
   );
@@ -183,10 +188,11 @@ function capturedDisk(
     },
     attachmentId: attached.attachmentId,
     path: disk.frozenPath,
+    format: disk.format,
     chain,
     size: reader.size,
     logicalSectorSize: reader.logicalSectorSize,
-    physicalSectorSize: reader.physicalSectorSize,
+    physicalSectorSize: 'physicalSectorSize' in reader ? reader.physicalSectorSize : reader.logicalSectorSize,
     hostFileBytes: disk.hostFileBytes,
     reader,
   };

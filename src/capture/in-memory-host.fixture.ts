@@ -1,12 +1,12 @@
 /**
- * A `HyperV` in memory over real VHDX files: enough of a host to rehearse the life of a checkpoint and to stop it at any
+ * A `HyperV` in memory over real disk files: enough of a host to rehearse the life of a checkpoint and to stop it at any
  * call. It keeps the rule that hurts when it is forgotten: one recovery checkpoint at a time.
  */
 import { newGuid } from '../base/index.ts';
 import { FileReader } from '../disk/index.ts';
 import type { HostFiles } from '../hostfile/index.ts';
 import { hypervFaults, type Checkpoint, type HyperV, type ReferencePoint, type Vm } from '../hyperv/index.ts';
-import { openVhdxChain } from '../vhdx/index.ts';
+import { openVirtualDisk } from '../virtualdisk/index.ts';
 import type { CaptureJournal, JournalEntry } from './source.ts';
 
 type CallName = keyof HyperV;
@@ -107,10 +107,12 @@ export function referencePoint(vmId: string, number: number): ReferencePoint {
   } as ReferencePoint;
 }
 
+/** As a host does: of a VHD there is no VirtualDiskId. */
 async function diskInfo(path: string) {
-  const disk = await openVhdxChain(path, { open: (file) => FileReader.open(file) });
+  const { format, disk } = await openVirtualDisk(path, { open: (file) => FileReader.open(file) });
   await disk.close();
-  return { virtualDiskId: disk.virtualDiskId, size: disk.size, format: 'vhdx' } as never;
+  const id = format === 'vhdx' ? { virtualDiskId: disk.virtualDiskId } : {};
+  return { ...id, size: disk.size, format } as never;
 }
 
 function disturbed(host: InMemoryHost, inner: Partial<HyperV>): HyperV {

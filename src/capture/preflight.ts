@@ -57,7 +57,7 @@ async function unprotectable(
     });
   }
   const info = await hyperv.diskInfo(disk.path, options);
-  if (info.format === 'vhdx') return undefined;
+  if (info.format !== 'vhdset') return undefined;
   return captureFaults.unreadableFormat({ vm, disk: slotOf(disk), format: info.format.toUpperCase() });
 }
 

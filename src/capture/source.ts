@@ -103,6 +103,8 @@ export interface CapturedDisk {
   readonly attachmentId: string;
   /** Path on the host of the frozen file. */
   readonly path: string;
+  /** Of the host's files. */
+  readonly format: 'vhdx' | 'vhd';
   readonly chain: readonly string[];
   readonly size: number;
   readonly logicalSectorSize: number;

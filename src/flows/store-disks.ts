@@ -276,6 +276,7 @@ function draftOf({ disk, root, stats, mark }: Ingested, suspectPoints: string[])
     size: disk.size,
     logicalSectorSize: disk.logicalSectorSize,
     physicalSectorSize: disk.physicalSectorSize,
+    format: disk.format,
     root,
     kind: disk.kind,
     reason: disk.reason,

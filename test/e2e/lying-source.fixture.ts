@@ -52,6 +52,7 @@ export class LyingSource implements Source {
       attachment: { controller: 'scsi', controllerNumber: 0, slot: 0 },
       attachmentId: 'slot-0',
       path: 'C:\\disk.vhdx',
+      format: 'vhdx',
       chain: ['C:\\disk.vhdx'],
       size: reader.size,
       logicalSectorSize: 512,

@@ -160,12 +160,13 @@ const LOSSES: readonly Loss[] = [
   },
 ];
 
-for (const { what, reason, firstOnly, version, cells = 0, lose } of LOSSES) {
+for (const loss of LOSSES) {
+  const { what, reason, firstOnly, version, cells = 0 } = loss;
   test(`${what}: ${reason} makes the disk a compare, ${firstOnly ? 'the other one stays a delta, ' : ''}and the chain goes on`, async () => {
     await using made = await rig(version);
     const { stack, repository, vm, disks } = made;
     const [first] = await Array.fromAsync(repository.points());
-    await lose(made);
+    await loss.lose(made);
     for (const diskId of disks) {
       await stack.lab.guestWrite(vm, { diskId, offset: 2 * MiB, length: 2 * CELL, seed: 77 });
       await stack.lab.guestTrim(vm, { diskId, offset: 5 * MiB, length: CELL });

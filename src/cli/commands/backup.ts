@@ -61,7 +61,7 @@ export function registerBackup(program: Command, run: Runner): void {
     .addOption(
       new Option(
         '--skip-unprotectable',
-        'leave out disks that cannot be backed up (pass-through, shared, VHD) instead of refusing the VM',
+        'leave out disks that cannot be backed up (pass-through, shared, VHD set) instead of refusing the VM',
       ),
     )
     .addOption(
