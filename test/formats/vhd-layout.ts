@@ -5,7 +5,7 @@ import type { MutableImage, Seal } from './mutable-image.ts';
 export const SECTOR = 512;
 export const BLOCK_SIZE = 64 * 1024;
 /** One sector for the 128 bits of a block of 64 KiB. */
-export const BITMAP_SIZE = SECTOR;
+export const BITMAP_SIZE = 512;
 const PITCH = (BITMAP_SIZE + BLOCK_SIZE) / SECTOR;
 export const ABSENT = 0xffffffff;
 export const HEADER = 512;

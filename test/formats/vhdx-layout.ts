@@ -8,7 +8,7 @@ import type { MutableImage, Seal } from './mutable-image.ts';
 
 export const KIB = 1024;
 export const MIB = 2 ** 20;
-export const BLOCK_SIZE = MIB;
+export const BLOCK_SIZE = 2 ** 20;
 
 export const PLACES = {
   headers: [64 * KIB, 128 * KIB],
