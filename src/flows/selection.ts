@@ -83,7 +83,7 @@ function matches(pattern: string, name: string): boolean {
     else if (star) [at, place] = [star.at + 1, ++star.place];
     else return false;
   }
-  return [...pattern.slice(at)].every((letter) => letter === '*');
+  return /^\**$/.test(pattern.slice(at));
 }
 
 function byName(a: Vm, b: Vm): number {

@@ -78,7 +78,8 @@ const SUMMARY: readonly Column<SummaryRow>[] = [
 ];
 
 /** Kept of each record until the table of all of them: nothing that grows with disks. */
-export function summaryRow({ disks: _, ...record }: BackupRun, session: Session): SummaryRow {
+export function summaryRow(run: BackupRun, session: Session): SummaryRow {
+  const { disks: _disks, ...record } = run;
   const codes = record.warnings.map(({ code }) => code);
   if (record.error !== undefined) codes.unshift(session.report(record.error).code);
   return { ...record, outcome: outcomeOf(record), why: [...new Set(codes)].join(', ') };
