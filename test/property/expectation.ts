@@ -6,7 +6,7 @@ import type { World } from './world.ts';
 /** The reasons that hold. More than one where a full is right for two of them, or cautious. */
 export function expectedReasons(world: World, { spec, before }: Run, disk: PointDisk): string[] {
   if (spec.full) return ['requested'];
-  if (before.recorded.length === 0) return ['first-backup'];
+  if (before.recorded.length === 0) return [before.points === 0 ? 'first-backup' : 'no-baseline'];
   if (!before.usable) return ['reference-point-lost'];
   const base = before.usable.disks.find((each) => each.diskId === disk.diskId);
   if (!base) return ['new-disk'];

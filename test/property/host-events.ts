@@ -23,7 +23,7 @@ export async function loseReferencePoint(world: World, which: number): Promise<v
   world.knowledge.pointsLost += 1;
 }
 
-async function resetTracking(world: World, which: number): Promise<void> {
+export async function resetTracking(world: World, which: number): Promise<void> {
   const disk = pick((await world.vm()).disks, which);
   if (!disk) return;
   await world.lab.resetTracking(world.vmId, disk.diskId);

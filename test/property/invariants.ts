@@ -13,6 +13,8 @@ import type { World } from './world.ts';
 export interface Before {
   readonly vm: VmInfo;
   readonly seals: number;
+  /** Restore points there are. */
+  readonly points: number;
   /** Recorded baselines, newest first. */
   readonly recorded: readonly BaselineRecord[];
   /** The newest whose reference point stands on the host. */
@@ -38,6 +40,7 @@ export async function observe(world: World): Promise<Before> {
   return {
     vm,
     seals: (await world.lab.seals(world.vmId)).length,
+    points: world.knowledge.points.size,
     recorded,
     usable: recorded.find((each) => stands(vm, each.referencePointId)),
     changes: world.knowledge.changesNow(),

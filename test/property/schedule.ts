@@ -18,8 +18,14 @@ export type Trouble =
   /** The user presses Ctrl-C. */
   | 'cancel';
 
-/** Which call of a run: its number, the first is 1; or the first whose name begins so. */
-export type When = number | string;
+/** Which call of a run: its number, the first is 1; or the first whose name begins so; or one of its kind by number. */
+export type When = number | string | Counted;
+
+/** The first of the calls that count is 1. */
+export interface Counted {
+  readonly nth: number;
+  readonly counts: (call: ScheduledCall) => boolean;
+}
 
 export interface Happening {
   /** Before this call. */
@@ -90,7 +96,13 @@ export class Schedule {
 
   #isNow(when: When, number: number): boolean {
     if (typeof when === 'number') return when === number;
+    if (typeof when !== 'string') return this.#isCounted(when, number);
     return this.calls.findIndex(({ name }) => name.startsWith(when)) === number - 1;
+  }
+
+  #isCounted({ nth, counts }: Counted, number: number): boolean {
+    const calls = this.calls.slice(0, number).filter(counts);
+    return calls.length === nth && calls.at(-1) === this.calls[number - 1];
   }
 
   #before(trouble: Trouble | undefined, call: ScheduledCall): void {
