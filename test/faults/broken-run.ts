@@ -31,7 +31,8 @@ export interface Strike {
 
 export interface RunOptions {
   readonly full?: boolean;
-  readonly strike?: Strike;
+  /** In the order of the calls; the request of the next is asked only when the one before has struck. */
+  readonly strikes?: readonly Strike[];
 }
 
 export interface RunEnd {
@@ -81,17 +82,17 @@ export class Bench implements AsyncDisposable {
   }
 
   /** A backup after another write of the guest. Throws when an invariant is broken, or a strike met nothing. */
-  async run({ full = false, strike }: RunOptions = {}): Promise<RunEnd> {
+  async run({ full = false, strikes = [] }: RunOptions = {}): Promise<RunEnd> {
     await this.#write();
     await this.pass(JOBS_KEPT_MS + 1000);
     await this.#wire.logOn();
     const world = this.#world;
     const before = await observe(world);
-    const end = await this.#attempt(full, strike);
+    const end = await this.#attempt(full, strikes);
     await world.lab.settle();
-    if (strike && !this.#wire.struck) throw new Error('the run ended before the fault struck');
-    this.#wire.rehearse([]);
+    this.#wire.mustHaveStruck();
     const spec = { ...QUIET, full };
+    const [strike] = strikes;
     const struck = strike && `${strike.fault.name} at ${end.calls[strike.call]?.name}`;
     await checkRun(world, { ...end, spec, before, struck, interfered: false });
     return end;
@@ -126,10 +127,10 @@ export class Bench implements AsyncDisposable {
     this.#runs += 1;
   }
 
-  async #attempt(full: boolean, strike: Strike | undefined): Promise<RunEnd> {
+  async #attempt(full: boolean, strikes: readonly Strike[]): Promise<RunEnd> {
     const world = this.#world;
     const deps = await world.deps();
-    const calls = this.#watch(strike);
+    const calls = this.#watch(strikes);
     world.schedule.start({ happenings: [] });
     try {
       return { record: await backupVm(deps, this.#request(full)), calls: calls() };
@@ -146,7 +147,7 @@ export class Bench implements AsyncDisposable {
   }
 
   /** Notes every call to the host, and strikes when its turn comes; returns how to get the notes and end it. */
-  #watch(strike: Strike | undefined): () => HostCall[] {
+  #watch(strikes: readonly Strike[]): () => HostCall[] {
     const { schedule } = this.#world;
     const { watch } = schedule;
     const calls: HostCall[] = [];
@@ -159,7 +160,8 @@ export class Bench implements AsyncDisposable {
     schedule.watch = (call, input) => {
       if (call.peer === 'host') {
         close();
-        if (strike?.call === calls.length) this.#strike(strike);
+        const strike = strikes.find((each) => each.call === calls.length);
+        if (strike) this.#strike(strike);
         calls.push({ name: call.name, requests: 0 });
       }
       return watch(call, input);

@@ -53,13 +53,15 @@ export class RehearsedWire {
     return Object.values(this.#wire.stats.requests).reduce((sum, count) => sum + count, 0);
   }
 
-  /** What the next requests suffer; rules that have not struck yet are gone. */
+  /** What the next requests suffer. */
   rehearse(rules: readonly WireFaultRule[]): void {
-    this.#faults.splice(0, Infinity, ...rules);
+    this.mustHaveStruck();
+    this.#faults.push(...rules);
   }
 
-  /** Every rule has struck. */
-  get struck(): boolean {
-    return this.#faults.length === 0;
+  /** Throws when a rule still waits for its request. */
+  mustHaveStruck(): void {
+    const waiting = this.#faults.splice(0).map(({ kind }) => kind);
+    if (waiting.length > 0) throw new Error(`${waiting.join(', ')}: struck nothing`);
   }
 }
