@@ -90,8 +90,7 @@ function isLarge(kind: string, { size, blockSize }: DiskShape): boolean {
 function childImage(row: (typeof CHILD_ROWS)[number]): MatrixImage {
   const { blockMiB, parentBlockMiB, sector, size, files: count, how } = row;
   const shape = shapeOf(size, blockMiB * MiB, sector);
-  // Only these have a third block, which `edit` writes and then empties.
-  const emptied = size === 'three blocks and seven sectors' && how !== 'placed';
+  const emptied = how !== 'placed' && leavesEmpty(size, count);
   return {
     name: `chain of ours, ${count} files, ${size}, blocks of ${blockMiB} over ${parentBlockMiB} MiB, sectors of ${sector} bytes, ${how}`,
     trait: emptied ? 'VHDX chain of ours, emptied blocks' : 'VHDX chain of ours',
@@ -115,6 +114,12 @@ function childImage(row: (typeof CHILD_ROWS)[number]): MatrixImage {
       return { files, content };
     },
   };
+}
+
+/** Whether `edit` leaves a block of a child empty over data: the fourth, the whole disk, or a second one of one sector. */
+function leavesEmpty(size: SizeName, files: number): boolean {
+  const small = size === 'one sector' || size === 'a sector more than a block';
+  return size === 'three blocks and seven sectors' || (small && files > 2);
 }
 
 async function child(
