@@ -7,6 +7,11 @@ const shutDown = method({ boolean: 'Force', string: 'Reason' });
 
 export const vssComponent = labClass('Msvm_VssComponent', component);
 
+export const kvpExchangeComponent = labClass('Msvm_KvpExchangeComponent', {
+  ...component,
+  properties: [...deviceProperties, { 'string[]': 'GuestExchangeItems GuestIntrinsicExchangeItems' }],
+});
+
 export const shutdownComponent = labClass('Msvm_ShutdownComponent', {
   ...component,
   methods: { InitiateShutdown: shutDown, InitiateReboot: shutDown },

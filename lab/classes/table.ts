@@ -9,7 +9,7 @@ import {
   securitySettingData,
   virtualEthernetSwitch,
 } from './devices.ts';
-import { shutdownComponent, vssComponent } from './guest-components.ts';
+import { kvpExchangeComponent, shutdownComponent, vssComponent } from './guest-components.ts';
 import { concreteJob, msvmError, storageJob } from './jobs.ts';
 import {
   imageManagementService,
@@ -48,6 +48,7 @@ const ALL: readonly LabClass[] = [
   storageJob,
   msvmError,
   vssComponent,
+  kvpExchangeComponent,
   shutdownComponent,
   virtualHardDiskSettingData,
   virtualHardDiskState,

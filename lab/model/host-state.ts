@@ -100,6 +100,8 @@ export interface VmState {
   readonly id: string;
   name: string;
   notes: string[];
+  /** What the guest's integration services say it runs; absent: they say nothing. */
+  readonly guestSystem?: string;
   power: Power;
   readonly generation: 1 | 2;
   /** Configuration version, as `9.0`. */

@@ -54,6 +54,8 @@ export interface VmSpec {
   readonly power?: Power;
   readonly version?: string;
   readonly notes?: readonly string[];
+  /** The name of its operating system, as the guest tells it to the host; default: it tells nothing. */
+  readonly guestSystem?: string;
   readonly processors?: number;
   readonly memoryMiB?: number;
   readonly scsiControllers?: number;
@@ -362,6 +364,7 @@ function newVm(spec: VmSpec, now: number): VmState {
     id: newGuid().toUpperCase(),
     name: spec.name,
     notes: [...(spec.notes ?? [])],
+    ...(spec.guestSystem === undefined ? {} : { guestSystem: spec.guestSystem }),
     power: 'off',
     generation,
     version: spec.version ?? '9.0',

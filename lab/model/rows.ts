@@ -9,6 +9,7 @@ import { keyText, mediumId, referencePointPath, settingsPath, systemPath } from 
 import { ownersOf, resourceRows, settingsRow, type SettingsOwner } from './settings-rows.ts';
 import {
   isService,
+  kvpRows,
   managementSettingsRow,
   serviceRow,
   shutdownRows,
@@ -32,6 +33,7 @@ const DEVICES: ReadonlySet<string> = new Set([
 const ROWS: Readonly<Record<string, (core: HostCore) => LabInstance[]>> = {
   Msvm_ComputerSystem: systemRows,
   Msvm_VssComponent: vssRows,
+  Msvm_KvpExchangeComponent: kvpRows,
   Msvm_ShutdownComponent: shutdownRows,
   Msvm_VirtualSystemManagementServiceSettingData: () => [managementSettingsRow()],
   Msvm_VirtualSystemSettingData: (core) => owners(core).map(settingsRow),

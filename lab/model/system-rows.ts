@@ -10,6 +10,7 @@ export const NEVER = new Date('1601-01-01T00:00:00Z');
 
 const ENABLED_STATE: Record<Power, number> = { running: 2, off: 3, saved: 6, paused: 9 };
 const VSS_COMPONENT = '5CED1297-4598-4915-A5FC-AD21BB4D02A4';
+const KVP_COMPONENT = '2A34B1C2-FD73-4043-8A5B-DD2159BC743F';
 const SHUTDOWN_COMPONENT = '9F8233AC-BE49-4C79-8EE3-E7E1985B2077';
 
 export function enabledState(power: Power): number {
@@ -103,6 +104,39 @@ export function vssRows(core: HostCore): LabInstance[] {
       OperationalStatus: [status],
     });
   });
+}
+
+/** What the guest tells of itself (hyperv-classes, Msvm_KvpExchangeComponent). A guest without its service tells nothing. */
+export function kvpRows(core: HostCore): LabInstance[] {
+  return runningMachines(core).map(({ state }) =>
+    component(core, state, 'Msvm_KvpExchangeComponent', KVP_COMPONENT, {
+      ElementName: 'Key-Value pair Exchange',
+      Name: 'Key-Value Pair Exchange',
+      Caption: 'Key-Value Pair Exchange',
+      Description: 'Microsoft Key-Value Pair Exchange Service',
+      EnabledState: 2,
+      OperationalStatus: [state.guestSystem === undefined ? 12 : 2],
+      GuestExchangeItems: [],
+      GuestIntrinsicExchangeItems:
+        state.guestSystem === undefined ? [] : [kvpItem('OSName', state.guestSystem)],
+    }),
+  );
+}
+
+/** An embedded Msvm_KvpExchangeDataItem; 2: the guest's own service told it. */
+function kvpItem(name: string, data: string): string {
+  const property = (key: string, type: string, value: string): string =>
+    `<PROPERTY NAME="${key}" TYPE="${type}"><VALUE>${escaped(value)}</VALUE></PROPERTY>`;
+  const properties = [
+    property('Data', 'string', data),
+    property('Name', 'string', name),
+    property('Source', 'uint16', '2'),
+  ];
+  return `<INSTANCE CLASSNAME="Msvm_KvpExchangeDataItem">${properties.join('')}</INSTANCE>`;
+}
+
+function escaped(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }
 
 export function shutdownRows(core: HostCore): LabInstance[] {
