@@ -13,13 +13,11 @@ import { hasCode, isFault, warningOf, type Progress, type Warning } from '../bas
 import type { Capture, CapturedDisk } from '../capture/index.ts';
 import { CountingDisk } from '../disk/index.ts';
 import {
-  auditBound,
   nextAudit,
   type AuditBudget,
-  type AuditMark,
   type AuditResult,
   type DiskAudit,
-  type IngestStats,
+  type PointDisk,
   type Repository,
   type RestorePoint,
   type WriteSession,
@@ -32,6 +30,7 @@ import {
   type ReadableBaseline,
 } from './earlier-content.ts';
 import { flowFaults } from './faults.ts';
+import { draftOf, recordOf, together, type Ingested } from './ingested-disk.ts';
 import type { DiskBackupRecord } from './run-record.ts';
 import { storeSettings } from './settings-files.ts';
 import { suspectsToName } from './suspect-points.ts';
@@ -82,26 +81,12 @@ export async function storeDisks(
   }
 }
 
-/** A disk in the repository, before anything is said about it. */
-interface Ingested {
-  readonly disk: CapturedDisk;
-  readonly base: EarlierDisk | undefined;
-  readonly root: PointDiskDraft['root'];
-  readonly stats: IngestStats;
-  readonly readBytes: number;
-  readonly mark?: AuditMark | undefined;
-  readonly audit?: AuditResult | undefined;
-  readonly warnings?: readonly Warning[];
-}
-
 interface StoredDisk {
   readonly record: DiskBackupRecord;
-  readonly draft: PointDiskDraft;
+  readonly draft: PointDisk;
   readonly base: EarlierDisk | undefined;
   readonly warnings: readonly Warning[];
 }
-
-type PointDiskDraft = Parameters<WriteSession['commit']>[0]['disks'][number];
 
 class DiskStore {
   readonly #repository: Repository;
@@ -220,71 +205,6 @@ class DiskStore {
     });
     return [warningOf(fault)];
   }
-}
-
-/** A delta that was not believed, and the compare that was made instead: the content of the second, the cost of both. */
-function together(delta: Ingested, compared: Ingested): Ingested {
-  const { stats } = compared;
-  return {
-    ...compared,
-    readBytes: delta.readBytes + compared.readBytes,
-    stats: {
-      ...stats,
-      newRawBytes: delta.stats.newRawBytes + stats.newRawBytes,
-      newStoredBytes: delta.stats.newStoredBytes + stats.newStoredBytes,
-      newChunks: delta.stats.newChunks + stats.newChunks,
-    },
-  };
-}
-
-function recordOf(
-  { disk, stats, readBytes, audit }: Ingested,
-  suspects: string[],
-  seconds: number,
-): DiskBackupRecord {
-  return {
-    diskId: disk.id,
-    path: disk.path,
-    kind: disk.kind,
-    reason: disk.reason,
-    virtualBytes: disk.size,
-    allocatedBytes: disk.hostFileBytes,
-    readBytes,
-    changedBytes: stats.changedBytes,
-    newBytes: stats.newRawBytes,
-    storedBytes: stats.newStoredBytes,
-    ...auditRecord(audit, suspects),
-    seconds,
-  };
-}
-
-function auditRecord(
-  audit: AuditResult | undefined,
-  suspectPoints: string[],
-): Pick<DiskBackupRecord, 'audit'> {
-  const withinRuns = audit && auditBound(audit.mark);
-  if (!audit || withinRuns === undefined) return {};
-  const { comparedBytes, mismatchBytes } = audit.mark;
-  return { audit: { readBytes: audit.readBytes, comparedBytes, mismatchBytes, withinRuns, suspectPoints } };
-}
-
-function draftOf({ disk, root, stats, mark }: Ingested, suspectPoints: string[]): PointDiskDraft {
-  return {
-    diskId: disk.id,
-    attachment: disk.attachment,
-    path: disk.chain.at(-1) ?? disk.path,
-    size: disk.size,
-    logicalSectorSize: disk.logicalSectorSize,
-    physicalSectorSize: disk.physicalSectorSize,
-    format: disk.format,
-    root,
-    kind: disk.kind,
-    reason: disk.reason,
-    ...(mark ? { audit: mark } : {}),
-    ...(suspectPoints.length > 0 ? { suspectPoints } : {}),
-    hostFileBytes: disk.hostFileBytes,
-    stats,
-  };
 }
 
 /** What the deltas were laid over; without a delta, what the first compare started from. */

@@ -19,7 +19,7 @@ const AUDIT = { bytes: 2 * MiB };
 const BOUND = SIZE / AUDIT.bytes;
 const LIES = 0.005;
 const WRITES = 40;
-const RUNS = 40;
+const RUNS = 30;
 const SEEDS = [1, 2, 3];
 
 class Rig {
