@@ -40,20 +40,46 @@ export interface AllocationBitmap {
   page(unit: number): Promise<BitmapPage>;
 }
 
-/** Sorted, without overlap; where runs overlap, which no sound volume has, the first one counts. Throws `FILESYSTEM_TOO_LARGE`. */
-export function arranged(runs: readonly AreaPiece[], what: string): AreaPiece[] {
-  const result: AreaPiece[] = [];
-  for (const run of runs.toSorted((a, b) => a.offset - b.offset)) {
-    const last = result.at(-1);
-    const offset = last ? Math.max(run.offset, endOf(last)) : run.offset;
-    const length = endOf(run) - offset;
-    if (length <= 0) continue;
-    if (last && last.area === run.area && endOf(last) === offset)
-      result[result.length - 1] = { ...last, length: last.length + length };
-    else result.push({ offset, length, area: run.area });
+/**
+ * Runs as they are found, in any order. Neighbours of one area are joined at once: of a volume with many groups, where bitmaps
+ * and tables of sixteen groups lie side by side, few are left. Throws `FILESYSTEM_TOO_LARGE`.
+ */
+export class AreaRuns {
+  readonly #what: string;
+  readonly #lists = new Map<string, AreaPiece[]>();
+  #count = 0;
+
+  constructor(what: string) {
+    this.#what = what;
   }
-  if (result.length > RUNS_MAX) throw filesystemFaults.tooLarge({ what, limit: RUNS_MAX });
-  return result;
+
+  add({ offset, length, area }: AreaPiece): void {
+    const list = this.#lists.get(area) ?? [];
+    this.#lists.set(area, list);
+    const last = list.at(-1);
+    if (last && endOf(last) === offset) {
+      list[list.length - 1] = { ...last, length: last.length + length };
+      return;
+    }
+    list.push({ offset, length, area });
+    this.#count += 1;
+    if (this.#count > RUNS_MAX) throw filesystemFaults.tooLarge({ what: this.#what, limit: RUNS_MAX });
+  }
+
+  /** Sorted, without overlap; where runs overlap, which no sound volume has, the one that begins first counts. */
+  arranged(): AreaPiece[] {
+    const result: AreaPiece[] = [];
+    for (const run of [...this.#lists.values()].flat().sort((a, b) => a.offset - b.offset)) {
+      const last = result.at(-1);
+      const offset = last ? Math.max(run.offset, endOf(last)) : run.offset;
+      const length = endOf(run) - offset;
+      if (length <= 0) continue;
+      if (last && last.area === run.area && endOf(last) === offset)
+        result[result.length - 1] = { ...last, length: last.length + length };
+      else result.push({ offset, length, area: run.area });
+    }
+    return result;
+  }
 }
 
 export class AreaMap {
@@ -61,7 +87,7 @@ export class AreaMap {
   readonly #bitmap: AllocationBitmap;
   #page: BitmapPage | undefined;
 
-  /** `runs` as {@link arranged} gives them. */
+  /** `runs` as {@link AreaRuns.arranged} gives them. */
   constructor(runs: readonly AreaPiece[], bitmap: AllocationBitmap) {
     this.#runs = runs;
     this.#bitmap = bitmap;

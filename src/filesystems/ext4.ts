@@ -6,7 +6,7 @@
  *
  * Directories lie among the files and count as files: telling them apart would need every inode.
  */
-import { AreaMap, arranged, type AllocationBitmap, type AreaPiece, type VolumeMap } from './area-map.ts';
+import { AreaMap, AreaRuns, type AllocationBitmap, type AreaPiece, type VolumeMap } from './area-map.ts';
 import { hasSuperblock, readLayout, type Ext4Layout } from './ext4-layout.ts';
 import { extentsOfInode } from './ext4-extents.ts';
 import { filesystemFaults } from './faults.ts';
@@ -26,7 +26,6 @@ const UNWRITTEN = -1;
 interface Groups {
   /** Block of each group's block bitmap, or {@link UNWRITTEN}. */
   readonly bitmaps: Float64Array;
-  readonly runs: AreaPiece[];
   /** Block of the first inode table: that of the journal's inode. */
   readonly inodeTable: number;
 }
@@ -35,10 +34,12 @@ interface Groups {
 export async function openExt4(volume: VolumeBytes): Promise<VolumeMap> {
   const layout = await readLayout(volume);
   if (layout.groups > GROUPS_MAX) throw filesystemFaults.tooLarge({ what: volume.name, limit: GROUPS_MAX });
-  const groups = await readGroups(volume, layout);
+  const runs = new AreaRuns(volume.name);
+  for (const run of superblockRuns(layout)) runs.add(run);
+  const groups = await readGroups(volume, layout, runs);
   const journal = await readJournal(volume, layout, groups.inodeTable);
-  const runs = arranged([...superblockRuns(layout), ...groups.runs, ...(journal ?? [])], volume.name);
-  const map = new AreaMap(runs, bitmapOf(volume, layout, groups));
+  for (const run of journal ?? []) runs.add(run);
+  const map = new AreaMap(runs.arranged(), bitmapOf(volume, layout, groups));
   return {
     fileSystem: 'ext4',
     label: layout.label,
@@ -52,39 +53,36 @@ function runOf(layout: Ext4Layout, area: string, block: number, blocks: number):
 }
 
 /** The boot block, then superblock, group descriptors and the room they may grow into, with their copies. */
-function superblockRuns(layout: Ext4Layout): AreaPiece[] {
+function* superblockRuns(layout: Ext4Layout): Generator<AreaPiece> {
   const { firstBlock, blocksPerGroup, superblock } = layout;
-  const runs = superblock > 0 ? [runOf(layout, 'superblocks', 0, superblock)] : [];
+  if (superblock > 0) yield runOf(layout, 'superblocks', 0, superblock);
   for (let group = 0; group < layout.groups; group += 1) {
     if (!hasSuperblock(layout, group)) continue;
     const blocks = 1 + layout.descriptorBlocks + layout.reservedBlocks;
     const first = group === 0 ? superblock : firstBlock + group * blocksPerGroup;
-    runs.push(runOf(layout, 'superblocks', first, blocks));
+    yield runOf(layout, 'superblocks', first, blocks);
   }
-  return runs;
 }
 
-async function readGroups(volume: VolumeBytes, layout: Ext4Layout): Promise<Groups> {
+async function readGroups(volume: VolumeBytes, layout: Ext4Layout, runs: AreaRuns): Promise<Groups> {
   const bitmaps = new Float64Array(layout.groups);
-  const runs: AreaPiece[] = [];
   let inodeTable = 0;
   const perBlock = Math.floor(layout.blockBytes / layout.descriptorBytes);
   for (let first = 0; first < layout.groups; first += perBlock) {
     const block = layout.descriptorBlock(first / perBlock);
     const bytes = await volume.read(block * layout.blockBytes, layout.blockBytes);
-    if (layout.descriptorBlocks === 0) runs.push(...metaGroupRuns(layout, first, perBlock));
+    if (layout.descriptorBlocks === 0)
+      for (const run of metaGroupRuns(layout, first, perBlock)) runs.add(run);
     for (let index = 0; index < perBlock && first + index < layout.groups; index += 1) {
       const group = readGroup(volume, layout, bytes, index);
       bitmaps[first + index] = group.unwritten ? UNWRITTEN : group.blockBitmap;
       if (first + index === 0) inodeTable = group.inodeTable;
-      runs.push(
-        runOf(layout, 'bitmaps', group.blockBitmap, 1),
-        runOf(layout, 'bitmaps', group.inodeBitmap, 1),
-        runOf(layout, 'inode tables', group.inodeTable, layout.inodeTableBlocks),
-      );
+      runs.add(runOf(layout, 'bitmaps', group.blockBitmap, 1));
+      runs.add(runOf(layout, 'bitmaps', group.inodeBitmap, 1));
+      runs.add(runOf(layout, 'inode tables', group.inodeTable, layout.inodeTableBlocks));
     }
   }
-  return { bitmaps, runs, inodeTable };
+  return { bitmaps, inodeTable };
 }
 
 /** The descriptors of a meta group stand in its first group, with copies in the second and the last. */

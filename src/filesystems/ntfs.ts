@@ -11,7 +11,7 @@
 import { isFault } from '../base/index.ts';
 import {
   AreaMap,
-  arranged,
+  AreaRuns,
   type AllocationBitmap,
   type AreaPiece,
   type BitmapPage,
@@ -44,20 +44,18 @@ export async function openNtfs(volume: VolumeBytes): Promise<VolumeMap> {
   const bitmap = await mft.file(NTFS_RECORDS.bitmap, ATTRIBUTES.data);
   if (!bitmap) throw damaged(volume.name, 'it has no bitmap');
   const missing: string[] = [];
-  const runs: AreaPiece[] = [
-    { area: 'boot', offset: 0, length: mft.clusterBytes },
-    ...piecesOf(mft, '$MFT', mft.own),
-    ...piecesOf(mft, 'bitmap', bitmap),
-  ];
+  const runs = new AreaRuns(volume.name);
+  runs.add({ area: 'boot', offset: 0, length: mft.clusterBytes });
+  for (const run of [...piecesOf(mft, '$MFT', mft.own), ...piecesOf(mft, 'bitmap', bitmap)]) runs.add(run);
   for (const [area, find] of Object.entries(FINDERS)) {
     try {
-      runs.push(...(await find(mft)));
+      for (const run of await find(mft)) runs.add(run);
     } catch (error) {
       if (!isFault(error) || !error.code.startsWith('FILESYSTEM_')) throw error;
       missing.push(area);
     }
   }
-  const map = new AreaMap(arranged(runs, volume.name), bitmapOf(volume, mft, bitmap));
+  const map = new AreaMap(runs.arranged(), bitmapOf(volume, mft, bitmap));
   return { fileSystem: 'ntfs', label: await labelOf(mft), missing, pieces: (extent) => map.pieces(extent) };
 }
 
