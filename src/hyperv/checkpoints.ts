@@ -92,7 +92,10 @@ async function isThere(host: Host, vmId: string, instanceId: string, options: Ca
   return checkpoints.some((checkpoint) => sameId(checkpoint.instanceId, instanceId));
 }
 
-export function checkpointOf(row: CimInstance<typeof Msvm_VirtualSystemSettingData>, vmId: string): Checkpoint {
+export function checkpointOf(
+  row: CimInstance<typeof Msvm_VirtualSystemSettingData>,
+  vmId: string,
+): Checkpoint {
   const createdAt = row.CreationTime?.date;
   return {
     instanceId: row.InstanceID,
