@@ -20,6 +20,7 @@ const MET = [
   'run: ok',
   'run: warnings',
   'read: first-backup',
+  'read: no-baseline',
   'read: requested',
   'read: changes-since-reference-point',
   'read: reference-point-lost',
