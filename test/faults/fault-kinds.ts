@@ -24,6 +24,7 @@ export const FAULT_KINDS: readonly FaultKind[] = [
   { name: 'reset after', goesUnnoticed: true, rule: () => ({ kind: 'drop-after' }) },
   {
     name: 'time-out, done soon',
+    sameForReads: true,
     rule: (clock) => ({ kind: 'time-out', wait: () => clock.sleep(SOON_MS) }),
   },
   {

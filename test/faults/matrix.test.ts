@@ -28,8 +28,7 @@ const NOT_PLAYED = '';
 
 /**
  * One line for each row. Reads that a fault does not disturb are all struck in one run, everything else in runs of its own.
- * What takes long and is the same for every read (a slow answer, something done late that changes nothing) is played for
- * one of each sort; `matrix.long.ts` leaves nothing out.
+ * What is the same for every read (a slow answer, a time-out after which nothing is changed) is played for one of each sort; `matrix.long.ts` leaves nothing out.
  */
 async function play(benches: Benches, scenario: Scenario, rows: readonly Row[]): Promise<Line[]> {
   const cells = new Map(rows.map((row) => [row, [] as string[]]));
