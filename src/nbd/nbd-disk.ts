@@ -15,8 +15,8 @@ import { nbdFaults } from './faults.ts';
 import { ALLOCATION_FLAG, COMMAND, EXPORT_FLAG } from './format.ts';
 import { NbdLanes, type NbdOptions } from './lanes.ts';
 
-/** A message of a megabyte keeps a connection busy; larger ones only keep others waiting. */
-const PIECE_BYTES_MAX = 1024 * 1024;
+/** What a connection that breaks again and again must deliver for a read to come to its end; larger ones are no faster. */
+const PIECE_BYTES_MAX = 256 * 1024;
 /** Ranges without data travel as numbers; what a server does in one go should still end within its answer timeout. */
 const RANGE_BYTES_MAX = 1024 * 1024 * 1024;
 
