@@ -6,7 +6,7 @@
 import { MiB, forEachBounded } from '../base/index.ts';
 import {
   checkRange,
-  diskFaults,
+  InUse,
   type CallOptions,
   type Disk,
   type LocatedRun,
@@ -36,8 +36,7 @@ export abstract class ChainDisk implements Disk {
   readonly size: number;
   abstract readonly logicalSectorSize: number;
   readonly #layers: readonly ChainLayer[];
-  readonly #running = new Set<Promise<void>>();
-  #closed = false;
+  readonly #use = new InUse();
 
   /** `layers` are open, leaf first, and belong to this disk from now on. */
   constructor(layers: readonly ChainLayer[]) {
@@ -46,11 +45,7 @@ export abstract class ChainDisk implements Disk {
   }
 
   read(offset: number, into: Uint8Array, options: CallOptions = {}): Promise<void> {
-    if (this.#closed) return Promise.reject(diskFaults.closed());
-    const task = this.#fill(offset, into, options);
-    const tracked: Promise<void> = task.finally(() => this.#running.delete(tracked));
-    this.#running.add(tracked);
-    return tracked;
+    return this.#use.run(() => this.#fill(offset, into, options));
   }
 
   async #fill(offset: number, into: Uint8Array, options: CallOptions): Promise<void> {
@@ -69,7 +64,7 @@ export abstract class ChainDisk implements Disk {
     const runs: LocatedRun[] = [];
     for (const run of await this.#resolve(within.offset, endOf(within), options)) {
       const place = run.reader.locate?.(run.fileOffset, run.length);
-      if (!place || this.#closed) return undefined;
+      if (!place || this.#use.closed) return undefined;
       runs.push({ offset: run.offset, length: run.length, ...place });
     }
     return runs.sort((a, b) => a.offset - b.offset);
@@ -101,7 +96,7 @@ export abstract class ChainDisk implements Disk {
   async *#allocatedPieces(range: Extent, options: CallOptions): AsyncGenerator<Extent> {
     for (let at = range.offset; at < endOf(range);) {
       options.signal?.throwIfAborted();
-      if (this.#closed) throw diskFaults.closed();
+      this.#use.check();
       const start = Math.max(at, absentFromChainUntil(this.#layers, at));
       at = Math.min(start + WINDOW, endOf(range));
       if (start < at) yield* normalise(await this.#resolve(start, at, { ...options, coarse: true }));
@@ -114,9 +109,6 @@ export abstract class ChainDisk implements Disk {
   }
 
   async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    await Promise.allSettled(this.#running);
-    await Promise.all(this.#layers.map((layer) => layer.reader.close()));
+    if (await this.#use.end()) await Promise.all(this.#layers.map((layer) => layer.reader.close()));
   }
 }

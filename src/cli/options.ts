@@ -20,6 +20,12 @@ export const recoveryKeyFileOption = new Option(
   'file with the recovery key, to open the repository without its passphrase',
 );
 
+export const latestOfOption = new Option('--vm <vm>', 'the VM that "latest" means, by name or id');
+export const diskOption = new Option(
+  '--disk <disk>',
+  'only this disk: its number in `points --disks`, its id or its file name; may be repeated',
+).argParser(collectList);
+
 /** For options that may be given several times, each time with one value or with several and commas between. */
 export function collectList(value: string, previous: readonly string[] | undefined): string[] {
   return [...(previous ?? []), ...value.split(',').filter(Boolean)];

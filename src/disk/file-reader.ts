@@ -4,6 +4,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 import type { Extent } from '../extents/index.ts';
 import { nextData } from '../native/index.ts';
 import { diskFaults } from './faults.ts';
+import { InUse } from './in-use.ts';
 import type { CallOptions, FilePlace, LocalFileId, RangeReader } from './ports.ts';
 import { checkRange } from './range.ts';
 
@@ -12,8 +13,7 @@ export class FileReader implements RangeReader {
   readonly size: number;
   readonly #file: LocalFileId;
   readonly #handle: FileHandle;
-  readonly #running = new Set<Promise<void>>();
-  #closed = false;
+  readonly #use = new InUse();
 
   private constructor(path: string, handle: FileHandle, { size, dev, ino }: Stats) {
     this.path = path;
@@ -34,11 +34,7 @@ export class FileReader implements RangeReader {
   }
 
   read(offset: number, into: Uint8Array, options: CallOptions = {}): Promise<void> {
-    if (this.#closed) return Promise.reject(diskFaults.closed());
-    const task = this.#fill(offset, into, options.signal);
-    const tracked: Promise<void> = task.finally(() => this.#running.delete(tracked));
-    this.#running.add(tracked);
-    return tracked;
+    return this.#use.run(() => this.#fill(offset, into, options.signal));
   }
 
   async #fill(offset: number, into: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
@@ -67,20 +63,17 @@ export class FileReader implements RangeReader {
 
   locate(offset: number, length: number): FilePlace | undefined {
     const inside = offset >= 0 && offset + length <= this.size;
-    return inside && !this.#closed ? { file: this.#file, fileOffset: offset } : undefined;
+    return inside && !this.#use.closed ? { file: this.#file, fileOffset: offset } : undefined;
   }
 
   nextData(from: number): Extent | undefined {
-    if (this.#closed) throw diskFaults.closed();
+    this.#use.check();
     if (from >= this.size) return undefined;
     const found = nextData(this.#handle.fd, from, this.size);
     return found === 'all' ? { offset: from, length: this.size - from } : found;
   }
 
   async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    await Promise.allSettled(this.#running);
-    await this.#handle.close();
+    if (await this.#use.end()) await this.#handle.close();
   }
 }

@@ -3,6 +3,7 @@ export * from './counting.ts';
 export * from './faults.ts';
 export * from './early-writeback.ts';
 export * from './file-reader.ts';
+export * from './in-use.ts';
 export * from './local-file.ts';
 export * from './memory-disk.ts';
 export * from './ports.ts';

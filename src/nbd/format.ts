@@ -136,6 +136,14 @@ export const blockSizeInfo = struct(
 export const exportNameAnswer = struct('EXPORT_NAME answer', 10, { size: u64(0), flags: u16(8) }, 'big');
 export const EXPORT_NAME_ZEROES = 124;
 
+/** A name, preceded by its length. */
+export function encodeString(text: string): Buffer {
+  const bytes = Buffer.from(text, 'utf8');
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(bytes.length);
+  return Buffer.concat([length, bytes]);
+}
+
 /* The messages of transmission, by hand: they are read and written a hundred thousand times a second. */
 
 export const REQUEST_BYTES = 28;

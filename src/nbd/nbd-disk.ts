@@ -6,7 +6,7 @@
  * read first.
  */
 import { Mutex } from '../base/index.ts';
-import { checkRange, diskFaults, type CallOptions, type Disk, type RangeWriter } from '../disk/index.ts';
+import { checkRange, InUse, type CallOptions, type Disk, type RangeWriter } from '../disk/index.ts';
 import { coalesce, type Extent, type ExtentStream } from '../extents/index.ts';
 import { piecesOf } from '../remote/index.ts';
 import { parseNbdAddress, type NbdAddress } from './address.ts';
@@ -26,10 +26,9 @@ export class NbdDisk implements Disk, RangeWriter {
   readonly #address: NbdAddress;
   readonly #lanes: NbdLanes;
   readonly #edges = new Mutex();
-  readonly #running = new Set<Promise<void>>();
+  readonly #use = new InUse();
   /** Zeros in one request; falls to the size of a message when the server takes no more. */
   #zeroBytesMax = RANGE_BYTES_MAX;
-  #closed = false;
 
   private constructor(address: NbdAddress, lanes: NbdLanes) {
     this.#address = address;
@@ -53,7 +52,7 @@ export class NbdDisk implements Disk, RangeWriter {
 
   /** Throws `NBD_IO_FAILED`, `NBD_CONNECTION_LOST` when the server stays away, and the signal's reason. */
   read(offset: number, into: Uint8Array, options: CallOptions = {}): Promise<void> {
-    return this.#use(offset, into.length, async () => {
+    return this.#inUse(offset, into.length, async () => {
       const { offset: from, length } = this.#widened(offset, into.length);
       if (into.length === 0) return;
       if (length === into.length) return this.#readPieces(offset, into, options);
@@ -108,16 +107,13 @@ export class NbdDisk implements Disk, RangeWriter {
   }
 
   async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    await Promise.allSettled(this.#running);
-    await this.#lanes.close();
+    if (await this.#use.end()) await this.#lanes.close();
   }
 
   async *#data(within: Extent, options: CallOptions): AsyncGenerator<Extent> {
     const end = within.offset + within.length;
     for (let at = within.offset; at < end;) {
-      if (this.#closed) throw diskFaults.closed();
+      this.#use.check();
       const asked = this.#widened(at, Math.min(end - at, RANGE_BYTES_MAX));
       const runs = await this.#lanes.request({ command: COMMAND.blockStatus, ...asked }, options);
       let run = asked.offset;
@@ -201,18 +197,13 @@ export class NbdDisk implements Disk, RangeWriter {
       const { exportName: name } = this.#address;
       return Promise.reject(nbdFaults.readOnly({ server: this.#lanes.server, name }));
     }
-    return this.#use(offset, length, work);
+    return this.#inUse(offset, length, work);
   }
 
-  async #use(offset: number, length: number, work: () => Promise<void>): Promise<void> {
-    if (this.#closed) throw diskFaults.closed();
-    checkRange(offset, length, this.size);
-    const running = work();
-    this.#running.add(running);
-    try {
-      await running;
-    } finally {
-      this.#running.delete(running);
-    }
+  #inUse(offset: number, length: number, work: () => Promise<void>): Promise<void> {
+    return this.#use.run(async () => {
+      checkRange(offset, length, this.size);
+      await work();
+    });
   }
 }

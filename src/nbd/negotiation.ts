@@ -14,6 +14,7 @@ import {
   blockSizeInfo,
   DEFAULT_MINIMUM_BLOCK,
   DEFAULT_PAYLOAD_BYTES_MAX,
+  encodeString,
   exportInfo,
   greeting,
   GREETING_MAGIC,
@@ -25,7 +26,7 @@ import {
   OPTION_REPLY,
 } from './format.ts';
 import type { Link } from './link.ts';
-import { ask, broken, encodeString, isError, lastOf, reasonOf, type OptionReply } from './option-replies.ts';
+import { ask, broken, isError, lastOf, reasonOf, type OptionReply } from './option-replies.ts';
 import type { NbdClientTls } from './tls.ts';
 
 export interface ExportInfo {

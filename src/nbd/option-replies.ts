@@ -57,14 +57,6 @@ export function lastOf(replies: readonly OptionReply[]): OptionReply {
   return last;
 }
 
-/** A name, preceded by its length. */
-export function encodeString(text: string): Buffer {
-  const bytes = Buffer.from(text, 'utf8');
-  const length = Buffer.alloc(4);
-  length.writeUInt32BE(bytes.length);
-  return Buffer.concat([length, bytes]);
-}
-
 function encodeOption(option: number, data: Uint8Array): Buffer {
   const bytes = Buffer.alloc(optionHeader.size + data.length);
   optionHeader.write(bytes, { magic: OPTION_MAGIC, option, length: data.length });

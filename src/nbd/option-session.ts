@@ -8,6 +8,7 @@ import {
   blockSizeInfo,
   exportInfo,
   EXPORT_FLAG,
+  encodeString,
   exportNameAnswer,
   EXPORT_NAME_ZEROES,
   greeting,
@@ -239,13 +240,6 @@ function blockSizes(): Buffer {
 function matches(queries: readonly string[], isList: boolean): boolean {
   if (isList && queries.length === 0) return true;
   return queries.some((query) => query === ALLOCATION_CONTEXT || (isList && query === 'base:'));
-}
-
-function encodeString(text: string): Buffer {
-  const bytes = Buffer.from(text, 'utf8');
-  const length = Buffer.alloc(4);
-  length.writeUInt32BE(bytes.length);
-  return Buffer.concat([length, bytes]);
 }
 
 /** Reads length and text at `at`; undefined when it does not fit. */

@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { Mutex, TiB } from '../base/index.ts';
 import {
   checkRange,
-  diskFaults,
+  InUse,
   LocalFile,
   localFileFault,
   type CallOptions,
@@ -48,8 +48,7 @@ export class OverlayDisk implements Disk, RangeWriter {
   /** Blocks being written in part: their other bytes must not be filled in twice. */
   readonly #blocks = new Map<number, { lock: Mutex; users: number }>();
   readonly #flushes = new Mutex();
-  readonly #running = new Set<Promise<void>>();
-  #closed = false;
+  readonly #use = new InUse();
 
   private constructor(folder: string, below: Disk, stateFile: LocalFile) {
     this.#folder = folder;
@@ -84,12 +83,12 @@ export class OverlayDisk implements Disk, RangeWriter {
   }
 
   read(offset: number, into: Uint8Array, options: CallOptions = {}): Promise<void> {
-    return this.#use(offset, into.length, () => this.#read(offset, into, options));
+    return this.#inUse(offset, into.length, () => this.#read(offset, into, options));
   }
 
   /** Durable after {@link flush}. Throws `DISK_NO_SPACE` when the volume of the overlay is full; what was flushed stays. */
   write(offset: number, bytes: Uint8Array, options: CallOptions = {}): Promise<void> {
-    return this.#use(offset, bytes.length, async () => {
+    return this.#inUse(offset, bytes.length, async () => {
       const whole = wholeBlocks(offset, bytes.length);
       const part = (from: number, to: number): Uint8Array => bytes.subarray(from - offset, to - offset);
       const end = offset + bytes.length;
@@ -102,7 +101,7 @@ export class OverlayDisk implements Disk, RangeWriter {
 
   /** Whole blocks become zeros by their state alone. */
   zero(offset: number, length: number, options: CallOptions = {}): Promise<void> {
-    return this.#use(offset, length, async () => {
+    return this.#inUse(offset, length, async () => {
       const whole = wholeBlocks(offset, length);
       if (!whole) return this.#writeParts(offset, new Uint8Array(length), options);
       const after = whole.offset + whole.length;
@@ -114,7 +113,7 @@ export class OverlayDisk implements Disk, RangeWriter {
   }
 
   flush(): Promise<void> {
-    return this.#use(0, 0, () => this.#flushes.run(() => this.#flush()));
+    return this.#inUse(0, 0, () => this.#flushes.run(() => this.#flush()));
   }
 
   async *allocated(
@@ -127,10 +126,9 @@ export class OverlayDisk implements Disk, RangeWriter {
 
   /** Flushes, and closes the disk below. The folder stays. */
   async close(): Promise<void> {
-    if (this.#closed) return;
+    if (this.#use.closed) return;
     const flushed = this.flush();
-    this.#closed = true;
-    await Promise.allSettled(this.#running);
+    await this.#use.end();
     for (const part of this.#parts.values()) await (await part).close();
     await this.#stateFile.close();
     await this.#below.close();
@@ -226,16 +224,11 @@ export class OverlayDisk implements Disk, RangeWriter {
     }
   }
 
-  async #use(offset: number, length: number, work: () => Promise<void>): Promise<void> {
-    if (this.#closed) throw diskFaults.closed();
-    checkRange(offset, length, this.size);
-    const running = work();
-    this.#running.add(running);
-    try {
-      await running;
-    } finally {
-      this.#running.delete(running);
-    }
+  #inUse(offset: number, length: number, work: () => Promise<void>): Promise<void> {
+    return this.#use.run(async () => {
+      checkRange(offset, length, this.size);
+      await work();
+    });
   }
 }
 

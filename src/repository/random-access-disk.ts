@@ -1,6 +1,6 @@
 /** A disk of a restore point, readable at any position: what instant access, export and comparison are made of. */
 import { MiB, copyBytes, forEachBounded } from '../base/index.ts';
-import { checkRange, diskFaults, type CallOptions, type Disk } from '../disk/index.ts';
+import { checkRange, InUse, type CallOptions, type Disk } from '../disk/index.ts';
 import { clip, coalesce, intersect, type Extent } from '../extents/index.ts';
 import type { BlockMap } from './block-map.ts';
 import { SLOT_BYTES } from './format.ts';
@@ -38,8 +38,7 @@ export class RandomAccessDisk implements Disk {
   readonly #map: BlockMap;
   readonly #objects: ObjectReader;
   readonly #chunks: FetchCache<Buffer>;
-  readonly #reads = new Set<Promise<void>>();
-  #closed = false;
+  readonly #use = new InUse();
 
   constructor(parts: {
     root: MapRoot;
@@ -59,12 +58,7 @@ export class RandomAccessDisk implements Disk {
 
   /** Throws `REPO_OBJECT_DAMAGED` or `REPO_OBJECT_MISSING` where bytes cannot be had; other ranges still read. */
   read(offset: number, into: Uint8Array, options: CallOptions = {}): Promise<void> {
-    if (this.#closed) return Promise.reject(diskFaults.closed());
-    const reading: Promise<void> = this.#fill(offset, into, options).finally(() =>
-      this.#reads.delete(reading),
-    );
-    this.#reads.add(reading);
-    return reading;
+    return this.#use.run(() => this.#fill(offset, into, options));
   }
 
   async *allocated(
@@ -77,8 +71,7 @@ export class RandomAccessDisk implements Disk {
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
-    await Promise.allSettled(this.#reads);
+    await this.#use.end();
   }
 
   async #fill(offset: number, into: Uint8Array, { signal }: CallOptions): Promise<void> {

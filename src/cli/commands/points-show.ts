@@ -6,7 +6,13 @@ import { consistencyText } from '../consistency-text.ts';
 import type { PointDetails, PointDisk } from '../engine.ts';
 import { exitCodeOfOutcome } from '../exit-code.ts';
 import { count, timeCell } from '../numbers.ts';
-import { passphraseFileOption, pointSelector, recoveryKeyFileOption, repoOption } from '../options.ts';
+import {
+  latestOfOption,
+  passphraseFileOption,
+  pointSelector,
+  recoveryKeyFileOption,
+  repoOption,
+} from '../options.ts';
 import { NOTHING_TO_CLEAN } from '../interrupts.ts';
 import type { Runner } from '../session.ts';
 import { sizeColumns } from '../size-columns.ts';
@@ -23,7 +29,7 @@ export function registerPointsShow(points: Command, run: Runner): void {
     )
     .argument('<point>', 'id of the restore point, the beginning of one, or "latest" with --vm')
     .addOption(repoOption)
-    .addOption(new Option('--vm <vm>', 'the VM that "latest" means, by name or id'))
+    .addOption(latestOfOption)
     .addOption(
       new Option('--why', 'what changed, by partition and area of the file system; reads the changes'),
     )

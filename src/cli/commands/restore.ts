@@ -8,7 +8,8 @@ import { RESTORE_FORMATS, type RestoreRun } from '../engine.ts';
 import { exitCodeOfOutcome } from '../exit-code.ts';
 import { bytesCell, ratePerSecond } from '../numbers.ts';
 import {
-  collectList,
+  diskOption,
+  latestOfOption,
   passphraseFileOption,
   pointSelector,
   recoveryKeyFileOption,
@@ -41,16 +42,11 @@ export function registerRestore(program: Command, run: Runner): void {
         'folder for the image files; made when missing; - sends one image to stdout',
       ).makeOptionMandatory(),
     )
-    .addOption(new Option('--vm <vm>', 'the VM that "latest" means, by name or id'))
+    .addOption(latestOfOption)
     .addOption(
       new Option('--format <format>', 'image format').choices(RESTORE_FORMATS).default('vhdx' as const),
     )
-    .addOption(
-      new Option(
-        '--disk <disk>',
-        'only this disk: its number in `points --disks`, its id or its file name; may be repeated',
-      ).argParser(collectList),
-    )
+    .addOption(diskOption)
     .addOption(
       new Option('--overwrite', 'replace existing image files, and what a run that was cut off left of them'),
     )

@@ -8,7 +8,8 @@ import type { ServeRun, ServeTls } from '../engine.ts';
 import { EXIT } from '../exit-code.ts';
 import { cliFaults } from '../faults.ts';
 import {
-  collectList,
+  diskOption,
+  latestOfOption,
   passphraseFileOption,
   pointSelector,
   recoveryKeyFileOption,
@@ -32,13 +33,8 @@ export function registerServe(program: Command, run: Runner): void {
     )
     .argument('<point>', 'id of the restore point, the beginning of one, or "latest" with --vm')
     .addOption(repoOption)
-    .addOption(new Option('--vm <vm>', 'the VM that "latest" means, by name or id'))
-    .addOption(
-      new Option(
-        '--disk <disk>',
-        'only this disk: its number in `points --disks`, its id or its file name; may be repeated',
-      ).argParser(collectList),
-    )
+    .addOption(latestOfOption)
+    .addOption(diskOption)
     .addOption(
       new Option(
         '--write <dir>',

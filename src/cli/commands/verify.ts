@@ -5,7 +5,13 @@ import type { VerifyRun } from '../engine.ts';
 import { EXIT, exitCodeOfOutcome, worstOf } from '../exit-code.ts';
 import { cliFaults } from '../faults.ts';
 import { count, formatRate } from '../numbers.ts';
-import { passphraseFileOption, pointSelector, recoveryKeyFileOption, repoOption } from '../options.ts';
+import {
+  latestOfOption,
+  passphraseFileOption,
+  pointSelector,
+  recoveryKeyFileOption,
+  repoOption,
+} from '../options.ts';
 import { NOTHING_TO_CLEAN } from '../interrupts.ts';
 import type { Runner } from '../session.ts';
 
@@ -22,7 +28,7 @@ export function registerVerify(program: Command, run: Runner): void {
     )
     .addOption(repoOption)
     .addOption(new Option('--all', 'everything, also when that is meant by leaving out POINT'))
-    .addOption(new Option('--vm <vm>', 'the VM that "latest" means, by name or id'))
+    .addOption(latestOfOption)
     .addOption(passphraseFileOption)
     .addOption(recoveryKeyFileOption)
     .action((point, options) =>
