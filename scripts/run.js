@@ -28,7 +28,7 @@ const SSH_CIPHERS = join(root, 'node_modules', 'ssh2', 'lib', 'protocol', 'crypt
 const COMMANDS = {
   demo: (node, args) => exec(node, ['-C', 'source', 'lab/demo.ts', ...args]),
   bench: (node, args) => exec(node, ['-C', 'source', 'bench/main.ts', ...args]),
-  test: (node, args) => test(node, ['{src,lab,test}/**/*.test.ts'], args),
+  test: (node, args) => test(node, ['{src,lab,test}/**/*.test.ts'], ['--import=./test/fixed-seed.ts', ...args]),
   'test-long': (node, args) => test(node, ['{src,lab,test}/**/*.long.ts'], args),
   check: (node) => check(node),
   build: (node) => exec(node, [bin('typescript', 'bin/tsc'), '-p', 'tsconfig.build.json']),
