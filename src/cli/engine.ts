@@ -226,6 +226,24 @@ export interface RepositoryCreated {
   readonly recoveryKey?: Secret;
 }
 
+/** What opens a repository: one of several secrets, told without it. */
+export interface KeySlot {
+  /** 16 hexadecimal digits. */
+  readonly slot: string;
+  /** Absent when the slot is damaged. */
+  readonly kind?: 'passphrase' | 'recovery-key' | 'clear';
+  readonly createdAt?: string;
+  readonly problem?: string;
+}
+
+export type NewKey = { readonly passphrase: Secret } | 'recovery-key';
+
+export interface KeyAdded {
+  readonly slot: string;
+  /** Shown or saved once, never again; only of a new recovery key. */
+  readonly recoveryKey?: Secret;
+}
+
 /** `vms` are names, GUIDs, patterns or tags such as `#daily`. */
 export interface BackupRequest extends VmSelection {
   readonly host: HostAccess;
@@ -555,6 +573,23 @@ export interface Engine extends DiskEngine {
     task: Task,
   ): Promise<RepositoryCreated>;
   repositoryStatus(repository: RepositoryAccess, task: Task): Promise<RepositoryStatus>;
+  /** Asks for no secret. */
+  keySlots(repository: RepositoryAccess, task: Task): Promise<{ readonly slots: readonly KeySlot[] }>;
+  addKey(
+    request: { readonly repository: RepositoryAccess; readonly secret: NewKey },
+    task: Task,
+  ): Promise<KeyAdded>;
+  /** `slot` is an id or the beginning of one. Never the last. Yields what was removed. */
+  removeKey(
+    request: { readonly repository: RepositoryAccess; readonly slot: string },
+    task: Task,
+  ): Promise<KeySlot>;
+  /** Adds, calls `told`, and then removes `slot`, or the one that opened the repository. Yields what was removed. */
+  rotateKey(
+    request: { readonly repository: RepositoryAccess; readonly secret: NewKey; readonly slot?: string },
+    told: (added: KeyAdded) => Promise<void>,
+    task: Task,
+  ): Promise<KeySlot>;
 
   /**
    * Backs up several VMs at once within the caps, and yields the record of each as it ends. What goes wrong with one VM is in

@@ -5,6 +5,8 @@ import type {
   DiskChanges,
   Engine,
   HostReport,
+  KeyAdded,
+  NewKey,
   PointSummary,
   RepairRun,
   RepositoryStatus,
@@ -140,6 +142,16 @@ const HOST_REPORT: HostReport = {
 
 export const RECOVERY_KEY = 'AAAA-BBBB-CCCC-DDDD';
 
+export const KEY_SLOTS = [
+  { slot: '0123456789abcdef', kind: 'passphrase', createdAt: '2026-11-23T08:00:00.000Z' },
+  { slot: 'fedcba9876543210', kind: 'recovery-key' },
+] as const;
+
+function keyAdded(secret: NewKey): KeyAdded {
+  const slot = '00112233aabbccdd';
+  return secret === 'recovery-key' ? { slot, recoveryKey: new Secret(RECOVERY_KEY) } : { slot };
+}
+
 /** What was asked of the engine: the name of each call and its first argument. */
 export type Calls = { readonly call: string; readonly request: unknown }[];
 
@@ -191,6 +203,22 @@ const ANSWERS: Engine = {
   async repositoryStatus(repository) {
     await repository.unlock();
     return STATUS;
+  },
+  async keySlots() {
+    return { slots: KEY_SLOTS };
+  },
+  async addKey({ repository, secret }) {
+    await repository.unlock();
+    return keyAdded(secret);
+  },
+  async removeKey({ repository }) {
+    await repository.unlock();
+    return KEY_SLOTS[0];
+  },
+  async rotateKey({ repository, secret }, told) {
+    await repository.unlock();
+    await told(keyAdded(secret));
+    return KEY_SLOTS[0];
   },
   async *backup(request) {
     await request.host.password();

@@ -5,6 +5,7 @@ import { doctorEngine } from './doctor-engine.ts';
 import type { Engine } from './engine.ts';
 import { createHostEngine } from './host-engine.ts';
 import type { CliIo } from './io.ts';
+import { keysEngine } from './keys-engine.ts';
 import { pointsEngine } from './points-engine.ts';
 import { repositoryEngine } from './repository-engine.ts';
 import { serveEngine } from './serve-engine.ts';
@@ -15,6 +16,7 @@ export function openEngine(io: Pick<CliIo, 'env' | 'platform' | 'homeFolder'>): 
     ...createHostEngine(stateFolder(io)),
     ...repositoryEngine,
     ...backupEngine,
+    ...keysEngine,
     ...pointsEngine,
     ...serveEngine,
     ...diskEngine,

@@ -19,6 +19,10 @@ export const recoveryKeyFileOption = new Option(
   '--recovery-key-file <file>',
   'file with the recovery key, to open the repository without its passphrase',
 );
+export const saveRecoveryKeyOption = new Option(
+  '--save-recovery-key <file>',
+  'write the recovery key to this new file instead of showing it',
+);
 
 export const latestOfOption = new Option('--vm <vm>', 'the VM that "latest" means, by name or id');
 export const diskOption = new Option(

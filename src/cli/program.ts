@@ -6,6 +6,7 @@ import { registerDisk } from './commands/disk.ts';
 import { registerDoctor } from './commands/doctor.ts';
 import { registerHost } from './commands/host.ts';
 import { registerInit } from './commands/init.ts';
+import { registerKeys } from './commands/keys.ts';
 import { registerPoints } from './commands/points.ts';
 import { registerRct } from './commands/rct.ts';
 import { registerRecord } from './commands/record.ts';
@@ -33,6 +34,7 @@ const ORDER = [
   registerVerify,
   registerRepair,
   registerStatus,
+  registerKeys,
   registerRct,
   registerDisk,
 ];

@@ -31,8 +31,24 @@ export const repositoryFaults = faults('REPO', {
   },
   wrongPassphrase: {
     kind: 'refused',
-    text: 'the {secret} does not open the repository in {location}',
-    remedy: 'try again; without passphrase and recovery key nobody can read the repository',
+    text: 'the {secret} does not open the repository in {location}; its key slots: {slots}',
+    remedy:
+      'try again, or with the secret of another slot; without a secret of one of them nobody can read the repository',
+  },
+  keysInTheClear: {
+    kind: 'refused',
+    text: 'the repository in {location} is not encrypted: it has no secrets to change',
+    remedy: 'make an encrypted repository with `hvlift init` and copy the restore points into it',
+  },
+  keySlotNotFound: {
+    kind: 'refused',
+    text: 'no single key slot begins with "{slot}"',
+    remedy: 'list them with `hvlift keys list`',
+  },
+  keySlotLast: {
+    kind: 'refused',
+    text: 'without key slot {slot} nobody could open the repository any more',
+    remedy: 'add another secret with `hvlift keys add` first',
   },
   recoveryKeyInvalid: {
     kind: 'refused',

@@ -4,6 +4,8 @@ export type { BaselineDisk, BaselineRecord } from './baselines.ts';
 export { repositoryFaults } from './faults.ts';
 export type { IngestRequest, IngestResult, IngestStats } from './ingest.ts';
 export type { Journal, JournalNote } from './journal.ts';
+export type { KeySlotInfo } from './key-slots.ts';
+export type { Keyring, NewSecret } from './keyring.ts';
 export type { Lease, LeaseOptions } from './lease.ts';
 export type { MapRoot } from './map-root.ts';
 export * from './open-repository.ts';

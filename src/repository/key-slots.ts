@@ -8,6 +8,7 @@
  * encryption off for instance, makes every slot fail.
  */
 import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes, scrypt } from 'node:crypto';
+import { hasCode } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
 import type { ObjectStore } from '../objectstore/index.ts';
 import { repositoryFaults } from './faults.ts';
@@ -31,6 +32,8 @@ interface KeySlot {
   readonly slot: string;
   readonly repositoryId: string;
   readonly kind: KeySecret['kind'];
+  /** ISO 8601; absent in slots of the first versions. */
+  readonly created?: string;
   readonly scrypt?: { readonly N: number; readonly r: number; readonly p: number };
   readonly salt?: string;
   readonly nonce?: string;
@@ -38,49 +41,124 @@ interface KeySlot {
   readonly key: string;
 }
 
+/** What can be told of a slot without its secret. */
+export interface KeySlotInfo {
+  /** 16 hexadecimal digits: the last part of the file's name. */
+  readonly slot: string;
+  /** Absent when the file is damaged. */
+  readonly kind?: KeySecret['kind'];
+  /** ISO 8601; absent when it is not known. */
+  readonly created?: string;
+  /** Why nobody can use it. */
+  readonly problem?: string;
+}
+
+/** Returns the id of the new slot; it is durable. */
 export async function addKeySlot(
   store: ObjectStore,
   file: HeaderFile,
   master: Uint8Array,
   secret: KeySecret,
-  options: CallOptions = {},
-): Promise<void> {
+  { created, signal }: CallOptions & { readonly created: Date },
+): Promise<string> {
   const slot = randomBytes(8).toString('hex');
-  const common = { slot, repositoryId: file.header.repositoryId, kind: secret.kind };
+  const { repositoryId } = file.header;
+  const common = { slot, repositoryId, kind: secret.kind, created: created.toISOString() };
   const content = secret.kind === 'clear' ? { key: hex(master) } : await wrap(master, file, secret);
-  await store.putNew(`keys/${slot}`, encodeChecked({ ...common, ...content }), options);
+  await store.putNew(`keys/${slot}`, encodeChecked({ ...common, ...content }), { signal });
+  return slot;
 }
 
-/** Throws `REPO_WRONG_PASSPHRASE`, `REPO_HEADER_DAMAGED` when the slots that could fit are damaged. */
+/** Every slot of the repository, in the order of their names; needs no secret. */
+export async function listKeySlots(
+  store: ObjectStore,
+  file: HeaderFile,
+  options: CallOptions = {},
+): Promise<KeySlotInfo[]> {
+  const slots: KeySlotInfo[] = [];
+  for await (const { name } of store.list('keys/', options)) {
+    const info = await slotInfo(store, file, name, options);
+    if (info) slots.push(info);
+  }
+  return slots;
+}
+
+/**
+ * The master key, and the slot it came from. Throws `REPO_WRONG_PASSPHRASE`, `REPO_HEADER_DAMAGED` when the slots that could
+ * fit are damaged.
+ */
 export async function unwrapMasterKey(
   store: ObjectStore,
   file: HeaderFile,
   secret: KeySecret,
   options: CallOptions = {},
-): Promise<Uint8Array> {
+): Promise<{ readonly master: Uint8Array; readonly slot: string }> {
   let damage: unknown;
   for await (const { name } of store.list('keys/', options)) {
     try {
-      const found = await readChecked(store, name, options);
-      const slot = found?.value as unknown as KeySlot | undefined;
-      // A creation that was interrupted leaves slots of a repository that never came to be.
-      if (slot?.kind !== secret.kind || slot.repositoryId !== file.header.repositoryId) continue;
+      const slot = await readSlot(store, file, name, options);
+      if (slot?.kind !== secret.kind) continue;
       if (!isAffordable(slot)) throw impossibleSlot(store, name);
       const master = await unwrap(slot, file, secret);
-      if (master) return master;
+      if (master) return { master, slot: slot.slot };
     } catch (error) {
       damage ??= error;
     }
   }
   if (damage !== undefined) throw damage;
+  throw await noSlotFits(store, file, secret, options);
+}
+
+async function noSlotFits(
+  store: ObjectStore,
+  file: HeaderFile,
+  { kind }: KeySecret,
+  options: CallOptions,
+): Promise<Error> {
   const { location } = store;
-  if (secret.kind === 'clear') {
-    throw repositoryFaults.headerDamaged({ name: 'keys', location, problem: 'the key file is missing' });
+  if (kind === 'clear')
+    return repositoryFaults.headerDamaged({ name: 'keys', location, problem: 'the key file is missing' });
+  const slots = (await listKeySlots(store, file, options)).map(slotText).join(', ') || 'none';
+  const secret = kind === 'passphrase' ? 'passphrase' : 'recovery key';
+  return repositoryFaults.wrongPassphrase({ location, secret, slots });
+}
+
+/** `recovery key 0123456789abcdef of 2026-11-23`. */
+function slotText({ slot, kind, created, problem }: KeySlotInfo): string {
+  if (problem !== undefined) return `${slot} (damaged)`;
+  const of = created === undefined ? '' : ` of ${created.slice(0, 10)}`;
+  return `${kind === 'recovery' ? 'recovery key' : kind} ${slot}${of}`;
+}
+
+/** Undefined for a slot of another repository: a creation that was interrupted leaves those. */
+async function readSlot(
+  store: ObjectStore,
+  { header }: HeaderFile,
+  name: string,
+  options: CallOptions,
+): Promise<KeySlot | undefined> {
+  const slot = (await readChecked(store, name, options))?.value as unknown as KeySlot | undefined;
+  if (slot?.repositoryId !== header.repositoryId) return undefined;
+  if (name !== `keys/${slot.slot}`) throw impossibleSlot(store, name);
+  return slot;
+}
+
+async function slotInfo(
+  store: ObjectStore,
+  file: HeaderFile,
+  name: string,
+  options: CallOptions,
+): Promise<KeySlotInfo | undefined> {
+  const slot = name.slice('keys/'.length);
+  try {
+    const found = await readSlot(store, file, name, options);
+    if (!found) return undefined;
+    const created = typeof found.created === 'string' ? { created: found.created } : {};
+    return { slot, kind: found.kind, ...created };
+  } catch (error) {
+    if (!hasCode(error, 'REPO_HEADER_DAMAGED')) throw error;
+    return { slot, problem: (error as Error).message };
   }
-  throw repositoryFaults.wrongPassphrase({
-    location,
-    secret: secret.kind === 'passphrase' ? 'passphrase' : 'recovery key',
-  });
 }
 
 export function secretOf(given: { passphrase?: string; recoveryKey?: string }): KeySecret {

@@ -5,7 +5,15 @@ import type { CallOptions } from '../disk/index.ts';
 import type { ObjectStore } from '../objectstore/index.ts';
 import { repositoryFaults } from './faults.ts';
 import { HEADER_NAME, newHeader, readRepositoryHeader, type HeaderFile } from './header.ts';
-import { addKeySlot, secretOf, unwrapMasterKey } from './key-slots.ts';
+import {
+  addKeySlot,
+  listKeySlots,
+  secretOf,
+  unwrapMasterKey,
+  type KeySecret,
+  type KeySlotInfo,
+} from './key-slots.ts';
+import { Keyring } from './keyring.ts';
 import { MASTER_KEY_BYTES, deriveKeys } from './keys.ts';
 import { formatRecoveryKey, newRecoveryKey } from './recovery-key.ts';
 import { Repository } from './repository.ts';
@@ -39,18 +47,14 @@ export async function createRepository(
   const file = newHeader(encrypted ? 'aes-256-gcm' : 'none', now());
   const master = randomBytes(MASTER_KEY_BYTES);
   const recoveryKey = newRecoveryKey();
-  if (encrypted) {
-    await addKeySlot(
-      store,
-      file,
-      master,
-      { kind: 'passphrase', passphrase: encryption.passphrase },
-      { signal },
-    );
-    await addKeySlot(store, file, master, { kind: 'recovery', key: recoveryKey }, { signal });
-  } else {
-    await addKeySlot(store, file, master, { kind: 'clear' }, { signal });
-  }
+  const secrets: readonly KeySecret[] = encrypted
+    ? [
+        { kind: 'passphrase', passphrase: encryption.passphrase },
+        { kind: 'recovery', key: recoveryKey },
+      ]
+    : [{ kind: 'clear' }];
+  for (const secret of secrets)
+    await addKeySlot(store, file, master, secret, { created: new Date(file.header.created), signal });
   await putHeader(store, file, { signal });
   const repository = await open(store, file, master, now, { signal });
   return { repository, ...(encrypted ? { recoveryKey: formatRecoveryKey(recoveryKey) } : {}) };
@@ -63,12 +67,30 @@ export async function createRepository(
 export async function openRepository(store: ObjectStore, options: OpenOptions = {}): Promise<Repository> {
   const { now = systemTime, signal } = options;
   const file = await readRepositoryHeader(store, { signal });
+  const { master } = await unlock(store, file, options);
+  return open(store, file, master, now, { signal });
+}
+
+/** The keys of a repository, to change who can open it. Throws as {@link openRepository}; `REPO_KEYS_IN_THE_CLEAR`. */
+export async function openKeyring(store: ObjectStore, options: OpenOptions = {}): Promise<Keyring> {
+  const { now = systemTime, signal } = options;
+  const file = await readRepositoryHeader(store, { signal });
+  if (file.header.encryption === 'none') throw repositoryFaults.keysInTheClear({ location: store.location });
+  return new Keyring({ store, file, now, ...(await unlock(store, file, options)) });
+}
+
+/** The key slots of a repository; needs no secret. Throws `REPO_NOT_INITIALISED`, `REPO_HEADER_DAMAGED`. */
+export async function keySlotsOf(store: ObjectStore, options: CallOptions = {}): Promise<KeySlotInfo[]> {
+  return listKeySlots(store, await readRepositoryHeader(store, options), options);
+}
+
+async function unlock(store: ObjectStore, file: HeaderFile, options: OpenOptions) {
   const secret = secretOf(options);
   const encrypted = file.header.encryption !== 'none';
   const { location } = store;
   if (encrypted && secret.kind === 'clear') throw repositoryFaults.passphraseNeeded({ location });
   if (!encrypted && secret.kind !== 'clear') throw repositoryFaults.notEncrypted({ location });
-  return open(store, file, await unwrapMasterKey(store, file, secret, { signal }), now, { signal });
+  return unwrapMasterKey(store, file, secret, { signal: options.signal });
 }
 
 /** What needs no secret: is there a repository, and does it ask for one? */

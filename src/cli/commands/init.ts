@@ -1,15 +1,14 @@
 /** `hvlift init`: an empty repository, encrypted unless told otherwise. */
-import { open, rm, type FileHandle } from 'node:fs/promises';
 import { Option, type Command } from '@commander-js/extra-typings';
 import type { Access, RepositoryOptions, RepositoryPlace } from '../access.ts';
 import type { ConfigFile } from '../config-file.ts';
-import { absolutePath } from '../config-path.ts';
 import { NAME_PATTERN } from '../config-values.ts';
 import type { RepositoryCreated } from '../engine.ts';
 import { EXIT, type ExitCode } from '../exit-code.ts';
 import { cliFaults } from '../faults.ts';
-import { passphraseFileOption, repoOption } from '../options.ts';
+import { passphraseFileOption, repoOption, saveRecoveryKeyOption } from '../options.ts';
 import type { Runner, Session } from '../session.ts';
+import { RecoveryKeyFile } from './recovery-key-file.ts';
 
 const TEXTS = {
   cleaning: 'dropping the repository that is being made',
@@ -33,12 +32,7 @@ export function registerInit(program: Command, run: Runner): void {
     .addOption(repoOption)
     .addOption(new Option('--name <name>', 'also write it into the configuration under this name'))
     .addOption(passphraseFileOption)
-    .addOption(
-      new Option(
-        '--save-recovery-key <file>',
-        'write the recovery key to this new file instead of showing it',
-      ),
-    )
+    .addOption(saveRecoveryKeyOption)
     .addOption(new Option('--no-encryption', 'store everything readable for whoever can read the folder'))
     .action((options) => run((session) => init(session, options)));
 }
@@ -122,37 +116,4 @@ function lines(
     '',
     'Write it down and keep it away from this machine.',
   ];
-}
-
-/** The file for the recovery key, made before the repository: a key with nowhere to go would be lost. */
-class RecoveryKeyFile {
-  readonly path: string;
-  readonly #handle: FileHandle;
-  #written = false;
-
-  private constructor(file: string, handle: FileHandle) {
-    this.path = file;
-    this.#handle = handle;
-  }
-
-  static async reserve(option: string | undefined, { io }: Session): Promise<RecoveryKeyFile | undefined> {
-    if (option === undefined) return undefined;
-    const file = absolutePath(option, io.workingFolder, io.homeFolder);
-    try {
-      return new RecoveryKeyFile(file, await open(file, 'wx', 0o600));
-    } catch (error) {
-      throw cliFaults.recoveryKeyNotSaved({ path: file, reason: (error as Error).message }, { cause: error });
-    }
-  }
-
-  async write(key: string): Promise<void> {
-    await this.#handle.writeFile(`${key}\n`);
-    await this.#handle.sync();
-    this.#written = true;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#handle.close();
-    if (!this.#written) await rm(this.path, { force: true });
-  }
 }
