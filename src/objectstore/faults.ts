@@ -67,6 +67,70 @@ export const storeFaults = faults('STORE', {
     text: 'the object {name} was not stored, because a piece of it was not accepted earlier',
     remedy: 'run again',
   },
+  bucketMissing: {
+    kind: 'refused',
+    text: 'there is no bucket {bucket} at {endpoint}',
+    remedy: 'create the bucket, or correct its name, the endpoint or the region; hvlift creates no buckets',
+  },
+  requestDenied: {
+    kind: 'refused',
+    text: '{location} denies {operation}: {reason}',
+    remedy:
+      'give the key the rights that docs/operating/storage.md lists for what it is used for, and look for a policy of the bucket that denies them',
+  },
+  credentialsMissing: {
+    kind: 'refused',
+    text: 'no credentials were found for {location}',
+    remedy:
+      'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or name a credentialsFile in the configuration of the repository',
+  },
+  credentialsRefused: {
+    kind: 'refused',
+    text: '{location} does not accept the credentials: {reason}',
+    remedy: 'correct the access key and its secret; a temporary key may have run out',
+  },
+  clockSkewed: {
+    kind: 'refused',
+    text: 'the clock of this machine differs too much from that of {location}',
+    remedy: 'set the clock of this machine; signatures are valid for 15 minutes only',
+  },
+  regionWrong: {
+    kind: 'refused',
+    text: 'the bucket of {location} is in another region: {reason}',
+    remedy: 'write the region into the address of the repository: ?region=NAME',
+  },
+  serverFailed: {
+    kind: 'retry',
+    text: '{location} failed at {operation}: {reason}',
+    remedy: 'look at the server and the network on the way to it, then run again',
+  },
+  connectionFailed: {
+    kind: 'retry',
+    text: '{location} was not reached for {operation}: {reason}',
+    remedy: 'look at the address, the server and the network on the way to it, then run again',
+  },
+  certificateRefused: {
+    kind: 'refused',
+    text: 'the certificate of {location} is not trusted: {reason}',
+    remedy: 'name the authority that signed it as caFile in the configuration of the repository',
+  },
+  namesNotAtomic: {
+    kind: 'refused',
+    text: '{location} let a second writer replace an object that exists',
+    remedy:
+      'use a bucket or server that refuses it (If-None-Match on S3, without versioning on Ceph 16); without it two runs destroy the data of each other',
+  },
+  lockUnsupported: {
+    kind: 'refused',
+    text: '{location} does not lock objects: {reason}',
+    remedy:
+      'use a bucket made with object lock, or take objectLock out of the configuration of the repository',
+  },
+  damagedInTransit: {
+    kind: 'retry',
+    text: 'bytes of {name} changed on the way to or from {location}',
+    remedy: 'look at the network and what stands between this machine and the server, then run again',
+  },
 });
 
 /** The fault for what the operating system answered about `path`, a part of the store at `location`. */

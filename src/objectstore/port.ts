@@ -39,6 +39,15 @@ export interface ObjectStore {
   /** Removes an object; removing what is not there is success. */
   delete(name: string, options?: CallOptions): Promise<void>;
 
+  /**
+   * Nobody can remove the object's bytes before `until`; a later date that is set already stays. Absent where a store cannot
+   * do that. `STORE_NOT_FOUND`, `STORE_LOCK_UNSUPPORTED`.
+   */
+  retain?(name: string, until: Date, options?: CallOptions): Promise<void>;
+
+  /** Lets go of connections; where there are none it is absent. */
+  close?(): Promise<void>;
+
   /** A path on this machine that holds the object's bytes, when there is one: workers then read it directly. */
   localPath?(name: string): string;
 }

@@ -12,9 +12,14 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** Resolves once the server takes connections. `name`, for messages. */
-export async function listening(name: string, port: number, process: ChildProcess): Promise<void> {
-  for (let tries = 0; tries < 200; tries += 1) {
+/** Resolves once the server takes connections. `name`, for messages; `seconds`, what it may take to. */
+export async function listening(
+  name: string,
+  port: number,
+  process: ChildProcess,
+  seconds = 10,
+): Promise<void> {
+  for (let tries = 0; tries < 20 * seconds; tries += 1) {
     if (process.exitCode !== null) throw new Error(`${name} ended with ${process.exitCode}`);
     if (await accepts(port)) return;
     await new Promise((resolve) => setTimeout(resolve, 50));
