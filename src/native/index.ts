@@ -1,1 +1,2 @@
 export { nextData } from './sparse-file.ts';
+export { systemZstd, type SystemZstd } from './zstd.ts';

@@ -13,13 +13,21 @@ export interface SystemLibrary {
   readonly errno: () => number;
 }
 
+export interface SystemLibraryOptions {
+  /** Calls inside the library stay there, though this program has functions of the same names: RTLD_DEEPBIND. */
+  readonly ownSymbols?: boolean;
+}
+
 /** The first of `files` that loads; `undefined` when none does, or koffi is not installed. */
-export function openSystemLibrary(files: readonly string[]): SystemLibrary | undefined {
+export function openSystemLibrary(
+  files: readonly string[],
+  { ownSymbols = false }: SystemLibraryOptions = {},
+): SystemLibrary | undefined {
   const koffi = loadKoffi();
   if (!koffi) return undefined;
   for (const file of files) {
     try {
-      return { library: koffi.load(file), errno: () => koffi.errno() };
+      return { library: koffi.load(file, { deep: ownSymbols }), errno: () => koffi.errno() };
     } catch {
       // not on this system, or not of its kind: the next name
     }

@@ -5,7 +5,7 @@ import { registerHooks } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { nextData } from './index.ts';
+import { nextData, systemZstd } from './index.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'hvlift-native-'));
 const hooks = registerHooks({
@@ -26,4 +26,8 @@ test('without koffi every file is all data', () => {
   const fd = openSync(path, 'r');
   assert.equal(nextData(fd, 0, 1_000_000), 'all');
   closeSync(fd);
+});
+
+test('without koffi there is no zstd of the system', () => {
+  assert.equal(systemZstd(), undefined);
 });

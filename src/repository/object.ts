@@ -33,7 +33,7 @@ import {
   type ObjectKind,
 } from './format.ts';
 import type { ObjectKeys } from './keys.ts';
-import { compress, decompress } from './zstd.ts';
+import { decompress, withFrame } from './zstd.ts';
 
 export const HEADER_BYTES = objectHeader.size;
 /** What sealing adds at most. */
@@ -73,9 +73,16 @@ export class ObjectCodec {
     into: Uint8Array,
     object: { kind: ObjectKind; raw: Uint8Array; id: Uint8Array; salt: Uint8Array },
   ): number {
-    const { kind, raw, id, salt } = object;
-    assert(raw.length <= OBJECT_RAW_MAX, `an object holds at most ${OBJECT_RAW_MAX} bytes`);
-    const frame = isMapPage(kind) ? undefined : compress(raw); // a page is ids, and they look like chance
+    assert(object.raw.length <= OBJECT_RAW_MAX, `an object holds at most ${OBJECT_RAW_MAX} bytes`);
+    if (isMapPage(object.kind)) return this.#seal(into, object, undefined); // a page is ids, and they look like chance
+    return withFrame(object.raw, (frame) => this.#seal(into, object, frame));
+  }
+
+  #seal(
+    into: Uint8Array,
+    { kind, raw, id, salt }: { kind: ObjectKind; raw: Uint8Array; id: Uint8Array; salt: Uint8Array },
+    frame: Uint8Array | undefined,
+  ): number {
     const body = frame ?? raw;
     const sealed = this.#keys.sealKey !== undefined;
     const storedLength = body.length + (sealed ? TAG_BYTES : 0);
@@ -95,7 +102,6 @@ export class ObjectCodec {
     closeStruct(into, HEADER_BYTES);
     if (sealed) this.#encrypt(body, salt, nonce, into);
     else copyBytes(body, into, HEADER_BYTES);
-    if (frame) free(frame);
     return HEADER_BYTES + storedLength;
   }
 
