@@ -16,7 +16,7 @@ import { processMark, processState } from './process-mark.ts';
 
 /** No object name starts with a dot, so no object can lie here. */
 export const INCOMING = '.incoming';
-const ABANDONED_AFTER_MS = 7 * 24 * 3600 * 1000;
+export const ABANDONED_AFTER_MS = 7 * 24 * 3600 * 1000;
 
 export function newPartPath(root: string): string {
   return join(root, INCOMING, `${processMark()}-${randomBytes(8).toString('hex')}.part`);

@@ -7,4 +7,5 @@ export * from './port.ts';
 export * from './process-mark.ts';
 export type { S3Credentials, S3ObjectLock, S3Options } from './s3-client.ts';
 export * from './s3-store.ts';
+export * from './sftp-store.ts';
 export * from './store-layer.ts';

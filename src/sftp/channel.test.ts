@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { hasCode, isFault } from '../base/index.ts';
 import { answer, data, fileAttributes, handle, status, text, u32, version } from './answers.fixture.ts';
 import { SftpChannel } from './channel.ts';
-import { Malformed, readAttributes, readHandle, readNames, readStatus } from './message.ts';
+import { Malformed, readAttributes, readEntries, readExtensions, readHandle, readStatus } from './message.ts';
 
 /** A server that answers each request with what `reply` says; the first request is INIT. */
 class FalseServer extends Duplex {
@@ -134,7 +134,7 @@ test('a server of version 2 is refused', async () => {
 });
 
 test('parsers read or refuse whatever they are given', () => {
-  const parsers = [readAttributes, readHandle, readNames, readStatus];
+  const parsers = [readAttributes, readEntries, readExtensions, readHandle, readStatus];
   const whole = [
     fileAttributes(5 * 2 ** 32),
     text('handle'),

@@ -12,7 +12,7 @@ import { sshFaults } from '../ssh/index.ts';
 import { AnswerStream, type AnswerSink } from './answer-stream.ts';
 import { sftpFaults } from './faults.ts';
 import { ANSWER, VERSION, type RequestName } from './format.ts';
-import { Malformed, writeInit, writeRead } from './message.ts';
+import { Malformed, readExtensions, writeInit, writeRead } from './message.ts';
 import { Turns } from './turns.ts';
 
 export interface Answer {
@@ -49,6 +49,7 @@ export class SftpChannel implements AnswerSink {
   #front = { id: -1, arrived: 0, sinceMs: 0 };
   #arrived = 0;
   readonly #version = Promise.withResolvers<void>();
+  #extensions: readonly string[] = [];
 
   /** `onFailure` is called once, however the channel ends. */
   constructor(
@@ -68,6 +69,11 @@ export class SftpChannel implements AnswerSink {
 
   get usable(): boolean {
     return this.#failure === undefined;
+  }
+
+  /** Does the server know the request `name`, which the standard does not? */
+  knows(name: string): boolean {
+    return this.#extensions.includes(name);
   }
 
   /** Agrees on the version. Throws `SFTP_PROTOCOL_BROKEN`, `SSH_CONNECTION_LOST`, `SFTP_TIMED_OUT`. */
@@ -140,6 +146,7 @@ export class SftpChannel implements AnswerSink {
     if (type !== ANSWER.VERSION) return this.#settle(id).resolve({ type, body });
     // The version stands where other answers have their id.
     if (id < VERSION) throw new Malformed(`version ${id}`);
+    this.#extensions = readExtensions(body);
     this.#version.resolve();
   }
 

@@ -8,7 +8,7 @@
  *       SftpChannel      requests and answers
  *         SshConnection  host key, log-on, encryption (src/ssh)
  *
- * Read-only: there is no code here that could ask a server to change anything.
+ * Read-only: nothing of this could ask a server to change anything. What may, for repositories, is `tree.ts`.
  */
 import { hasCode, unlessAborted } from '../base/index.ts';
 import type { CallOptions, RangeReader } from '../disk/index.ts';

@@ -9,10 +9,16 @@ export const REQUEST = {
   OPEN: 3,
   CLOSE: 4,
   READ: 5,
+  WRITE: 6,
+  LSTAT: 7,
   FSTAT: 8,
   OPENDIR: 11,
   READDIR: 12,
+  REMOVE: 13,
+  MKDIR: 14,
   STAT: 17,
+  RENAME: 18,
+  EXTENDED: 200,
 } as const;
 export type RequestName = keyof typeof REQUEST;
 
@@ -31,6 +37,7 @@ export const STATUS = {
   EOF: 1,
   NO_SUCH_FILE: 2,
   PERMISSION_DENIED: 3,
+  FAILURE: 4,
 } as const;
 
 export const STATUS_NAMES: readonly string[] = [
@@ -45,8 +52,12 @@ export const STATUS_NAMES: readonly string[] = [
   'operation unsupported',
 ];
 
-/** Section 6.3: reading is all there is here. */
-export const OPEN_FOR_READING = 1;
+/** Section 6.3. Files of a host are only ever read; those of a repository are written once, and made by nobody else. */
+export const OPEN_FOR_READING = 0x1;
+export const OPEN_NEW_FOR_WRITING = 0x2 | 0x8 | 0x20;
+
+/** OpenSSH's PROTOCOL, section 4: the answer comes when the file's bytes are on the server's disk. */
+export const FSYNC = 'fsync@openssh.com';
 
 /** Section 5: which attributes are there. */
 export const ATTRIBUTE = {

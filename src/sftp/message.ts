@@ -22,6 +22,10 @@ export interface Attributes {
   readonly modified: number;
 }
 
+export interface Entry extends Attributes {
+  readonly name: string;
+}
+
 export interface Status {
   readonly code: number;
   /** What the server says about it. */
@@ -33,8 +37,26 @@ export function writeInit(): Buffer {
   return framed(REQUEST.INIT, VERSION, Buffer.alloc(0));
 }
 
-export function writeOpen(id: number, path: string): Buffer {
-  return framed(REQUEST.OPEN, id, Buffer.concat([text(path), numbers(OPEN_FOR_READING, 0)]));
+export function writeOpen(id: number, path: string, flags = OPEN_FOR_READING): Buffer {
+  return framed(REQUEST.OPEN, id, Buffer.concat([text(path), numbers(flags, 0)]));
+}
+
+export function writeWrite(id: number, handle: Uint8Array, offset: number, bytes: Uint8Array): Buffer {
+  const place = numbers(Math.floor(offset / 2 ** 32), offset % 2 ** 32);
+  return framed(REQUEST.WRITE, id, Buffer.concat([text(handle), place, text(bytes)]));
+}
+
+export function writeRename(id: number, from: string, to: string): Buffer {
+  return framed(REQUEST.RENAME, id, Buffer.concat([text(from), text(to)]));
+}
+
+export function writeMakeFolder(id: number, path: string): Buffer {
+  return framed(REQUEST.MKDIR, id, Buffer.concat([text(path), numbers(0)]));
+}
+
+/** A request that the server said it knows beyond the standard. */
+export function writeExtended(id: number, name: string, argument: Uint8Array): Buffer {
+  return framed(REQUEST.EXTENDED, id, Buffer.concat([text(name), text(argument)]));
 }
 
 export function writeRead(id: number, handle: Uint8Array, offset: number, length: number): Buffer {
@@ -84,14 +106,25 @@ export function readAttributes(body: Buffer): Attributes {
   return attributes(new Cursor(body));
 }
 
-/** The names of one answer to READDIR. */
-export function readNames(body: Buffer): string[] {
+/** The entries of one answer to READDIR. */
+export function readEntries(body: Buffer): Entry[] {
+  const cursor = new Cursor(body);
+  const entries: Entry[] = [];
+  for (let left = cursor.u32(); left > 0; left -= 1) {
+    const name = cursor.string().toString('utf8');
+    cursor.string();
+    entries.push({ name, ...attributes(cursor) });
+  }
+  return entries;
+}
+
+/** What a server says in VERSION it knows beyond the standard. */
+export function readExtensions(body: Buffer): string[] {
   const cursor = new Cursor(body);
   const names: string[] = [];
-  for (let left = cursor.u32(); left > 0; left -= 1) {
+  while (!cursor.atEnd) {
     names.push(cursor.string().toString('utf8'));
     cursor.string();
-    attributes(cursor);
   }
   return names;
 }

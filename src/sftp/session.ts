@@ -1,21 +1,22 @@
 /** One SSH connection with SFTP on it: looks files up, opens and reads them. Nothing here could change a file. */
 import { createHash } from 'node:crypto';
-import { KiB, type Fault } from '../base/index.ts';
+import { KiB } from '../base/index.ts';
 import { diskFaults } from '../disk/index.ts';
 import type { SshConnection, SshServer } from '../ssh/index.ts';
-import { SftpChannel, type Answer } from './channel.ts';
+import type { SftpChannel } from './channel.ts';
 import { sftpFaults } from './faults.ts';
-import { ANSWER, STATUS, STATUS_NAMES, type RequestName } from './format.ts';
+import { ANSWER, STATUS } from './format.ts';
 import {
   Malformed,
   readAttributes,
+  readEntries,
   readHandle,
-  readNames,
-  readStatus,
   writeOf,
   writeOpen,
   type Attributes,
 } from './message.ts';
+import { openChannel, type OpenChannel } from './open-channel.ts';
+import { SftpRequests } from './requests.ts';
 
 /** An open file of one session. */
 export interface FileHandle {
@@ -44,32 +45,20 @@ const ENTRIES_MAX = 100_000;
 
 export class SftpSession {
   readonly #host: string;
-  readonly #user: string;
   readonly #connection: SshConnection;
   readonly #channel: SftpChannel;
+  readonly #requests: SftpRequests;
 
-  private constructor(server: SshServer, connection: SshConnection, channel: SftpChannel) {
+  private constructor(server: SshServer, { connection, channel }: OpenChannel) {
     this.#host = server.target.host;
-    this.#user = server.target.user;
     this.#connection = connection;
     this.#channel = channel;
+    this.#requests = new SftpRequests(server.target, channel);
   }
 
   /** Throws the faults of a log-on by SSH, `SSH_SUBSYSTEM_REFUSED`, `SFTP_TIMED_OUT`, `SFTP_PROTOCOL_BROKEN`. */
   static async open(server: SshServer, signal: AbortSignal): Promise<SftpSession> {
-    const connection = await server.connect(signal);
-    try {
-      const stream = await connection.subsystem('sftp', signal);
-      const { host, answerTimeoutMs } = server.target;
-      const onFailure = (fault: Fault): void => connection.fail(fault);
-      const channel = new SftpChannel(stream, { host, answerTimeoutMs, onFailure });
-      connection.ended.addEventListener('abort', () => channel.fail(connection.ended.reason as Fault));
-      await channel.start();
-      return new SftpSession(server, connection, channel);
-    } catch (error) {
-      connection.close();
-      throw error;
-    }
+    return new SftpSession(server, await openChannel(server, signal));
   }
 
   get usable(): boolean {
@@ -78,14 +67,22 @@ export class SftpSession {
 
   /** Throws `SFTP_NOT_FOUND`, `SFTP_ACCESS_DENIED`, `SFTP_SERVER_FAILED` and what ends a session. */
   async stat(path: string, signal?: AbortSignal): Promise<Attributes> {
-    const body = await this.#demand('STAT', path, ANSWER.ATTRS, (id) => writeOf('STAT', id, path), signal);
-    return this.#parse(() => readAttributes(body));
+    const body = await this.#requests.demand(
+      'STAT',
+      path,
+      ANSWER.ATTRS,
+      (id) => writeOf('STAT', id, path),
+      signal,
+    );
+    return this.#requests.parse(() => readAttributes(body));
   }
 
   /** The names in a folder. Throws as `stat`, and `SFTP_FOLDER_TOO_LARGE`. */
   async list(path: string): Promise<string[]> {
-    const body = await this.#demand('OPENDIR', path, ANSWER.HANDLE, (id) => writeOf('OPENDIR', id, path));
-    const handle = this.#parse(() => readHandle(body));
+    const body = await this.#requests.demand('OPENDIR', path, ANSWER.HANDLE, (id) =>
+      writeOf('OPENDIR', id, path),
+    );
+    const handle = this.#requests.parse(() => readHandle(body));
     const names: string[] = [];
     try {
       for (let part = await this.#names(path, handle); part; part = await this.#names(path, handle)) {
@@ -106,8 +103,8 @@ export class SftpSession {
    */
   async open(path: string): Promise<FileHandle> {
     this.#demandFile(path, await this.stat(path));
-    const body = await this.#demand('OPEN', path, ANSWER.HANDLE, (id) => writeOpen(id, path));
-    const handle = this.#parse(() => readHandle(body));
+    const body = await this.#requests.demand('OPEN', path, ANSWER.HANDLE, (id) => writeOpen(id, path));
+    const handle = this.#requests.parse(() => readHandle(body));
     try {
       return { session: this, handle, path, identity: await this.#identity(handle, path) };
     } catch (error) {
@@ -125,11 +122,11 @@ export class SftpSession {
   ): Promise<number> {
     const got = await this.#channel.read(handle, offset, into, signal);
     if (typeof got === 'number') return got;
-    const { code, text } = this.#status(got, 'READ');
+    const { code, text } = this.#requests.status(got, 'READ');
     if (code === STATUS.EOF) {
       throw diskFaults.truncated({ path: `${this.#host}:${path}`, end: offset, missing: into.length });
     }
-    throw this.#statusFault(code, text, 'READ', path);
+    throw this.#requests.statusFault(code, text, 'READ', path);
   }
 
   /** Does not wait: a handle of a broken session is gone anyway. */
@@ -143,8 +140,10 @@ export class SftpSession {
   }
 
   async #identity(handle: Uint8Array, path: string): Promise<FileIdentity> {
-    const body = await this.#demand('FSTAT', path, ANSWER.ATTRS, (id) => writeOf('FSTAT', id, handle));
-    const attributes = this.#parse(() => readAttributes(body));
+    const body = await this.#requests.demand('FSTAT', path, ANSWER.ATTRS, (id) =>
+      writeOf('FSTAT', id, handle),
+    );
+    const attributes = this.#requests.parse(() => readAttributes(body));
     this.#demandFile(path, attributes);
     const { size, modified } = attributes;
     const beginning = Buffer.alloc(Math.min(size, BEGINNING_BYTES));
@@ -177,52 +176,13 @@ export class SftpSession {
   async #names(path: string, handle: Uint8Array): Promise<string[] | undefined> {
     const answer = await this.#channel.request('READDIR', (id) => writeOf('READDIR', id, handle));
     if (answer.type === ANSWER.NAME) {
-      const names = this.#parse(() => readNames(answer.body));
-      if (names.length > 0) return names;
+      const entries = this.#requests.parse(() => readEntries(answer.body));
+      if (entries.length > 0) return entries.map(({ name }) => name);
       throw this.#channel.broken(new Malformed('a list of no names'));
     }
-    const { code, text } = this.#status(answer, 'READDIR');
+    const { code, text } = this.#requests.status(answer, 'READDIR');
     if (code === STATUS.EOF) return undefined;
-    throw this.#statusFault(code, text, 'READDIR', path);
-  }
-
-  /** The body of the answer, when it is of type `wanted`. */
-  async #demand(
-    command: RequestName,
-    path: string,
-    wanted: number,
-    write: (id: number) => Buffer,
-    signal?: AbortSignal,
-  ): Promise<Buffer> {
-    const answer = await this.#channel.request(command, write, signal);
-    if (answer.type === wanted) return answer.body;
-    const { code, text } = this.#status(answer, command);
-    throw this.#statusFault(code, text, command, path);
-  }
-
-  #status({ type, body }: Answer, command: RequestName): { code: number; text: string } {
-    return this.#parse(() => {
-      if (type !== ANSWER.STATUS) throw new Malformed(`an answer of type ${type} to ${command}`);
-      return readStatus(body);
-    });
-  }
-
-  #statusFault(code: number, text: string, command: RequestName, path: string): Fault {
-    const host = this.#host;
-    if (code === STATUS.OK)
-      return this.#channel.broken(new Malformed(`success without a result for ${command}`));
-    if (code === STATUS.NO_SUCH_FILE) return sftpFaults.notFound({ host, path });
-    if (code === STATUS.PERMISSION_DENIED) return sftpFaults.accessDenied({ host, path, user: this.#user });
-    const reason = text || STATUS_NAMES[code] || `status ${code}`;
-    return sftpFaults.serverFailed({ host, path, command, reason });
-  }
-
-  #parse<T>(read: () => T): T {
-    try {
-      return read();
-    } catch (error) {
-      throw this.#channel.broken(error);
-    }
+    throw this.#requests.statusFault(code, text, 'READDIR', path);
   }
 
   #discard(handle: Uint8Array): void {
