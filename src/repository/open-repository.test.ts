@@ -122,7 +122,9 @@ async function isRepository(store: MemoryStore): Promise<boolean> {
 test('damage of header and key files is told from a wrong passphrase, byte by byte', async () => {
   const store = createMemoryStore();
   await createRepository(store, { encryption: 'none' });
-  for await (const { name, size } of store.list('')) {
+  const files = (await Array.fromAsync(store.list(''))).filter(({ name }) => !name.startsWith('about/'));
+  assert.equal(files.length, 2);
+  for (const { name, size } of files) {
     for (let at = 0; at < size; at += 1) {
       const damaged = await copyOf(store, (each, bytes) =>
         each === name ? bytes.with(at, bytes[at]! ^ 0x11) : bytes,
@@ -132,6 +134,21 @@ test('damage of header and key files is told from a wrong passphrase, byte by by
     const cut = await copyOf(store, (each, bytes) => (each === name ? bytes.subarray(0, size / 2) : bytes));
     await assert.rejects(openRepository(cut), withCode('REPO_HEADER_DAMAGED'), name);
   }
+});
+
+test('specification and second reader lie in a new repository; an older one gets them when it is written to', async () => {
+  const store = createMemoryStore();
+  const { repository } = await createRepository(store, { encryption: 'none' });
+  const about = await Array.fromAsync(store.list('about/'));
+  assert.deepEqual(
+    about.map(({ name }) => name),
+    ['about/read_repository.py', 'about/repository.md'],
+  );
+  const text = Buffer.from(await store.getRange('about/repository.md', 0, about[1]!.size)).toString();
+  assert.match(text, /^# Repository\n/);
+  for (const { name } of about) await store.delete(name);
+  await repository.describe();
+  assert.deepEqual(await Array.fromAsync(store.list('about/')), about);
 });
 
 const rewritten = (change: object): Promise<MemoryStore> =>

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { hasCode } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
 import type { ObjectStore } from '../objectstore/index.ts';
+import { writeAbout } from './about.ts';
 import { repositoryFaults } from './faults.ts';
 import { HEADER_NAME, newHeader, readRepositoryHeader, type HeaderFile } from './header.ts';
 import {
@@ -55,6 +56,7 @@ export async function createRepository(
     : [{ kind: 'clear' }];
   for (const secret of secrets)
     await addKeySlot(store, file, master, secret, { created: new Date(file.header.created), signal });
+  await writeAbout(store, { signal });
   await putHeader(store, file, { signal });
   const repository = await open(store, file, master, now, { signal });
   return { repository, ...(encrypted ? { recoveryKey: formatRecoveryKey(recoveryKey) } : {}) };

@@ -3,6 +3,7 @@ import type { Progress } from '../base/index.ts';
 import type { CallOptions, Disk } from '../disk/index.ts';
 import type { Extent } from '../extents/index.ts';
 import type { ObjectStore } from '../objectstore/index.ts';
+import { writeAbout } from './about.ts';
 import { Baselines, type BaselineRecord } from './baselines.ts';
 import { BlockMap } from './block-map.ts';
 import { readChecked, type RepositoryHeader } from './header.ts';
@@ -96,6 +97,11 @@ export class Repository implements AsyncDisposable {
       formatVersion,
       encrypted: encryption !== 'none',
     };
+  }
+
+  /** Puts the specification and a second reader into a repository of an older version, which has none. */
+  describe(options: CallOptions = {}): Promise<void> {
+    return writeAbout(this.#parts.store, options);
   }
 
   async startSession(options: SessionOptions = {}): Promise<WriteSession> {

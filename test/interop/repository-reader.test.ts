@@ -2,7 +2,16 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -22,7 +31,7 @@ import { DEBIAN_PYTHON, requiresPython } from '../requires.ts';
 
 const UNPROVED = 'that docs/formats/repository.md is enough to restore without hvlift';
 const needsReader = requiresPython(['cryptography', 'zstandard'], UNPROVED);
-const reader = fileURLToPath(new URL('repository-reader.py', import.meta.url));
+const reader = fileURLToPath(new URL('../../tools/read_repository.py', import.meta.url));
 const golden = fileURLToPath(new URL('../../fixtures/repository-v1', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'hvlift-second-reader-'));
 const image = join(folder, 'image');
@@ -35,14 +44,23 @@ interface Secret {
   readonly recoveryKey?: string | undefined;
 }
 
-function run(secret: Secret, ...args: string[]): { status: number | null; stdout: string; stderr: string } {
-  const { passphrase, recoveryKey } = secret;
+interface Ended {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function run(secret: Secret, ...args: string[]): Ended {
+  return runScript(reader, secret, ...args);
+}
+
+function runScript(script: string, { passphrase, recoveryKey }: Secret, ...args: string[]): Ended {
   const env = {
     PATH: process.env['PATH'],
     ...(passphrase === undefined ? {} : { HVLIFT_PASSPHRASE: passphrase }),
     ...(recoveryKey === undefined ? {} : { HVLIFT_RECOVERY_KEY: recoveryKey }),
   };
-  return spawnSync(DEBIAN_PYTHON, [reader, ...args], { env, encoding: 'utf8', maxBuffer: 16 * MiB });
+  return spawnSync(DEBIAN_PYTHON, [script, ...args], { env, encoding: 'utf8', maxBuffer: 16 * MiB });
 }
 
 /** The disk as the second reader restores it. */
@@ -50,6 +68,10 @@ function restored(path: string, secret: Secret, point: string, disk = DISK_ID, p
   const { status, stderr } = run(secret, path, 'restore', point, disk, image, '--places', places);
   assert.equal(status, 0, stderr);
   return readFileSync(image);
+}
+
+function sha256(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex');
 }
 
 interface GoldenPoint {
@@ -74,20 +96,20 @@ for (const [name, secret] of [
     // What differs without encryption differs in every object: one point shows it.
     const points = name === 'plain' ? expected.plain.points.slice(1, 2) : expected.encrypted.points;
     for (const { id, disks } of points) {
-      for (const { diskId, size, sha256 } of disks) {
+      for (const { diskId, size, sha256: digest } of disks) {
         const bytes = restored(path, secret, id, diskId);
         assert.equal(bytes.length, size);
-        assert.equal(createHash('sha256').update(bytes).digest('hex'), sha256);
+        assert.equal(sha256(bytes), digest);
       }
     }
   });
 
   test(`${name}: it does so without the index, by trailers and by walking through packs`, needsReader, () => {
     const { id, disks } = expected[name].points[2]!;
-    const { diskId, sha256 } = disks[1]!;
+    const { diskId, sha256: digest } = disks[1]!;
     for (const places of ['trailers', 'walk']) {
       const bytes = restored(path, secret, id, diskId, places);
-      assert.equal(createHash('sha256').update(bytes).digest('hex'), sha256, places);
+      assert.equal(sha256(bytes), digest, places);
     }
   });
 }
@@ -98,7 +120,7 @@ test('the second reader lists the points, by passphrase as by recovery key', nee
     { passphrase: passphrase.normalize('NFD') },
     { recoveryKey: encrypted.recoveryKey.toLowerCase() },
   ]) {
-    const { status, stdout, stderr } = run(secret, join(golden, 'encrypted'), 'points');
+    const { status, stdout, stderr } = run(secret, join(golden, 'encrypted'), 'points', '--json');
     assert.equal(status, 0, stderr);
     const points = JSON.parse(stdout) as GoldenPoint[];
     const found = points.map((point) => `${point.id} ${point.vm.name}`);
@@ -124,6 +146,64 @@ test(
     }
   },
 );
+
+test(
+  'a disk is found by number, id or file name, and the latest point by the name of its VM',
+  needsReader,
+  () => {
+    const path = join(golden, 'encrypted');
+    const secret = { recoveryKey: expected.encrypted.recoveryKey };
+    const { id, vm, disks } = expected.encrypted.points[2]!;
+    for (const disk of ['2', disks[1]!.diskId.toUpperCase(), 'DISK1.vhdx'])
+      assert.equal(sha256(restored(path, secret, id.slice(0, 6), disk, 'auto')), disks[1]!.sha256, disk);
+    assert.equal(sha256(restored(path, secret, vm.name, '2', 'auto')), disks[1]!.sha256);
+    for (const [point, disk] of [
+      ['ffff', '1'],
+      [id, '3'],
+    ] as const) {
+      const { status, stderr } = run(secret, path, 'restore', point, disk, image);
+      assert.equal(status, 2, stderr);
+    }
+  },
+);
+
+test('without index, and with a torn pack, the rest is restored; what is lost is named', needsReader, () => {
+  const path = join(folder, 'torn');
+  cpSync(join(golden, 'plain'), path, { recursive: true });
+  rmSync(join(path, 'index'), { recursive: true });
+  const { id, disks } = expected.plain.points[1]!;
+  assert.equal(sha256(restored(path, {}, id, disks[1]!.diskId, 'auto')), disks[1]!.sha256);
+  const packs = filesBelow(join(path, 'packs')).map((name) => join(path, 'packs', name));
+  for (const pack of packs) writeFileSync(pack, readFileSync(pack).subarray(0, -40)); // no footer any more
+  assert.equal(sha256(restored(path, {}, id, disks[1]!.diskId, 'auto')), disks[1]!.sha256);
+  const largest = packs.toSorted((a, b) => statSync(b).size - statSync(a).size)[0]!;
+  writeFileSync(largest, readFileSync(largest).subarray(0, 3000));
+  const verified = run({}, path, 'verify');
+  assert.equal(verified.status, 1);
+  assert.match(verified.stderr, /disk \d: up to \d+ bytes cannot be restored/);
+  rmSync(image, { force: true });
+  const statuses = expected.plain.points.flatMap((point) =>
+    point.disks.map(({ diskId, sha256: digest }) => {
+      const { status } = run({}, path, 'restore', point.id, diskId, image);
+      if (status === 0) assert.equal(sha256(readFileSync(image)), digest);
+      else assert.ok(!existsSync(image), 'an image that is not complete has no name');
+      rmSync(image, { force: true });
+      return status;
+    }),
+  );
+  assert.ok(statuses.includes(0) && statuses.includes(1));
+});
+
+test('the second reader verifies the golden repositories', needsReader, () => {
+  for (const [name, secret] of [
+    ['encrypted', { recoveryKey: expected.encrypted.recoveryKey }],
+    ['plain', {}],
+  ] as const) {
+    const { status, stdout, stderr } = run(secret, join(golden, name), 'verify');
+    assert.equal(status, 0, stderr);
+    assert.match(stdout, /^4 restore points, \d+ objects, 0 problems\n$/);
+  }
+});
 
 /** Cells, so that patched slots of every form occur; some writes leave the grid. */
 const anyWrite = fc.record(
@@ -206,7 +286,7 @@ async function backUp(
 }
 
 test(
-  'both readers agree with the disk, after any generations of writes, trims and resizes',
+  'the reader that lies in a new repository and our own agree with the disk, after any generations of writes, trims and resizes',
   needsReader,
   async () => {
     let made = 0;
@@ -229,7 +309,18 @@ test(
             base = point.disks[0]!.root;
             const content = Buffer.alloc(size);
             await disk.read(0, content);
-            assert.ok(restored(path, { recoveryKey }, point.id).equals(content));
+            const script = join(path, 'about', 'read_repository.py');
+            const { status, stderr } = runScript(
+              script,
+              { recoveryKey },
+              path,
+              'restore',
+              point.id,
+              '1',
+              image,
+            );
+            assert.equal(status, 0, stderr);
+            assert.ok(readFileSync(image).equals(content));
             const again = Buffer.alloc(size);
             await repository.openDisk(base, size).read(0, again);
             assert.ok(again.equals(content));
@@ -256,7 +347,9 @@ test('the second reader refuses a changed byte of any file it needs', needsReade
   const { id } = await backUp(repository, disk, [{ offset: 0, length: disk.size }], undefined);
   const damaged = join(folder, 'damaged');
   for (const name of filesBelow(path)) {
-    if (readFileSync(join(path, name)).includes('"kind":"passphrase"')) continue;
+    const unneeded =
+      name.startsWith('about') || readFileSync(join(path, name)).includes('"kind":"passphrase"');
+    if (unneeded) continue;
     cpSync(path, damaged, { recursive: true });
     const places = name.startsWith('packs') ? 'trailers' : 'index'; // by trailers every byte of a pack is read
     const sound = readFileSync(join(path, name));
