@@ -136,22 +136,37 @@ for (const format of ['vhdx', 'qcow2-zstd'] as const) {
   });
 }
 
-test('an image that reads back otherwise is told of, with the place, and removed', async () => {
-  mkdirSync(files.at('bad'));
-  const target = files.at('bad', 'image.raw');
-  const spoil = (): void => {
-    const file = openSync(target, 'r+');
-    writeSync(file, Buffer.of(77), 0, 1, 5 * MiB);
-    closeSync(file);
-  };
-  const progress = beforePhase('read back', spoil);
-  const converted = convertDisk({ source: leaf, target, format: 'raw', verify: true, progress });
-  await assert.rejects(converted, (error) => {
-    assert.ok(hasCode(error, 'FLOW_CONVERTED_DIFFERS'));
-    return error.details['offset'] === 5 * MiB;
+for (const [format, file, at] of [
+  ['raw', 'image', 5 * MiB],
+  ['vmdk-flat', 'image-flat.vmdk', 5 * MiB],
+  ['vhdx', 'image', undefined],
+] as const) {
+  test(`an image of ${format} that reads back otherwise is told of and removed, and the one it was to replace stays`, async () => {
+    const folder = `bad-${format}`;
+    mkdirSync(files.at(folder));
+    const target = files.at(folder, 'image');
+    await convertDisk({ source: leaf, target, format });
+    const earlier = readFileSync(files.at(folder, file));
+    const firstData = content.findIndex((byte) => byte !== 0);
+    const spoil = (): void => {
+      const image = openSync(files.at(folder, `${file}.partial`), 'r+');
+      const place = at ?? earlier.indexOf(content.subarray(firstData, firstData + 512));
+      writeSync(image, Buffer.of(~content[at ?? firstData]!), 0, 1, place);
+      closeSync(image);
+    };
+    const progress = beforePhase('read back', spoil);
+    const converted = convertDisk({ source: leaf, target, format, verify: true, overwrite: true, progress });
+    await assert.rejects(converted, (error) => {
+      assert.ok(hasCode(error, 'FLOW_CONVERTED_DIFFERS'));
+      return error.details['offset'] === (at ?? firstData);
+    });
+    assert.deepEqual(readFileSync(files.at(folder, file)), earlier);
+    assert.deepEqual(
+      readdirSync(files.at(folder)).filter((name) => name.endsWith('.partial')),
+      [],
+    );
   });
-  assert.deepEqual(readdirSync(files.at('bad')), []);
-});
+}
 
 test('formats that are not read here cannot be verified, and that is said first', async () => {
   const converted = convertDisk({

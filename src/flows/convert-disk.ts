@@ -1,12 +1,12 @@
 /**
  * A disk file into an image of any format, or into a stream.
  *
- *   open with parents ─► nothing in the way, nothing of the source hit ─► copy ─► is the source what it was? ─► final name
- *                                                                                                  └─► read back (verify)
+ *   open with parents ─► nothing in the way, nothing of the source hit ─► copy ─► is the source what it was?
+ *                                                                  final name ◄── read back (verify) ◄─┘
  *
- * The source is only read. The image has its name once it is complete; what fails leaves nothing.
+ * The source is only read. The image has its name once it is complete and passed what was asked of it; what fails leaves nothing
+ * new, and an image that was to be replaced stays.
  */
-import { rm } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { silentProgress, type Progress } from '../base/index.ts';
 import { copyDisk } from '../copy/index.ts';
@@ -32,7 +32,7 @@ export interface ConvertRequest extends LocalDiskOptions {
   readonly source: string;
   readonly target: string;
   readonly format: ConvertFormat;
-  /** Replaces an image of that name, finished or not, once the new one is complete. Default: refused. */
+  /** Replaces an image of that name, finished or not, once the new one is complete, and verified where asked for. Default: refused. */
   readonly overwrite?: boolean;
   /** Reads the image again and compares. */
   readonly verify?: boolean;
@@ -72,7 +72,6 @@ export async function convertDisk(request: ConvertRequest): Promise<ConvertRecor
   const { writtenBytes } = isCompressed(format)
     ? await compress(source, { ...request, format })
     : await place(source, { ...request, format });
-  if (verify) await readBack(source, request);
   return {
     source: path,
     sourceFormat: source.opened.format,
@@ -103,10 +102,10 @@ async function place(source: LocalDisk, request: Conversion<ImageFormat>): Promi
   const { disk, opened } = source;
   const { size, logicalSectorSize } = disk;
   const physical = opened.format === 'vhdx' ? { physicalSectorSize: opened.disk.physicalSectorSize } : {};
-  const target = await createImage(format, path, { size, logicalSectorSize, ...physical, overwrite });
+  const check = (partialPath: string): Promise<void> => checkImage(source, partialPath, request);
+  const target = await createImage(format, path, { size, logicalSectorSize, ...physical, overwrite, check });
   try {
     const stats = await copyDisk({ source: disk, target, signal, progress });
-    await source.checkUnchanged();
     await target.finish();
     return stats;
   } catch (error) {
@@ -117,41 +116,28 @@ async function place(source: LocalDisk, request: Conversion<ImageFormat>): Promi
 
 async function compress(source: LocalDisk, request: Conversion<CompressedFormat>): Promise<Written> {
   const { format, target, overwrite = false, signal, progress = silentProgress } = request;
-  const written = await writeCompressedImage(format, target, source.disk, { overwrite, signal, progress });
-  await orRemoved(request, () => source.checkUnchanged());
-  return written;
+  const check = (): Promise<void> => source.checkUnchanged();
+  return await writeCompressedImage(format, target, source.disk, { overwrite, check, signal, progress });
 }
 
-async function readBack(source: LocalDisk, request: ConvertRequest): Promise<void> {
+async function checkImage(source: LocalDisk, partialPath: string, request: ConvertRequest): Promise<void> {
+  await source.checkUnchanged();
+  if (!request.verify) return;
   const { format, target, signal, progress = silentProgress } = request;
-  // The last file of an image is the one with its content.
-  const content = filesOf(format, target).at(-1)!;
   progress.phase(`read back ${basename(target)}`, source.disk.size);
-  await orRemoved(request, async () => {
-    const image = await openImage(format, content, { signal });
-    try {
-      const { equal, firstDifference } = await compareContent(source.disk, image, { signal, progress });
-      if (!equal) throw flowFaults.convertedDiffers({ path: target, offset: firstDifference });
-    } finally {
-      await image.close();
-    }
-  });
+  const image = await openImage(format, partialPath, { signal });
+  try {
+    const { equal, firstDifference } = await compareContent(source.disk, image, { signal, progress });
+    if (!equal) throw flowFaults.convertedDiffers({ path: target, offset: firstDifference });
+  } finally {
+    await image.close();
+  }
 }
 
 /** Plain bytes are taken as that, whatever disk or image the guest keeps in them. */
 async function openImage(format: ConvertFormat, path: string, options: CallOptions): Promise<Disk> {
   if (format === 'raw' || format === 'vmdk-flat') return new RawDisk(await openLocalFile(path));
   return (await LocalDisk.open(path, options)).disk;
-}
-
-/** An image that turned out wrong, or is not known to be right, does not stay. */
-async function orRemoved({ format, target }: ConvertRequest, check: () => Promise<void>): Promise<void> {
-  try {
-    await check();
-  } catch (error) {
-    for (const file of filesOf(format, target)) await rm(file, { force: true });
-    throw error;
-  }
 }
 
 export interface ConvertStreamRequest extends LocalDiskOptions {

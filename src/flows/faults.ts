@@ -81,7 +81,8 @@ export const flowFaults = faults('FLOW', {
   convertedDiffers: {
     kind: 'corrupt',
     text: '{path} was written and reads back otherwise, first at byte {offset} of the disk',
-    remedy: 'the image was removed; look at the memory and the storage of this machine',
+    remedy:
+      'the new image was removed, an earlier one is as it was; look at the memory and the storage of this machine',
   },
   hashTooLong: {
     kind: 'refused',

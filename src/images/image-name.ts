@@ -10,6 +10,11 @@ import { imageFault, imageFaults } from './faults.ts';
 export interface ImageNameOptions {
   /** Replaces a file of that name, and what a run that was cut off left of it. Default: refused. */
   readonly overwrite?: boolean;
+  /**
+   * Looks at the complete and durable file before it gets its name, at the path it has until then. When it throws, there is
+   * no new image, and an earlier one stays.
+   */
+  readonly check?: ((partialPath: string) => Promise<void>) | undefined;
 }
 
 export class ImageName {
@@ -17,21 +22,23 @@ export class ImageName {
   readonly partialPath: string;
   /** There is a file of the final name, which may go: it is empty, or overwriting was asked for. */
   readonly #replaces: boolean;
+  readonly #check: ImageNameOptions['check'];
 
-  private constructor(finalPath: string, replaces: boolean) {
+  private constructor(finalPath: string, replaces: boolean, check: ImageNameOptions['check']) {
     this.finalPath = finalPath;
     this.partialPath = `${finalPath}.partial`;
     this.#replaces = replaces;
+    this.#check = check;
   }
 
   /** Throws `IMAGE_EXISTS`, `IMAGE_UNFINISHED`, `IMAGE_NOT_A_FILE`. An empty file may be replaced: it holds nothing. */
-  static async choose(path: string, { overwrite = false }: ImageNameOptions = {}): Promise<ImageName> {
+  static async choose(path: string, { overwrite = false, check }: ImageNameOptions = {}): Promise<ImageName> {
     const finalPath = resolve(path);
     try {
       await access(dirname(finalPath), constants.W_OK);
       const existing = await sizeOf(finalPath);
       if (existing !== undefined && existing > 0 && !overwrite) throw imageFaults.exists({ path: finalPath });
-      const name = new ImageName(finalPath, existing !== undefined);
+      const name = new ImageName(finalPath, existing !== undefined, check);
       if (overwrite) await rm(name.partialPath, { force: true });
       else if ((await sizeOf(name.partialPath)) !== undefined) {
         throw imageFaults.unfinished({ path: name.partialPath });
@@ -42,8 +49,9 @@ export class ImageName {
     }
   }
 
-  /** Gives the finished, synced file its final name. A file that appeared under it meanwhile is kept: `IMAGE_EXISTS`. */
+  /** Gives the finished, synced file that passes its check the final name. A file that appeared under it meanwhile is kept: `IMAGE_EXISTS`. */
   async complete(): Promise<void> {
+    await this.#check?.(this.partialPath);
     try {
       if (this.#replaces) await rename(this.partialPath, this.finalPath);
       else await this.#giveNewName();

@@ -24,9 +24,9 @@ async function create(
   path: string,
   options: VhdImageOptions,
 ): Promise<ImageWriter> {
-  const { size, overwrite = false, logicalSectorSize = 512 } = options;
+  const { size, overwrite = false, check, logicalSectorSize = 512 } = options;
   checkSectorSize('VHD', logicalSectorSize);
-  return PlacedImage.create(path, { overwrite }, (partialPath) =>
+  return PlacedImage.create(path, { overwrite, check }, (partialPath) =>
     createPlacedVhd(partialPath, { size, kind }),
   );
 }

@@ -24,8 +24,8 @@ export function createFixedVhdxImage(path: string, options: VhdxImageOptions): P
 }
 
 function create(kind: 'dynamic' | 'fixed', path: string, options: VhdxImageOptions): Promise<ImageWriter> {
-  const { overwrite = false, ...vhdxOptions } = options;
-  return PlacedImage.create(path, { overwrite }, (partialPath) =>
+  const { overwrite = false, check, ...vhdxOptions } = options;
+  return PlacedImage.create(path, { overwrite, check }, (partialPath) =>
     createPlacedVhdx(partialPath, { ...vhdxOptions, kind }),
   );
 }

@@ -29,7 +29,8 @@ export function flatFileOf(path: string): string {
 /** Creates `<path>.partial`, and that of the flat file. Throws as {@link createRawImage} does. */
 export async function createVmdkFlatImage(path: string, options: VmdkFlatOptions): Promise<ImageWriter> {
   checkSectorSize('VMDK', options.logicalSectorSize ?? 512);
-  const descriptor = await ImageFile.create(path, options);
+  // A check is of the content, which lies in the other file.
+  const descriptor = await ImageFile.create(path, { overwrite: options.overwrite ?? false });
   try {
     // Whole sectors: a description counts in them, and a shorter file would end inside the last.
     const size = sectorsOf(options.size) * SECTOR;
