@@ -20,6 +20,7 @@ const METHODS = [
   'stat',
   'list',
   'delete',
+  'retain',
 ] as const satisfies StoreMethod[];
 
 /** The same store, and the counters it keeps up to date. */
