@@ -11,12 +11,16 @@ import type {
   LogOnAccess,
   RepositoryAccess,
   RepositoryKey,
+  S3Access,
   SshAccess,
+  StoreAccess,
 } from './engine.ts';
 import { cliFaults } from './faults.ts';
 import type { HostKeyQuestion } from './host-key-question.ts';
 import type { CliIo } from './io.ts';
+import { isAddress, parseLocation } from './repository-location.ts';
 import type { SecretReader, SecretSource } from './secret-source.ts';
+import type { S3Config } from './store-config.ts';
 
 /** The options every command with a repository has. */
 export interface RepositoryOptions {
@@ -67,7 +71,7 @@ export class Access {
       throw cliFaults.noRepository({ path: this.#file.path, known: listOf(repositories) });
     }
     const config = entryOf(repositories, text);
-    if (config) return { name: text, path: this.#fromFile(config.path), config };
+    if (config) return { name: text, path: this.#placeOf(config.path, 'file'), config };
     if (NAME_PATTERN.test(text)) {
       throw cliFaults.repositoryUnknown({
         name: text,
@@ -75,7 +79,49 @@ export class Access {
         known: listOf(repositories),
       });
     }
-    return { path: this.#fromUser(text) };
+    return { path: this.#placeOf(text, 'user') };
+  }
+
+  /** What is needed to get to the place of a repository, apart from its own key. */
+  store({ name, path: place, config = { path: place } }: RepositoryPlace): StoreAccess {
+    const { kind } = parseLocation(place);
+    return {
+      path: place,
+      ...(kind === 's3' && config.s3 ? { s3: this.#s3Access(name ?? place, config.s3) } : {}),
+      ...(kind === 'sftp' ? { ssh: this.#storeSsh(name ?? place, config.ssh) } : {}),
+    };
+  }
+
+  #s3Access(name: string, { accessKeyId, secretKeyFile, secretKeyEnv, caFile, ...s3 }: S3Config): S3Access {
+    const { region, pathStyle, objectLock } = s3;
+    const secretKey = once(() =>
+      this.#secrets.read({
+        what: `the secret key of repository ${name}`,
+        file: secretKeyFile === undefined ? undefined : this.#fromFile(secretKeyFile),
+        variable: secretKeyEnv,
+        instead: `give repository ${name} an s3.secretKeyFile or s3.secretKeyEnv in ${this.#file.path}`,
+      }),
+    );
+    return {
+      ...(accessKeyId === undefined ? {} : { credentials: { accessKeyId, secretKey } }),
+      ...(region === undefined ? {} : { region }),
+      ...(pathStyle === undefined ? {} : { pathStyle }),
+      ...(caFile === undefined ? {} : { caFile: this.#fromFile(caFile) }),
+      ...(objectLock ? { objectLock } : {}),
+    };
+  }
+
+  /** Where nothing is configured, the agent's keys log on, as they do for `sftp` and `ssh`. */
+  #storeSsh(
+    name: string,
+    config: RepositoryConfig['ssh'] = { agent: true },
+  ): NonNullable<StoreAccess['ssh']> {
+    return this.#sshKeys(`repository ${name}`, config);
+  }
+
+  #placeOf(text: string, from: 'file' | 'user'): string {
+    if (isAddress(text)) return text;
+    return from === 'file' ? this.#fromFile(text) : this.#fromUser(text);
   }
 
   /** Every repository of the configuration. */
@@ -109,7 +155,7 @@ export class Access {
   #repositoryAccess(place: RepositoryPlace, options: RepositoryOptions): RepositoryAccess {
     return {
       ...(place.name === undefined ? {} : { name: place.name }),
-      path: place.path,
+      ...this.store(place),
       unlock: once(async (): Promise<RepositoryKey> => {
         const { recoveryKeyFile } = options;
         if (recoveryKeyFile === undefined) {
@@ -149,35 +195,42 @@ export class Access {
   }
 
   #sshAccess(name: string, { url, user = '', ssh = {} }: HostConfig): SshAccess {
-    const { keyFile, keyPassphraseFile, keyPassphraseEnv, fingerprint } = ssh;
-    const passphrase = once(() =>
-      this.#secrets.read({
-        what: `the passphrase of the SSH key of host ${name}`,
-        file: keyPassphraseFile === undefined ? undefined : this.#fromFile(keyPassphraseFile),
-        variable: keyPassphraseEnv,
-        instead: `give host ${name} an ssh.keyPassphraseFile or ssh.keyPassphraseEnv in ${this.#file.path}`,
-      }),
-    );
-    const knownHosts = this.#fromFile(ssh.knownHosts ?? '~/.ssh/known_hosts');
     return {
       host: ssh.host ?? hostOf(url),
       port: ssh.port ?? 22,
       user: ssh.user ?? user,
-      hostKey:
-        fingerprint === undefined
-          ? { knownHosts, ...(this.#confirm ? { confirm: this.#confirm } : {}) }
-          : { fingerprint },
-      ...(ssh.agent ? { agent: this.#agent(name) } : {}),
-      ...(keyFile === undefined ? {} : { key: { path: this.#fromFile(keyFile), passphrase } }),
+      ...this.#sshKeys(`host ${name}`, ssh),
       usePassword: ssh.usePassword ?? false,
     };
   }
 
-  #agent(name: string): string {
+  /** `owner`, for messages: `host hv1`. */
+  #sshKeys(owner: string, ssh: NonNullable<RepositoryConfig['ssh']>): NonNullable<StoreAccess['ssh']> {
+    const { keyFile, keyPassphraseFile, keyPassphraseEnv, fingerprint } = ssh;
+    const passphrase = once(() =>
+      this.#secrets.read({
+        what: `the passphrase of the SSH key of ${owner}`,
+        file: keyPassphraseFile === undefined ? undefined : this.#fromFile(keyPassphraseFile),
+        variable: keyPassphraseEnv,
+        instead: `give ${owner} an ssh.keyPassphraseFile or ssh.keyPassphraseEnv in ${this.#file.path}`,
+      }),
+    );
+    const knownHosts = this.#fromFile(ssh.knownHosts ?? '~/.ssh/known_hosts');
+    return {
+      hostKey:
+        fingerprint === undefined
+          ? { knownHosts, ...(this.#confirm ? { confirm: this.#confirm } : {}) }
+          : { fingerprint },
+      ...(ssh.agent ? { agent: this.#agent(owner) } : {}),
+      ...(keyFile === undefined ? {} : { key: { path: this.#fromFile(keyFile), passphrase } }),
+    };
+  }
+
+  #agent(owner: string): string {
     const socket = this.#io.env['SSH_AUTH_SOCK'];
     if (socket) return socket;
     if (this.#io.platform === 'win32') return String.raw`\\.\pipe\openssh-ssh-agent`;
-    throw cliFaults.noAgent({ name });
+    throw cliFaults.noAgent({ owner });
   }
 
   #logOnAccess(host: HostConfig): Pick<HostAccess, 'logOn'> {

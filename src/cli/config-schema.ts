@@ -15,6 +15,7 @@ import {
 } from './config-values.ts';
 import { CONSISTENCIES, FILE_KINDS } from './engine.ts';
 import { logOnKeys, logOnProblems } from './log-on-config.ts';
+import { s3Schema, storeProblems } from './store-config.ts';
 
 interface FilesConfig {
   readonly kind: (typeof FILE_KINDS)[number];
@@ -67,19 +68,27 @@ function filesProblems({ kind, mappings, port }: FilesConfig): ConfigProblem[] {
   return [...wrong, ...misplaced];
 }
 
-const sshSchema = z.strictObject({
-  host: text.optional(),
-  port: z.int().min(1, PORT_RULE).max(65_535, PORT_RULE).optional(),
-  user: text.optional(),
+const sshLogOnKeys = {
   agent: z.boolean().optional(),
   keyFile: text.optional(),
   keyPassphraseFile: text.optional(),
   keyPassphraseEnv: variableName.optional(),
-  usePassword: z.boolean().optional(),
+};
+
+const sshTrustKeys = {
   knownHosts: text.optional(),
   fingerprint: text
     .regex(FINGERPRINT_PATTERN, 'must be SHA256: and 43 letters, as `ssh-keygen -lf` prints it')
     .optional(),
+};
+
+const sshSchema = z.strictObject({
+  host: text.optional(),
+  port: z.int().min(1, PORT_RULE).max(65_535, PORT_RULE).optional(),
+  user: text.optional(),
+  ...sshLogOnKeys,
+  usePassword: z.boolean().optional(),
+  ...sshTrustKeys,
 });
 
 type SshConfig = z.infer<typeof sshSchema>;
@@ -96,9 +105,18 @@ function sshProblems(host: {
   if (!ssh) return (via ?? files?.kind === 'sftp') ? [{ path: ['ssh'], message: 'is missing' }] : [];
   const methods = ssh.agent || ssh.usePassword || ssh.keyFile !== undefined;
   return [
+    ...sshKeyProblems(ssh),
     ...((ssh.user ?? host.user) === undefined ? [at('user', 'is missing, as the host has none')] : []),
     ...(ssh.usePassword && host.user === undefined ? [at('usePassword', 'needs the user of the host')] : []),
     ...(methods ? [] : [{ path: ['ssh'], message: 'needs keyFile, agent or usePassword' }]),
+  ];
+}
+
+type SshKeys = Pick<SshConfig, 'knownHosts' | 'fingerprint' | 'keyPassphraseFile' | 'keyPassphraseEnv'>;
+
+function sshKeyProblems(ssh: SshKeys): ConfigProblem[] {
+  const at = (key: string, message: string): ConfigProblem => ({ path: ['ssh', key], message });
+  return [
     ...(ssh.knownHosts !== undefined && ssh.fingerprint !== undefined
       ? [at('fingerprint', 'stands beside knownHosts; keep one of them')]
       : []),
@@ -137,11 +155,19 @@ export const hostSchema = hostShape.superRefine((host, context) => {
     context.addIssue({ code: 'custom', path, message });
 });
 
-export const repositorySchema = z.strictObject({
-  path: text,
-  passphraseFile: text.optional(),
-  passphraseEnv: variableName.optional(),
-});
+export const repositorySchema = z
+  .strictObject({
+    path: text,
+    passphraseFile: text.optional(),
+    passphraseEnv: variableName.optional(),
+    s3: s3Schema.optional(),
+    ssh: z.strictObject({ ...sshLogOnKeys, ...sshTrustKeys }).optional(),
+  })
+  .superRefine((repository, context) => {
+    const ssh = repository.ssh ? sshKeyProblems(repository.ssh) : [];
+    for (const { path, message } of [...storeProblems(repository), ...ssh])
+      context.addIssue({ code: 'custom', path, message });
+  });
 
 const VMS_RULE = `must be a number of VMs, 1 to ${VMS_AT_ONCE_MAX}`;
 const vmsAtOnce = z.int().min(1, VMS_RULE).max(VMS_AT_ONCE_MAX, VMS_RULE);

@@ -106,11 +106,28 @@ export interface FilesAccess {
   readonly port?: number;
 }
 
-export interface RepositoryAccess {
+/** Where a repository is, and how to get there. */
+export interface StoreAccess {
+  /** An absolute path, or an address that begins with `s3://` or `sftp://`. */
+  readonly path: string;
+  readonly s3?: S3Access;
+  /** Present with `sftp://`; host, port and user are those of the address. */
+  readonly ssh?: Omit<SshAccess, 'host' | 'port' | 'user' | 'usePassword'>;
+}
+
+export interface S3Access {
+  /** Absent: environment, shared files or role, as the tools of AWS look for them. */
+  readonly credentials?: { readonly accessKeyId: string; readonly secretKey: () => Promise<Secret> };
+  readonly region?: string;
+  readonly pathStyle?: boolean;
+  /** A PEM file of the authorities to trust instead of the system's. */
+  readonly caFile?: string;
+  readonly objectLock?: { readonly mode: 'governance' | 'compliance'; readonly days: number };
+}
+
+export interface RepositoryAccess extends StoreAccess {
   /** The name in the configuration, when it has one. */
   readonly name?: string;
-  /** An absolute path. */
-  readonly path: string;
   /** Called only when the repository is encrypted; may prompt; remembers its answer. */
   readonly unlock: () => Promise<RepositoryKey>;
 }
@@ -567,7 +584,7 @@ export interface Engine extends DiskEngine {
   /** Makes an empty repository. Refuses a folder that holds one, or anything else. */
   createRepository(
     request: {
-      readonly path: string;
+      readonly store: StoreAccess;
       readonly encryption: { readonly passphrase: Secret } | 'none';
     },
     task: Task,

@@ -44,8 +44,8 @@ export const cliFaults = faults('CLI', {
   },
   noAgent: {
     kind: 'refused',
-    text: 'the keys of the SSH agent are to be used for host {name}, but SSH_AUTH_SOCK is not set',
-    remedy: 'start an agent (`eval $(ssh-agent)`, `ssh-add`), or name `ssh.keyFile` of the host',
+    text: 'the keys of the SSH agent are to be used for {owner}, but SSH_AUTH_SOCK is not set',
+    remedy: 'start an agent (`eval $(ssh-agent)`, `ssh-add`), or name its `ssh.keyFile` in the configuration',
   },
   hostExists: {
     kind: 'refused',
@@ -56,6 +56,12 @@ export const cliFaults = faults('CLI', {
     kind: 'refused',
     text: 'no repository was named, and {path} does not say which one to use',
     remedy: 'pass --repo NAME or --repo PATH, or set HVLIFT_REPO; known repositories: {known}',
+  },
+  locationInvalid: {
+    kind: 'refused',
+    text: 'the address of the repository {reason}',
+    remedy:
+      'write a folder, s3://BUCKET/PREFIX?endpoint=URL or sftp://USER@HOST/PATH; see docs/operating/storage.md',
   },
   repositoryUnknown: {
     kind: 'refused',

@@ -10,7 +10,7 @@ import {
 import { createSshTunnel, type SshOptions } from '../ssh/index.ts';
 import type { WinrmOptions } from '../winrm/index.ts';
 import { hostOf } from './config-values.ts';
-import type { HostAccess } from './engine.ts';
+import type { HostAccess, SshAccess } from './engine.ts';
 
 export async function winrmOptions(
   access: HostAccess,
@@ -61,17 +61,23 @@ async function logOnOptions({ logOn = {} }: HostAccess): Promise<LogOnOptions> {
 }
 
 function sshOptions(access: HostAccess): SshOptions {
-  const { host, port, user, hostKey, agent, key, usePassword } = access.ssh!;
+  const { host, port, user, hostKey, usePassword } = access.ssh!;
   return {
     host,
     port,
     user,
     hostKey,
     logOn: {
-      ...(agent === undefined ? {} : { agent }),
-      ...(key ? { key: { path: key.path, passphrase: async () => (await key.passphrase()).reveal() } } : {}),
+      ...sshLogOn(access.ssh!),
       ...(usePassword ? { password: credentialsOf(access).password } : {}),
     },
+  };
+}
+
+export function sshLogOn({ agent, key }: Partial<Pick<SshAccess, 'agent' | 'key'>>): SshOptions['logOn'] {
+  return {
+    ...(agent === undefined ? {} : { agent }),
+    ...(key ? { key: { path: key.path, passphrase: async () => (await key.passphrase()).reveal() } } : {}),
   };
 }
 

@@ -1,5 +1,4 @@
 /** The part of the engine that changes who can open a repository. */
-import { openDirectoryStore } from '../objectstore/index.ts';
 import {
   keySlotsOf,
   openKeyring,
@@ -8,11 +7,12 @@ import {
   type NewSecret,
 } from '../repository/index.ts';
 import type { Engine, KeyAdded, KeySlot, NewKey, RepositoryAccess, Task } from './engine.ts';
+import { openStore } from './repository-store.ts';
 import { Secret } from './secret.ts';
 
 export const keysEngine: Pick<Engine, 'keySlots' | 'addKey' | 'removeKey' | 'rotateKey'> = {
-  async keySlots({ path }, { signal }) {
-    const slots = await keySlotsOf(await openDirectoryStore(path), { signal });
+  async keySlots(access, { signal }) {
+    const slots = await keySlotsOf(await openStore(access, { signal }), { signal });
     return { slots: slots.map(slotOf) };
   },
   async addKey({ repository, secret }, task) {
@@ -29,10 +29,10 @@ export const keysEngine: Pick<Engine, 'keySlots' | 'addKey' | 'removeKey' | 'rot
   },
 };
 
-async function openKeyringOf({ path, unlock }: RepositoryAccess, { signal }: Task): Promise<Keyring> {
-  const store = await openDirectoryStore(path);
+async function openKeyringOf(access: RepositoryAccess, { signal }: Task): Promise<Keyring> {
+  const store = await openStore(access, { signal });
   await keySlotsOf(store, { signal }); // a wrong path is told before a secret is asked for
-  const { kind, secret } = await unlock();
+  const { kind, secret } = await access.unlock();
   const text = secret.reveal();
   return openKeyring(store, {
     ...(kind === 'passphrase' ? { passphrase: text } : { recoveryKey: text }),

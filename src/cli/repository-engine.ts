@@ -1,8 +1,7 @@
 /** The part of the engine that works on a repository: make it, back up into it, list, restore, verify. */
-import { readdir } from 'node:fs/promises';
 import { hasCode } from '../base/index.ts';
 import { restorePoint, streamPoint, SuspectPoints } from '../flows/index.ts';
-import { openDirectoryStore } from '../objectstore/index.ts';
+import type { ObjectStore } from '../objectstore/index.ts';
 import {
   auditBound,
   createRepository,
@@ -24,6 +23,8 @@ import type {
   VerifyRun,
 } from './engine.ts';
 import { cliFaults } from './faults.ts';
+import { openNewStore } from './new-repository.ts';
+import { openStore } from './repository-store.ts';
 import { Secret } from './secret.ts';
 import { sumOf } from './sum-of-sizes.ts';
 
@@ -33,11 +34,10 @@ type RepositoryEngine = Pick<
 >;
 
 export const repositoryEngine: RepositoryEngine = {
-  async createRepository({ path, encryption }) {
-    await refuseForeignFolder(path);
-    const store = await openDirectoryStore(path, { create: true });
+  async createRepository({ store: access, encryption }, { signal }) {
+    const store = await openNewStore(access, { signal });
     const secret = encryption === 'none' ? encryption : { passphrase: encryption.passphrase.reveal() };
-    const { repository, recoveryKey } = await createRepository(store, { encryption: secret });
+    const { repository, recoveryKey } = await createRepository(store, { encryption: secret, signal });
     const { encrypted } = repository.status();
     return {
       repositoryId: repository.id,
@@ -95,20 +95,12 @@ export const repositoryEngine: RepositoryEngine = {
   },
 };
 
-/** What a new file system holds, and what an `init` that was cut off leaves behind. */
-const HARMLESS = new Set(['lost+found', '.incoming', 'keys']);
-
-/** A repository among other files would be damaged by whoever tidies them up. One that exists is told of by its own fault. */
-async function refuseForeignFolder(path: string): Promise<void> {
-  const names = await readdir(path).catch((): string[] => []);
-  if (names.includes('hvlift.json')) return;
-  const found = names.find((name) => !HARMLESS.has(name));
-  if (found !== undefined) throw cliFaults.folderNotEmpty({ path, found });
-}
-
 /** The key is asked for only when the repository turns out to be encrypted. */
 export async function openRepositoryOf(access: RepositoryAccess, task: Task): Promise<Repository> {
-  const store = await openDirectoryStore(access.path);
+  return unlock(await openStore(access, task), access, task);
+}
+
+function unlock(store: ObjectStore, access: RepositoryAccess, task: Task): Promise<Repository> {
   return openRepository(store, { signal: task.signal }).catch(async (error: unknown) => {
     if (!hasCode(error, 'REPO_PASSPHRASE_NEEDED')) throw error;
     const { kind, secret } = await access.unlock();
@@ -135,13 +127,13 @@ export async function selectPoint(
 }
 
 async function repositoryStatus(access: RepositoryAccess, task: Task): Promise<RepositoryStatus> {
-  const repository = await openRepositoryOf(access, task);
+  const store = await openStore(access, task);
+  const repository = await unlock(store, access, task);
   const vms = new Map<string, RestorePoint[]>();
   for await (const point of repository.points(task)) {
     vms.set(point.vm.id, [...(vms.get(point.vm.id) ?? []), point]);
   }
   let storedBytes = 0;
-  const store = await openDirectoryStore(access.path);
   for await (const { size } of store.list('', task)) storedBytes += size;
   const { id, formatVersion, encrypted } = repository.status();
   return {

@@ -12,8 +12,8 @@ test('a new repository is encrypted with the passphrase, and shows its recovery 
   await using line = await CommandLine.open();
   const { code, stdout, stderr, calls } = await line.run(['init', '--repo', './new'], { env });
   assert.equal(code, 0);
-  const request = calls[0]!.request as { path: string; encryption: { passphrase: Secret } };
-  assert.equal(request.path, join(line.home, 'new'));
+  const request = calls[0]!.request as { store: { path: string }; encryption: { passphrase: Secret } };
+  assert.equal(request.store.path, join(line.home, 'new'));
   assert.equal(request.encryption.passphrase.reveal(), PASSPHRASE);
   assert.equal(stdout.split(RECOVERY_KEY).length, 2);
   assert.ok(!(stdout + stderr).includes(PASSPHRASE));

@@ -45,7 +45,7 @@ async function init(session: Session, options: InitOptions): Promise<ExitCode> {
   const encryption = await chosenEncryption(session, access, place, options);
   await using saved = await RecoveryKeyFile.reserve(options.saveRecoveryKey, session);
   const created = await session.perform(TEXTS, (task) =>
-    session.engine.createRepository({ path: place.path, encryption }, task),
+    session.engine.createRepository({ store: access.store(place), encryption }, task),
   );
   if (created.recoveryKey) await saved?.write(created.recoveryKey.reveal());
   await session.output.result(document(created, place, saved), () => lines(created, place, saved));
