@@ -17,9 +17,16 @@ export function isNamedByUs({ name }: { readonly name: string }): boolean {
 /** The run that made the checkpoint, when a consumer of the same owner did; undefined for everything else. */
 export function runOf(name: string, consumer: string): string | undefined {
   const [prefix, mark, run, ...rest] = name.split(' ');
-  return prefix === PREFIX && ownerOf(mark) === ownerOf(consumer) && rest.length === 0 ? run : undefined;
+  return prefix === PREFIX && ownerOfMark(mark) === ownerOfMark(consumer) && rest.length === 0
+    ? run
+    : undefined;
 }
 
-function ownerOf(mark: string | undefined): string | undefined {
+/** The owner in the name of a checkpoint of ours. */
+export function ownerOf(name: string): string | undefined {
+  return ownerOfMark(name.split(' ')[1]);
+}
+
+function ownerOfMark(mark: string | undefined): string | undefined {
   return mark?.split('.', 1)[0];
 }

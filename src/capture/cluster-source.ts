@@ -6,7 +6,9 @@ import type { CallOptions, RangeReader } from '../disk/index.ts';
 import type { HostFiles } from '../hostfile/index.ts';
 import { followingHyperV, VmWhereabouts, type Cluster } from '../hyperv/index.ts';
 import { openCapture } from './hyperv-source.ts';
-import type { Capture, CaptureRequest, Source } from './source.ts';
+import { planCapture } from './plan.ts';
+import type { SourceHost } from './source-host.ts';
+import type { Capture, CapturePlan, CaptureRequest, PlanningSource } from './source.ts';
 
 export interface SourceCluster {
   readonly cluster: Cluster;
@@ -16,11 +18,11 @@ export interface SourceCluster {
   readonly hostName: string;
 }
 
-export function createClusterSource(source: SourceCluster): Source {
+export function createClusterSource(source: SourceCluster): PlanningSource {
   return new ClusterSource(source);
 }
 
-class ClusterSource implements Source {
+class ClusterSource implements PlanningSource {
   readonly #source: SourceCluster;
   /** The node of the last run of each VM. */
   readonly #startedAt = new Map<string, string>();
@@ -31,11 +33,21 @@ class ClusterSource implements Source {
 
   /** `request.vm` is a GUID. */
   async open(request: CaptureRequest): Promise<Capture> {
-    const { cluster, hostName } = this.#source;
-    const where = new VmWhereabouts(cluster, request.vm);
+    const where = new VmWhereabouts(this.#source.cluster, request.vm);
     this.#startedAt.set(request.vm, await where.now(request));
+    return await openCapture(this.#hostOf(where), request);
+  }
+
+  /** `request.vm` is a GUID. */
+  plan(request: CaptureRequest): Promise<CapturePlan> {
+    return planCapture(this.#hostOf(new VmWhereabouts(this.#source.cluster, request.vm)), request);
+  }
+
+  /** The node the VM is on, wherever that is by then. */
+  #hostOf(where: VmWhereabouts): SourceHost {
+    const { cluster, hostName } = this.#source;
     const files = new FollowingFiles(this.#source, where);
-    return await openCapture({ hyperv: followingHyperV(cluster, where), files, hostName }, request);
+    return { hyperv: followingHyperV(cluster, where), files, hostName };
   }
 
   async moved(vmId: string, options: CallOptions): Promise<boolean> {

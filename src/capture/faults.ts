@@ -23,6 +23,74 @@ export const captureFaults = faults('CAPTURE', {
     remedy:
       'convert it to VHDX on the host, or pass --skip-unprotectable to leave it out of the restore point',
   },
+  diskUnreachable: {
+    kind: 'refused',
+    text: 'disk {disk} of "{vm}" cannot be reached from here: {reason}',
+    remedy:
+      'look at `files` of the host in the configuration (`hvlift doctor` tries the way), or leave the disk out with --skip-disk',
+  },
+  chainTooDeep: {
+    kind: 'refused',
+    text: 'disk {disk} of "{vm}" lies on a chain of more than {most} files, and a checkpoint would add one',
+    remedy:
+      'remove checkpoints of the VM so that its files merge (`hvlift janitor` shows chains and what is left over), or pass --max-chain',
+  },
+  spaceTooLow: {
+    kind: 'refused',
+    text: 'the volume {volume}, on which "{vm}" lies, has {free} free; below {floor} no checkpoint is made, since it may fill the volume',
+    remedy: 'make room on the volume; `hvlift janitor` shows what checkpoints hold there',
+  },
+  volumeFilling: {
+    kind: 'retry',
+    text: 'the run was ended before it could fill a volume: {volume} has {free} free, and the floor is {floor}',
+    remedy:
+      'nothing is lost, the checkpoint was removed and the old baseline stands; make room on the volume, then run again',
+  },
+  checkpointTooLarge: {
+    kind: 'retry',
+    text: 'the run was ended before it could fill a volume: since the checkpoint, "{vm}" wrote {written} to {volume}, and the budget is {budget}',
+    remedy:
+      'nothing is lost, the checkpoint was removed and the old baseline stands; run when the VM writes less, make room on the volume, or raise --checkpoint-budget',
+  },
+  noSuchDisk: {
+    kind: 'refused',
+    text: '"{vm}" has no disk "{disk}"; it has {disks}',
+    remedy: 'name a disk by its number, its id or its file name as `hvlift backup --dry-run` shows them',
+  },
+  severalObstacles: {
+    kind: 'refused',
+    text: '{count} things keep "{vm}" from being backed up:\n{obstacles}',
+    remedy: 'mend each of them; `hvlift backup --dry-run` shows them again and changes nothing',
+  },
+  shielded: {
+    kind: 'refused',
+    text: '"{vm}" is shielded: its disks are in the restore point as the guest encrypted them',
+    remedy:
+      'keep the keys of the guardian: without them the VM starts nowhere, and nothing in its disks can be read',
+  },
+  replicaVm: {
+    kind: 'refused',
+    text: '"{vm}" is the {role} of a VM on another host (Hyper-V Replica): it holds what was replicated last, as a crash would have left it',
+    remedy: 'back up the VM on its primary host, where the guest can be asked for consistency',
+  },
+  primaryOfReplica: {
+    kind: 'refused',
+    text: '"{vm}" is replicated by Hyper-V Replica; backups go beside that',
+    remedy:
+      'nothing; after a failover back up the VM that runs then, whose disks are compared as a whole once',
+  },
+  userCheckpoints: {
+    kind: 'refused',
+    text: '"{vm}" has {count} of its users\' checkpoints; what is backed up is the VM as it runs, without them',
+    remedy:
+      'nothing; after going back to one of them the disks are compared as a whole once. Remove those nobody needs: each makes reads slower',
+  },
+  configurationUnread: {
+    kind: 'retry',
+    text: 'settings of "{vm}" are missing in the restore point, since the host failed to tell them ({classes}): {reason}',
+    remedy:
+      'nothing for the disks, which are complete; if it stays, look at the event log Hyper-V-VMMS of the host',
+  },
   noDisks: {
     kind: 'refused',
     text: '"{vm}" has no disk that can be backed up',

@@ -11,7 +11,6 @@ const VM: Vm = { id: 'v', name: 'sql01', state: 'running' };
 function hostWith(guest: VssReadiness, fails = false) {
   const asked: { consistency: string; truncateLogs?: boolean }[] = [];
   const hyperv = {
-    vssReady: async () => guest,
     createRecoveryCheckpoint: async (_vm: string, { consistency, truncateLogs }: (typeof asked)[number]) => {
       asked.push({ consistency, ...(truncateLogs === undefined ? {} : { truncateLogs }) });
       if (fails && consistency === 'application')
@@ -19,7 +18,7 @@ function hostWith(guest: VssReadiness, fails = false) {
       return { instanceId: 'c' };
     },
   } as unknown as HyperV;
-  const order = { policy: 'application-preferred', truncateLogs: false, name: 'n' } as const;
+  const order = { policy: 'application-preferred', truncateLogs: false, name: 'n', guest } as const;
   const frozen = (changes: Partial<FreezeOrder> = {}, vm: Partial<Vm> = {}) =>
     freeze(hyperv, { ...VM, ...vm }, { ...order, ...changes }, {});
   return { asked, frozen };
@@ -76,6 +75,15 @@ test('logs are truncated only where that was ordered, and only of a guest that w
   assert.equal((await failing.frozen({ truncateLogs: true })).truncatedLogs, undefined);
   assert.deepEqual(failing.asked.at(-1), { consistency: 'crash' });
   const off = hostWith({ ready: false });
-  const frozen = await off.frozen({ truncateLogs: true }, { state: 'off' });
+  const frozen = await off.frozen({ truncateLogs: true, guest: undefined }, { state: 'off' });
   assert.deepEqual([frozen.reached, frozen.truncatedLogs], ['offline', undefined]);
+});
+
+test('a VM that is off is consistent, and the replica of another VM, which is off too, is not (I9)', async () => {
+  const off = (replication: Partial<Vm>) =>
+    hostWith({ ready: false }).frozen({ guest: undefined }, { state: 'off', ...replication });
+  assert.equal((await off({})).reached, 'offline');
+  assert.equal((await off({ replication: 'primary' })).reached, 'offline');
+  for (const replication of ['replica', 'test-replica', 'extended-replica'] as const)
+    assert.equal((await off({ replication })).reached, 'crash');
 });

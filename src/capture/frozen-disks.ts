@@ -7,6 +7,7 @@ import type { HostFiles } from '../hostfile/index.ts';
 import type { AttachedDisk, Checkpoint, DiskInfo, HyperV } from '../hyperv/index.ts';
 import { openVirtualDisk, type VirtualDisk } from '../virtualdisk/index.ts';
 import { captureFaults } from './faults.ts';
+import type { SourceHost } from './source-host.ts';
 
 type KnownDisk = Exclude<VirtualDisk, { format: 'raw' }>;
 
@@ -20,20 +21,25 @@ export interface FrozenDisk {
   readonly hostFileBytes: number;
 }
 
+interface Wanted {
+  readonly checkpoint: Checkpoint;
+  readonly slots: ReadonlySet<string>;
+}
+
 /**
- * Opens every virtual disk of the checkpoint and pairs it with the VM's attachment of the same slot. A disk that was
- * swapped while the checkpoint was made has another VirtualDiskId than the active file: `CAPTURE_WRONG_DISK`.
+ * Opens the virtual disks of the checkpoint in these slots and pairs each with the VM's attachment of the same slot. A disk that
+ * was swapped while the checkpoint was made has another VirtualDiskId than the active file: `CAPTURE_WRONG_DISK`.
  */
 export async function openFrozenDisks(
-  hyperv: HyperV,
-  files: HostFiles,
+  host: SourceHost,
   vm: { id: string; name: string },
-  checkpoint: Checkpoint,
+  { checkpoint, slots }: Wanted,
   options: CallOptions,
 ): Promise<FrozenDisk[]> {
+  const { hyperv, files } = host;
   const active = await hyperv.disks(vm.id, options);
   const frozen = (await hyperv.checkpointDisks(checkpoint, options)).filter(
-    (each) => each.kind === 'virtual',
+    (each) => each.kind === 'virtual' && slots.has(slotOf(each)),
   );
   const opened: FrozenDisk[] = [];
   try {

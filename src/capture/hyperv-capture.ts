@@ -1,7 +1,8 @@
 /** A checkpoint of ours while it lives: it ends in `seal` or `abort`, and only once. */
 import type { Warning } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
-import type { Checkpoint, ReferencePoint, Vm, VmConfiguration } from '../hyperv/index.ts';
+import type { Checkpoint, HostVolume, ReferencePoint, Vm, VmConfiguration } from '../hyperv/index.ts';
+import { guardCheckpoint } from './checkpoint-guard.ts';
 import { readConfigurationFiles, type ConfigurationFiles } from './configuration-files.ts';
 import { captureFaults } from './faults.ts';
 import type { FrozenDisk } from './frozen-disks.ts';
@@ -13,7 +14,9 @@ import type {
   CapturedVm,
   CaptureRequest,
   DiskBaseline,
+  LeftOutDisk,
   SealedReference,
+  WatchOptions,
 } from './source.ts';
 
 interface Held {
@@ -24,7 +27,10 @@ interface Held {
   readonly warnings: readonly Warning[];
   readonly frozenDisks: readonly FrozenDisk[];
   readonly disks: readonly CapturedDisk[];
-  readonly configuration: unknown;
+  readonly leftOut: readonly LeftOutDisk[];
+  readonly configuration: VmConfiguration;
+  /** Of the disks, before the checkpoint. */
+  readonly volumes: readonly HostVolume[];
   readonly trackable: boolean;
   readonly request: CaptureRequest;
 }
@@ -34,6 +40,7 @@ export class HyperVCapture implements Capture {
   readonly consistency: Capture['consistency'];
   readonly disks: readonly CapturedDisk[];
   readonly warnings: readonly Warning[];
+  readonly leftOut: readonly LeftOutDisk[];
   readonly configuration: unknown;
   readonly #held: Held;
   #state: 'open' | 'converting' | 'ended' = 'open';
@@ -50,15 +57,23 @@ export class HyperVCapture implements Capture {
     this.consistency = held.consistency;
     this.disks = held.disks;
     this.warnings = held.warnings;
+    this.leftOut = held.leftOut;
     this.configuration = held.configuration;
   }
 
   async configurationFiles(options: CallOptions = {}): Promise<ConfigurationFiles> {
     const { host, checkpoint, configuration } = this.#held;
-    const { files } = configuration as Partial<VmConfiguration>;
-    const root = files?.checkpointRoot ?? files?.root;
+    const { files } = configuration;
+    const root = files.checkpointRoot ?? files.root;
     if (!root) return { files: [], warnings: [] };
     return readConfigurationFiles(host.files, checkpoint.instanceId, root, options);
+  }
+
+  watch(options: WatchOptions): Promise<void> {
+    const { host, volumes, frozenDisks, vm } = this.#held;
+    const files = frozenDisks.flatMap(({ reader }) => reader.files.map(({ path }) => path.toLowerCase()));
+    const frozen = new Set(files);
+    return guardCheckpoint({ hyperv: host.hyperv, vm, volumes, frozen }, options);
   }
 
   async seal(options: CallOptions = {}): Promise<SealedReference | undefined> {

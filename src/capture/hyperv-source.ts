@@ -1,56 +1,90 @@
 /** Hyper-V as a source: preflight, leftovers, checkpoint, disks, decisions; see {@link file://./source.ts} for the order. */
-import { hasCode, isFault, silentProgress } from '../base/index.ts';
+import { hasCode, isFault, silentProgress, type Warning } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
 import type { Checkpoint, HyperV, Vm } from '../hyperv/index.ts';
 import { checkpointName } from './checkpoint-name.ts';
-import { decide, usableBaseline, type BaselineState } from './decide.ts';
-import { freeze } from './freeze.ts';
+import { capturedDisk } from './captured-disk.ts';
+import { freeze, type Frozen } from './freeze.ts';
 import { openFrozenDisks, slotOf, type FrozenDisk } from './frozen-disks.ts';
 import { HyperVCapture } from './hyperv-capture.ts';
 import { captureFaults } from './faults.ts';
 import type { SourceHost } from './source-host.ts';
 import { removeLeftovers } from './leftovers.ts';
-import { preflight } from './preflight.ts';
-import type { Baseline, Capture, CapturedDisk, CaptureRequest, Source } from './source.ts';
+import { baselineState, planCapture } from './plan.ts';
+import { preflight, throwRefusals, type Preflight } from './preflight.ts';
+import type { Baseline, Capture, CaptureRequest, PlanningSource } from './source.ts';
 
 /** Cleaning up must work after the run was cancelled, so it never uses the run's own signal; this bounds it instead. */
 const CLEAN_UP_TIMEOUT_MS = 5 * 60_000;
 
-export function createHyperVSource(host: SourceHost): Source {
-  return { open: (request) => openCapture(host, request) };
+export function createHyperVSource(host: SourceHost): PlanningSource {
+  return {
+    open: (request) => openCapture(host, request),
+    plan: (request) => planCapture(host, request),
+  };
 }
 
 export async function openCapture(host: SourceHost, request: CaptureRequest): Promise<Capture> {
   const { hyperv } = host;
   const options = { signal: request.signal };
   const progress = request.progress ?? silentProgress;
-  const vm = await hyperv.vm(request.vm, options);
-  const leftovers = await removeLeftovers(hyperv, vm, request.journal, recorded(request), options);
+  const found = await hyperv.vm(request.vm, options);
+  const leftovers = await removeLeftovers(hyperv, found, request.journal, recorded(request), options);
   for (const name of leftovers.removedCheckpoints)
     progress.note(`removed a leftover checkpoint of ours: ${name}`);
-  const settled = leftovers.removedCheckpoints.length > 0 ? await hyperv.vm(vm.id, options) : vm;
-  const plan = await preflight(
-    hyperv,
-    await whenIdle(hyperv, settled, options),
-    request.skipUnprotectable ?? false,
-    options,
-  );
+  const settled = leftovers.removedCheckpoints.length > 0 ? await hyperv.vm(found.id, options) : found;
+  const vm = await whenIdle(hyperv, settled, options);
+  const plan = await preflight(host, vm, request, leftovers.others, options);
+  throwRefusals(vm, plan.refusals);
+  for (const { message } of plan.notes) progress.note(message);
 
   await journalFreezing(hyperv, vm, request, options);
   progress.phase('checkpoint');
+  const frozen = await freezeOrCleanUp(hyperv, vm, plan, request);
+  const warnings = [...leftovers.warnings, ...plan.warnings, ...frozen.warnings];
+  return holdFrozen(host, { vm, plan, frozen, warnings }, request);
+}
+
+async function freezeOrCleanUp(
+  hyperv: HyperV,
+  vm: Vm,
+  { guest }: Preflight,
+  request: CaptureRequest,
+): Promise<Frozen> {
   const name = checkpointName(request.journal.consumer, request.runId);
-  const { consistency: policy, truncateLogs = false } = request;
-  const frozen = await freeze(hyperv, vm, { policy, truncateLogs, name }, options).catch(
-    async (error: unknown) => {
-      await removeAfterFailedFreeze(hyperv, vm, request, error);
-      throw error;
-    },
-  );
+  const { consistency: policy, truncateLogs = false, signal } = request;
+  try {
+    return await freeze(hyperv, vm, { policy, truncateLogs, name, guest }, { signal });
+  } catch (error) {
+    await removeAfterFailedFreeze(hyperv, vm, request, error);
+    throw error;
+  }
+}
+
+interface FrozenVm {
+  readonly vm: Vm;
+  readonly plan: Preflight;
+  readonly frozen: Frozen;
+  readonly warnings: readonly Warning[];
+}
+
+/** Opens the disks of the checkpoint; when that fails, the checkpoint goes again. */
+async function holdFrozen(
+  host: SourceHost,
+  { vm, plan, frozen, warnings }: FrozenVm,
+  request: CaptureRequest,
+): Promise<Capture> {
+  const { hyperv } = host;
+  const options = { signal: request.signal };
   const opened: FrozenDisk[] = [];
   try {
-    const all = await openFrozenDisks(hyperv, host.files, vm, frozen.checkpoint, options);
-    opened.push(...all);
-    const disks = await keepPlanned(all, plan.slots);
+    const disks = await openFrozenDisks(
+      host,
+      vm,
+      { checkpoint: frozen.checkpoint, slots: plan.slots },
+      options,
+    );
+    opened.push(...disks);
     mustBeAll(vm, disks, plan.slots);
     const state = await baselineState(hyperv, vm, request, options);
     return new HyperVCapture({
@@ -62,10 +96,12 @@ export async function openCapture(host: SourceHost, request: CaptureRequest): Pr
         reached: frozen.reached,
         ...(frozen.truncatedLogs ? { truncatedLogs: true } : {}),
       },
-      warnings: [...leftovers.warnings, ...plan.warnings, ...frozen.warnings],
+      warnings,
       frozenDisks: disks,
       disks: disks.map((disk) => capturedDisk(hyperv, disk, state, plan.trackable, request)),
-      configuration: await hyperv.configuration(vm.id, options),
+      leftOut: plan.leftOut,
+      configuration: plan.configuration,
+      volumes: plan.volumes,
       trackable: plan.trackable && disks.some(({ format }) => format === 'vhdx'),
       request,
     });
@@ -134,84 +170,9 @@ async function giveUp(hyperv: HyperV, checkpoint: Checkpoint, request: CaptureRe
   }
 }
 
-async function keepPlanned(all: readonly FrozenDisk[], slots: ReadonlySet<string>): Promise<FrozenDisk[]> {
-  const kept = all.filter((disk) => slots.has(slotOf(disk.attached)));
-  await Promise.all(all.filter((disk) => !kept.includes(disk)).map((disk) => disk.reader.close()));
-  return kept;
-}
-
 /** A checkpoint that lacks a disk, or shows none at all, must not become a restore point that lacks it silently. */
 function mustBeAll(vm: Vm, disks: readonly FrozenDisk[], slots: ReadonlySet<string>): void {
   const missing = [...slots].find((slot) => !disks.some((disk) => slotOf(disk.attached) === slot));
   if (missing === undefined) return;
   throw captureFaults.wrongDisk({ vm: vm.name, disk: missing, reason: 'the checkpoint does not have it' });
-}
-
-async function baselineState(
-  hyperv: HyperV,
-  vm: Vm,
-  request: CaptureRequest,
-  options: CallOptions,
-): Promise<BaselineState> {
-  const { baselines, earlierDisks = [] } = request;
-  const hadAny = baselines.length > 0;
-  if (!hadAny) return { usable: undefined, hadAny, earlierDisks };
-  const usable = usableBaseline(baselines, await hyperv.referencePoints(vm.id, options));
-  return { usable, hadAny, earlierDisks };
-}
-
-function capturedDisk(
-  hyperv: HyperV,
-  disk: FrozenDisk,
-  state: BaselineState,
-  trackable: boolean,
-  request: CaptureRequest,
-): CapturedDisk {
-  const { reader, attached } = disk;
-  const chain = reader.files.map((file) => file.path);
-  const decision = decide(
-    {
-      diskId: reader.virtualDiskId,
-      size: reader.size,
-      chain,
-      trackable: trackable && disk.format === 'vhdx',
-    },
-    state,
-    request.full ?? false,
-  );
-  const facts = {
-    id: reader.virtualDiskId,
-    attachment: {
-      controller: attached.controller.kind,
-      controllerNumber: attached.controller.number,
-      slot: attached.slot,
-    },
-    attachmentId: attached.attachmentId,
-    path: disk.frozenPath,
-    format: disk.format,
-    chain,
-    size: reader.size,
-    logicalSectorSize: reader.logicalSectorSize,
-    physicalSectorSize: 'physicalSectorSize' in reader ? reader.physicalSectorSize : reader.logicalSectorSize,
-    hostFileBytes: disk.hostFileBytes,
-    reader,
-  };
-  const whole = (why: Pick<CapturedDisk, 'kind' | 'reason'>): CapturedDisk => ({
-    ...facts,
-    ...why,
-    extents: reader.allocated(undefined, { signal: request.signal }),
-    asCompare,
-  });
-  const asCompare: CapturedDisk['asCompare'] = (reason) => whole({ kind: 'compare', reason });
-  if (decision.kind !== 'delta') return whole(decision);
-  return {
-    ...facts,
-    kind: 'delta',
-    reason: decision.reason,
-    baseline: decision.baseline,
-    extents: hyperv.changedExtents(disk.frozenPath, decision.disk.rctId, reader.size, {
-      signal: request.signal,
-    }),
-    asCompare,
-  };
 }

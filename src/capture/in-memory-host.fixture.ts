@@ -5,7 +5,14 @@
 import { newGuid } from '../base/index.ts';
 import { FileReader } from '../disk/index.ts';
 import type { HostFiles } from '../hostfile/index.ts';
-import { hypervFaults, type Checkpoint, type HyperV, type ReferencePoint, type Vm } from '../hyperv/index.ts';
+import {
+  hypervFaults,
+  type Checkpoint,
+  type HostVolume,
+  type HyperV,
+  type ReferencePoint,
+  type Vm,
+} from '../hyperv/index.ts';
 import { openVirtualDisk } from '../virtualdisk/index.ts';
 import type { CaptureJournal, JournalEntry } from './source.ts';
 
@@ -22,6 +29,9 @@ export interface InMemoryHost {
   points: ReferencePoint[];
   /** Called before and after every call; what it throws is what the call throws. */
   disturb: (call: CallName, when: 'before' | 'after') => void;
+  volumes: HostVolume[];
+  /** Of every file. */
+  fileBytes: number;
   /** Files open for reading now. */
   openFiles: number;
 }
@@ -36,6 +46,8 @@ export function inMemoryHost(path: string): InMemoryHost {
     checkpoints: [],
     points: [],
     disturb: () => {},
+    volumes: [],
+    fileBytes: 0,
     openFiles: 0,
     hyperv: undefined as never,
     files: undefined as never,
@@ -57,7 +69,9 @@ function calls(host: InMemoryHost, path: string): Partial<HyperV> {
     vm: async () => host.vm,
     disks: async () => [disk],
     diskInfo: async () => diskInfo(path),
-    configuration: async () => ({ name: host.vm.name }) as never,
+    configuration: async () => ({ name: host.vm.name, security: {}, files: {} }) as never,
+    volumes: async () => host.volumes,
+    diskFileBytes: async () => host.fileBytes,
     vssReady: async () => host.vss,
     checkpoints: async () => [...host.checkpoints],
     checkpointDisks: async () => [{ ...disk, attachmentId: 'Microsoft:CHECKPOINT\\slot-0' }],

@@ -24,6 +24,8 @@ export interface LeftoverReport {
   readonly removedCheckpoints: readonly string[];
   readonly removedReferencePoints: readonly string[];
   readonly warnings: readonly Warning[];
+  /** Checkpoints of the VM that are not ours, of users and of other tools. */
+  readonly others: readonly Checkpoint[];
 }
 
 export async function removeLeftovers(
@@ -34,7 +36,7 @@ export async function removeLeftovers(
   options: CallOptions,
 ): Promise<LeftoverReport> {
   const entries = await journal.entries(vm.id);
-  const { ours, foreign } = await recoveryCheckpoints(hyperv, vm, journal.consumer, entries, options);
+  const { ours, others } = await sortedCheckpoints(hyperv, vm, journal.consumer, entries, options);
   for (const checkpoint of ours) await hyperv.destroyCheckpoint(checkpoint, options);
   // A checkpoint that was still there was not converted: no reference point came of it.
   const converted = entries.filter(
@@ -42,23 +44,24 @@ export async function removeLeftovers(
   );
   const points = await removeReferencePoints(hyperv, vm, converted, baselines, options);
   for (const runId of new Set(entries.map((entry) => entry.runId))) await journal.clear(vm.id, runId);
-  // Last: what is ours goes also while another tool works, before it makes a reference point of its own.
-  if (foreign) throw captureFaults.foreignCheckpoint({ vm: vm.name, checkpoint: foreign.name });
   return {
     removedCheckpoints: ours.map((each) => each.name),
     removedReferencePoints: points.removed,
     warnings: points.warnings,
+    others,
   };
 }
 
-async function recoveryCheckpoints(
+/** Those that runs of this owner left, when none lives, and all others. */
+export async function sortedCheckpoints(
   hyperv: HyperV,
   vm: { id: string; name: string },
   consumer: string,
   entries: readonly JournalEntry[],
   options: CallOptions,
-): Promise<{ ours: Checkpoint[]; foreign: Checkpoint | undefined }> {
-  const recovery = (await hyperv.checkpoints(vm.id, options)).filter((each) => each.kind === 'recovery');
+): Promise<{ ours: Checkpoint[]; others: Checkpoint[] }> {
+  const all = await hyperv.checkpoints(vm.id, options);
+  const recovery = all.filter((each) => each.kind === 'recovery');
   const ours = recovery.filter(
     (each) =>
       runOf(each.name, consumer) !== undefined ||
@@ -66,7 +69,7 @@ async function recoveryCheckpoints(
         isNamedByHost(each, vm.name) &&
         entries.some((entry) => asksFor(entry, each))),
   );
-  return { ours, foreign: recovery.find((each) => !ours.includes(each)) };
+  return { ours, others: all.filter((each) => !ours.includes(each)) };
 }
 
 /** The run of the journal entry may have made the checkpoint and died before it named it. */

@@ -19,6 +19,8 @@
 import type { Progress, Warning } from '../base/index.ts';
 import type { CallOptions, Disk } from '../disk/index.ts';
 import type { ExtentStream } from '../extents/index.ts';
+import type { DiskSelection } from './disk-selection.ts';
+import type { CheckpointBudget } from './room.ts';
 
 export type ConsistencyPolicy = 'application-preferred' | 'application-required' | 'crash';
 
@@ -68,6 +70,10 @@ export interface CaptureRequest extends CallOptions {
   readonly earlierDisks?: readonly string[];
   /** Leave out what cannot be protected (pass-through disks, unreadable formats) and say so, instead of refusing. */
   readonly skipUnprotectable?: boolean;
+  /** Which disks the run is about; default: all. */
+  readonly disks?: DiskSelection;
+  /** Files of one disk's chain before the checkpoint, at most; default: {@link CHAIN_FILES_MAX}. */
+  readonly chainFilesMax?: number;
   readonly journal: CaptureJournal;
   readonly progress?: Progress;
 }
@@ -150,8 +156,10 @@ export interface Capture {
   readonly vm: CapturedVm;
   readonly consistency: CapturedConsistency;
   readonly disks: readonly CapturedDisk[];
-  /** What was left out although the VM has it, and other things an administrator should know. */
+  /** What an administrator should know. */
   readonly warnings: readonly Warning[];
+  /** Disks of the VM that are not among `disks`, and why. */
+  readonly leftOut: readonly LeftOutDisk[];
   /** The VM's settings as data. */
   readonly configuration: unknown;
   /**
@@ -161,6 +169,12 @@ export interface Capture {
   configurationFiles?(
     options?: CallOptions,
   ): Promise<{ readonly files: readonly ConfigurationFile[]; readonly warnings: readonly Warning[] }>;
+  /**
+   * Looks now and then how much room is left and how much the checkpoint takes, until `options.signal` aborts. Throws
+   * `CAPTURE_VOLUME_FILLING`, `CAPTURE_CHECKPOINT_TOO_LARGE` when the run should be aborted before a volume fills. Absent where
+   * no checkpoint takes room.
+   */
+  watch?(options: WatchOptions): Promise<void>;
   /**
    * Closes every reader, then converts the checkpoint. Undefined when the VM cannot be tracked: the checkpoint is
    * destroyed instead. When the conversion fails the checkpoint is destroyed too, and the fault is thrown: the consumer's
@@ -177,6 +191,61 @@ export interface Capture {
   abort(options?: CallOptions): Promise<void>;
 }
 
+export interface WatchOptions {
+  readonly signal: AbortSignal;
+  /** Default: half of what was free on each volume. */
+  readonly budget?: CheckpointBudget | undefined;
+  /** Between two looks; default: {@link LOOK_EVERY_MS}. */
+  readonly everyMs?: number | undefined;
+}
+
+/** A disk of the VM that is not in the restore point. */
+export interface LeftOutDisk {
+  /** From 1, among all disks of the VM. */
+  readonly number: number;
+  readonly attachment: CapturedDisk['attachment'];
+  /** VirtualDiskId, when it is known. */
+  readonly diskId?: string;
+  readonly path: string;
+  /** `asked`: the run was about other disks. */
+  readonly reason: 'asked' | 'unprotectable';
+  /** One sentence without the final stop. */
+  readonly why: string;
+}
+
+/** What a plan found: `refused` keeps the VM from being backed up, `warning` goes into the record, `note` only explains. */
+export interface Obstacle extends Warning {
+  readonly weight: 'refused' | 'warning' | 'note';
+}
+
+export interface PlannedDisk {
+  /** From 1, among all disks of the VM. */
+  readonly number: number;
+  readonly diskId?: string;
+  readonly attachment: CapturedDisk['attachment'];
+  /** The file the VM uses now. */
+  readonly path: string;
+  /** Bytes of the virtual disk, when the host tells them. */
+  readonly size?: number;
+  /** Of its chain before the checkpoint. */
+  readonly files: number;
+  readonly kind: CapturedDisk['kind'] | 'left-out';
+  readonly reason: CapturedDisk['reason'] | LeftOutDisk['reason'];
+}
+
+/** What a capture would do, found out without changing anything anywhere. */
+export interface CapturePlan {
+  readonly consistency: {
+    readonly asked: ConsistencyPolicy;
+    /** Absent when the policy cannot be met. */
+    readonly expected?: Consistency;
+  };
+  readonly disks: readonly PlannedDisk[];
+  readonly obstacles: readonly Obstacle[];
+  /** Of the disks; empty when the host does not tell. */
+  readonly volumes: readonly { readonly name: string; readonly capacity: number; readonly free: number }[];
+}
+
 /** A hypervisor to capture from. Written so that another one can be a source some day. */
 export interface Source {
   open(request: CaptureRequest): Promise<Capture>;
@@ -185,6 +254,11 @@ export interface Source {
    * once, and removes there what the first one left. Absent where VMs stay.
    */
   moved?(vmId: string, options: CallOptions): Promise<boolean>;
+}
+
+/** One that can also tell what `open` would do. */
+export interface PlanningSource extends Source {
+  plan(request: CaptureRequest): Promise<CapturePlan>;
 }
 
 /** Finds what a killed run may have left; kept by the consumer, durable before the step it announces. */

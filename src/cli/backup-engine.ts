@@ -5,11 +5,12 @@
  *                                               └── all read within one rate, each volume within one guard
  */
 import { availableParallelism } from 'node:os';
-import { branchOf, newGuid, type ProgressBranch } from '../base/index.ts';
+import { branchOf, mapOrdered, newGuid, type ProgressBranch } from '../base/index.ts';
 import {
   backupMany,
   backupVm,
   placeVms,
+  planVm,
   policyOf,
   ReadLimits,
   selectVms,
@@ -32,6 +33,7 @@ async function* backup(request: BackupRequest, task: Task): AsyncGenerator<Backu
   await using host = await openHost(request.host, task, limitsOf(request));
   const { selected, missing } = await select(host, request, task);
   for (const { text, fault } of missing) yield failedRun({ id: '', name: text }, request, new Date(), fault);
+  await repository.describe(task);
   // One VM has all places for itself.
   const placed = selected.length > 1 ? await place(host, selected, task) : selected.map(unplaced);
   const shown = new SeveralVms(task, selected.length);
@@ -46,14 +48,41 @@ async function* backup(request: BackupRequest, task: Task): AsyncGenerator<Backu
 }
 
 async function* planBackup(request: BackupRequest, task: Task): AsyncGenerator<PlannedVm> {
+  const repository = await openRepositoryOf(request.repository, task);
   await using host = await openHost(request.host, task);
   const { selected, missing } = await select(host, request, task);
   for (const { text, fault } of missing) {
     const nothing = { host: '', volumes: [], ...policyOf({ id: '', name: text }, request.policies) };
     yield { id: '', name: text, ...nothing, error: fault };
   }
-  for (const { vm, host: name, volumes } of await place(host, selected, task))
-    yield { id: vm.id, name: vm.name, host: name, volumes, ...policyOf(vm, request.policies) };
+  const placed = await place(host, selected, task);
+  yield* mapOrdered(placed, PLANS_AT_ONCE, (vm) => planOne({ repository, host }, vm, request, task));
+}
+
+/** A plan asks some thirty things of the host, and each VM is its own. */
+const PLANS_AT_ONCE = 4;
+
+async function planOne(
+  { repository, host }: Pick<BackupParts, 'repository' | 'host'>,
+  { vm, host: name, volumes }: PlacedVm,
+  request: BackupRequest,
+  task: Task,
+): Promise<PlannedVm> {
+  const policy = policyOf(vm, request.policies);
+  const facts = { id: vm.id, name: vm.name, host: name, volumes, ...policy };
+  try {
+    const asked = { vm: vm.id, ...askedOf(request), ...policy, ...task };
+    return { ...facts, plan: await planVm({ source: host.source, repository }, asked) };
+  } catch (error) {
+    task.signal.throwIfAborted();
+    return { ...facts, error };
+  }
+}
+
+/** What is asked of every VM alike. */
+function askedOf(request: BackupRequest) {
+  const { full, consumer, skipUnprotectable, audit, disks, chainFilesMax, checkpointBudget } = request;
+  return { full, consumer, skipUnprotectable, audit, disks, chainFilesMax, checkpointBudget };
 }
 
 async function select(host: OpenHost, request: BackupRequest, task: Task): Promise<SelectedVms> {
@@ -136,16 +165,7 @@ async function backupOne(
   const startedAt = new Date();
   const runId = newGuid();
   const resolveVm = async (): Promise<Vm> => vm;
-  const { full, consumer, skipUnprotectable, audit } = request;
-  const asked = {
-    runId,
-    full,
-    consumer,
-    skipUnprotectable,
-    audit,
-    workers,
-    ...policyOf(vm, request.policies),
-  };
+  const asked = { runId, workers, ...askedOf(request), ...policyOf(vm, request.policies) };
   try {
     return runOf(
       await backupVm({ repository, source: host.source, resolveVm }, { vm: vm.id, ...asked, ...task }),
@@ -208,6 +228,7 @@ function runOf(record: BackupRecord): BackupRun {
     pointId: record.pointId,
     consistency: record.consistency,
     disks,
+    ...(record.leftOut.length > 0 ? { leftOut: record.leftOut } : {}),
     sizes: sumOf(disks.map((disk) => disk.sizes)),
     warnings: record.warnings,
   };

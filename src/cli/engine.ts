@@ -12,6 +12,7 @@
  * as they are.
  */
 import type { Progress } from '../base/index.ts';
+import type { CapturePlan, CheckpointBudget, DiskSelection, LeftOutDisk } from '../capture/index.ts';
 import type { Finding } from '../doctor/index.ts';
 import type { Extent } from '../extents/index.ts';
 import type {
@@ -21,6 +22,7 @@ import type {
   DiskHashRecord,
   DiskInfoRecord,
   DiskMap,
+  JanitorVm,
   PointExplanation,
   RunCaps,
   VmPolicy,
@@ -273,6 +275,12 @@ export interface BackupRequest extends VmSelection {
   readonly limits: BackupLimits;
   /** Leave out disks that no checkpoint can hold, and say so, instead of refusing the VM. */
   readonly skipUnprotectable: boolean;
+  /** Of each VM, by numbers (from 1 among all its disks), ids or file names. */
+  readonly disks?: DiskSelection;
+  /** Files of the chain of one disk, at most. */
+  readonly chainFilesMax?: number;
+  /** What a checkpoint may take before its run is given up; absent: half of what is free. */
+  readonly checkpointBudget?: CheckpointBudget;
   /** How much of what the host did not report is compared in an increment; absent: 0.1 % of the disk or 64 MiB. */
   readonly audit?: AuditBudget;
 }
@@ -295,7 +303,9 @@ export interface PlannedVm extends VmName {
   readonly volumes: readonly string[];
   readonly consistency: ConsistencyAsked;
   readonly truncateLogs: boolean;
-  /** The VM cannot be backed up, as thrown: no VM has the name, or several. */
+  /** What would be done with its disks, and what stands in the way; absent with an error. */
+  readonly plan?: CapturePlan;
+  /** The VM could not be looked at, as thrown: no VM has the name, or several. */
   readonly error?: unknown;
 }
 
@@ -333,6 +343,8 @@ export interface BackupRun {
     readonly reason?: string;
   };
   readonly disks: readonly BackupDisk[];
+  /** Disks of the VM that are not in the restore point; absent: none. */
+  readonly leftOut?: readonly LeftOutDisk[];
   readonly sizes: Sizes;
   readonly warnings: readonly Warning[];
   /** As thrown. A run with an error and a `pointId` committed its data and failed afterwards. */
@@ -360,6 +372,8 @@ export interface PointSummary {
   /** Who made it, when that is not the repository's unnamed consumer. */
   readonly consumer?: string;
   readonly disks: readonly PointDisk[];
+  /** Disks the VM had and the point has not; absent: none. */
+  readonly leftOut?: readonly { readonly path: string; readonly reason: string; readonly why: string }[];
   readonly sizes: Sizes;
 }
 
@@ -569,6 +583,20 @@ export interface DiskEngine {
   hashDisk(request: DiskFileRequest & { readonly tree: boolean }, task: Task): Promise<DiskHashRecord>;
 }
 
+export type { JanitorVm };
+
+export interface JanitorCall {
+  readonly host: HostAccess;
+  /** Whose leftovers are looked for. */
+  readonly repositories: readonly RepositoryAccess[];
+  readonly dryRun: boolean;
+  /** Also checkpoints of `hvlift rct`. */
+  readonly byHand: boolean;
+  readonly mergeMinutes: number;
+  /** Called for what cannot be known at all: a repository that does not open, a node that does not answer. */
+  readonly remark: (warning: Warning) => void;
+}
+
 export interface Engine extends DiskEngine {
   /** Tries what a backup needs, one check after the other; a failed check is in the report, not thrown. */
   testHost(host: HostAccess, task: Task): Promise<HostReport>;
@@ -613,7 +641,7 @@ export interface Engine extends DiskEngine {
    * its record and the others go on; what stands in the way of all of them (host, repository, cancellation) is thrown.
    */
   backup(request: BackupRequest, task: Task): AsyncIterable<BackupRun>;
-  /** Which VMs that would be, in the order they would begin, and what each would be asked for. */
+  /** Which VMs that would be, in the order they would begin, what each would be asked for, what of it would be read and why. */
   planBackup(request: BackupRequest, task: Task): AsyncIterable<PlannedVm>;
 
   /** Newest first, per VM; `vm` is a name or GUID. */
@@ -649,9 +677,11 @@ export interface Engine extends DiskEngine {
     request: { readonly host: HostAccess; readonly vm: string; readonly since: string },
     task: Task,
   ): AsyncIterable<DiskChanges>;
-  /** Destroys our reference points of the VM: the next backup is a full. Yields what was removed. */
+  /** What runs left on every VM of a host, removed; with `dryRun`, told of. */
+  janitor(call: JanitorCall, task: Task): AsyncIterable<JanitorVm>;
+  /** Destroys the reference points of the VM that were made by hand here; with `dryRun`, tells which those are. */
   resetRct(
-    request: { readonly host: HostAccess; readonly vm: string },
+    request: { readonly host: HostAccess; readonly vm: string; readonly dryRun: boolean },
     task: Task,
   ): Promise<{ readonly vm: VmName; readonly removed: readonly string[] }>;
 }

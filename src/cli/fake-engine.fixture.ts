@@ -5,6 +5,7 @@ import type {
   DiskChanges,
   Engine,
   HostReport,
+  JanitorVm,
   KeyAdded,
   NewKey,
   PointSummary,
@@ -132,6 +133,21 @@ export const DISK_FILE: DiskFileInfo = {
   fileWriteGuid: '5d0e0c6b-29f0-4a7f-8d5b-8e0b6a1c9d03',
   creator: 'Microsoft Windows 10.0.20348.0',
   trackingFiles: [],
+};
+
+const JANITOR_FOUND: NonNullable<JanitorVm['found']> = {
+  checkpoints: [
+    { instanceId: 'c-1', name: 'hvlift 9c1b run-0', kind: 'recovery', state: 'removed', repository: 'main' },
+    { instanceId: 'c-2', name: 'before update', kind: 'user', state: 'foreign' },
+  ],
+  removedReferencePoints: ['rp-0'],
+  ourReferencePoints: 1,
+  otherReferencePoints: 2,
+  merge: 'merged',
+  chainFiles: 2,
+  avhdxFiles: 1,
+  avhdxBytes: 3 * GiB,
+  volumes: [{ name: 'C:\\', capacity: 100 * GiB, free: 40 * GiB }],
 };
 
 const HOST_REPORT: HostReport = {
@@ -315,6 +331,10 @@ const ANSWERS: Engine = {
       { offset: 0, length: 65536 },
       { offset: 1024 ** 2, length: 4096 },
     ]);
+  },
+  async *janitor({ host }) {
+    await host.password();
+    yield { vm: WEB01, found: JANITOR_FOUND, warnings: [] };
   },
   async resetRct() {
     return { vm: WEB01, removed: ['rp-1'] };

@@ -22,6 +22,17 @@ export const cliFaults = faults('CLI', {
     text: 'the comparison ended in a way that the program does not know: {reason}',
     remedy: 'run the command again with HVLIFT_DEBUG=1 and report what it prints as README.md says',
   },
+  repositoryNotAsked: {
+    kind: 'refused',
+    text: 'the repository {name} could not be opened, so what its runs left cannot be known and stays: {reason}',
+    remedy: 'run it again where that repository opens',
+  },
+  nodeNotAsked: {
+    kind: 'retry',
+    text: 'node {node} of the cluster does not answer, and VMs that are there were not looked at: {reason}',
+    remedy:
+      'run it again when the node answers; `nodes` of the host in the configuration says how it is reached',
+  },
   vmAmbiguous: {
     kind: 'refused',
     text: 'the repository knows several VMs called "{vm}"',

@@ -15,9 +15,10 @@ import type {
   Task,
   VmSummary,
 } from './engine.ts';
+import { createJanitorEngine } from './janitor-engine.ts';
 import { openHost, type OpenHost } from './open-host.ts';
 
-type HostEngine = Pick<Engine, 'testHost' | 'vms' | 'enableRct' | 'changedBlocks' | 'resetRct'>;
+type HostEngine = Pick<Engine, 'testHost' | 'vms' | 'enableRct' | 'changedBlocks' | 'resetRct' | 'janitor'>;
 
 /** `stateFolder`: where the ledger of reference points made by hand is kept on this machine. */
 export function createHostEngine(stateFolder: string): HostEngine {
@@ -35,9 +36,11 @@ export function createHostEngine(stateFolder: string): HostEngine {
       return await referencePointSummary(opened.hyperv, made.vm, made.point, task);
     },
     changedBlocks,
-    async resetRct({ host, vm }, task) {
+    ...createJanitorEngine(ledger),
+    async resetRct({ host, vm, dryRun }, task) {
       await using opened = await openHost(host, task);
-      const { vm: found, removed } = await resetRct(opened.hyperv, await ledger(), vm, task);
+      const options = { signal: task.signal, dryRun };
+      const { vm: found, removed } = await resetRct(opened.hyperv, await ledger(), vm, options);
       return { vm: { id: found.id, name: found.name }, removed };
     },
   };

@@ -1,5 +1,6 @@
 /** A cluster while one command uses it: each node is opened when it is first needed, and all are closed together. */
-import { createClusterSource, type Source } from '../capture/index.ts';
+import { isFault, type Fault } from '../base/index.ts';
+import { createClusterSource, type PlanningSource } from '../capture/index.ts';
 import type { CallOptions, RangeReader } from '../disk/index.ts';
 import type { HostFiles } from '../hostfile/index.ts';
 import {
@@ -10,6 +11,7 @@ import {
   type HyperV,
 } from '../hyperv/index.ts';
 import type { WinrmSession } from '../winrm/index.ts';
+import { cliFaults } from './faults.ts';
 import { nodeAccess } from './node-access.ts';
 import type { HostAccess } from './engine.ts';
 import type { OpenHost, OpenNode, WaysToNodes } from './open-host.ts';
@@ -18,7 +20,7 @@ export class OpenCluster implements OpenHost {
   readonly session: WinrmSession;
   readonly hyperv: HyperV;
   readonly files: HostFiles;
-  readonly source: Source;
+  readonly source: PlanningSource;
   readonly #entry: OpenNode;
   readonly #access: HostAccess;
   readonly #facts: ClusterFacts;
@@ -45,6 +47,20 @@ export class OpenCluster implements OpenHost {
 
   hostOf(vmId: string, options: CallOptions): Promise<string> {
     return this.#cluster.ownerOf(vmId, options);
+  }
+
+  async unreachable(options: CallOptions): Promise<Fault[]> {
+    const silent: Fault[] = [];
+    for (const node of this.#cluster.nodes) {
+      try {
+        await this.#cluster.at(node, options);
+      } catch (error) {
+        options.signal?.throwIfAborted();
+        if (!isFault(error)) throw error;
+        silent.push(cliFaults.nodeNotAsked({ node, reason: error.message }, { cause: error }));
+      }
+    }
+    return silent;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

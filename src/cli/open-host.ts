@@ -2,7 +2,8 @@
  * A host while one command uses it. One that is the node of a cluster opens the whole cluster: whether it is, it says itself,
  * so the address of the cluster, or of any node of it, is all there is to configure.
  */
-import { createHyperVSource, type Source } from '../capture/index.ts';
+import type { Fault } from '../base/index.ts';
+import { createHyperVSource, type PlanningSource } from '../capture/index.ts';
 import type { CallOptions } from '../disk/index.ts';
 import type { ReadLimits } from '../flows/index.ts';
 import type { HostFiles } from '../hostfile/index.ts';
@@ -21,9 +22,11 @@ export interface OpenNode extends AsyncDisposable {
 
 /** What a command works with: a host, or a cluster as if it were one. */
 export interface OpenHost extends OpenNode {
-  readonly source: Source;
+  readonly source: PlanningSource;
   /** Name of the machine that runs the VM now. */
   hostOf(vmId: string, options: CallOptions): Promise<string>;
+  /** Why nodes of the cluster do not answer, those that do not: VMs that are there show nowhere. */
+  unreachable(options: CallOptions): Promise<Fault[]>;
 }
 
 /** With `limits` every file is read within them. */
@@ -39,7 +42,7 @@ export async function openHost(
     const facts = await readCluster(node.session, { signal });
     if (facts) return new OpenCluster(access, node, facts, ways);
     const source = createHyperVSource({ ...node, hostName: access.name });
-    return { ...node, source, hostOf: async () => access.name };
+    return { ...node, source, hostOf: async () => access.name, unreachable: async () => [] };
   } catch (error) {
     await node[Symbol.asyncDispose]();
     throw error;

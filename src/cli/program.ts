@@ -7,6 +7,7 @@ import { registerDoctor } from './commands/doctor.ts';
 import { registerHost } from './commands/host.ts';
 import { registerInit } from './commands/init.ts';
 import { registerKeys } from './commands/keys.ts';
+import { registerJanitor } from './commands/janitor.ts';
 import { registerPoints } from './commands/points.ts';
 import { registerRct } from './commands/rct.ts';
 import { registerRecord } from './commands/record.ts';
@@ -36,6 +37,7 @@ const ORDER = [
   registerStatus,
   registerKeys,
   registerRct,
+  registerJanitor,
   registerDisk,
 ];
 

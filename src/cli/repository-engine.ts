@@ -231,6 +231,9 @@ export function summaryOf(point: RestorePoint, suspects: SuspectPoints): PointSu
     consistency: point.consistency,
     ...(point.consumer === undefined ? {} : { consumer: point.consumer }),
     disks,
+    ...(point.leftOut
+      ? { leftOut: point.leftOut.map(({ path, reason, why }) => ({ path, reason, why })) }
+      : {}),
     sizes: sumOf(disks.map((disk) => disk.sizes)),
   };
 }

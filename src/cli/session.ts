@@ -74,6 +74,12 @@ export class Session {
     return this.accessBy(await this.config()).repository(options);
   }
 
+  /** The one that is named, else every one of the configuration. */
+  async repositories(options: RepositoryOptions): Promise<RepositoryAccess[]> {
+    const access = this.accessBy(await this.config());
+    return options.repo === undefined ? access.repositories(options) : [access.repository(options)];
+  }
+
   report(error: unknown): ErrorReport {
     return reportOf(error, this.#parts.secretLog, this.io.env['HVLIFT_DEBUG'] === '1');
   }

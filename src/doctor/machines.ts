@@ -80,7 +80,7 @@ function userCheckpoints(survey: HostSurvey): Finding {
   const names = [...new Set(made.map(({ vmId }) => nameOf(survey, vmId)))];
   return ok(
     USERS,
-    `${made.length}, of ${list(names)}; backups work, and read in full after going back to one`,
+    `${made.length}, of ${list(names)}; backups work, and compare the disks as a whole after going back to one`,
   );
 }
 

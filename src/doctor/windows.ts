@@ -1,6 +1,6 @@
 /** The Windows below Hyper-V: its version, the service of Hyper-V, room on the volumes. */
 import { formatBytes, GiB, hasCode } from '../base/index.ts';
-import type { HostSurvey } from '../hyperv/index.ts';
+import { listVolumes, volumeUnder, type HostSurvey, type HostVolume } from '../hyperv/index.ts';
 import { cimClass, type CimClass, type CimInstance, type WinrmSession } from '../winrm/index.ts';
 import { doctorFaults } from './faults.ts';
 import { failed, ok, unproved, warning, type Check, type Finding } from './finding.ts';
@@ -14,10 +14,6 @@ const Win32_OperatingSystem = cimClass('Win32_OperatingSystem', {
 const Win32_Service = cimClass('Win32_Service', {
   namespace,
   properties: { Name: 'string', State: 'string' },
-});
-const Win32_Volume = cimClass('Win32_Volume', {
-  namespace,
-  properties: { Name: 'string', Capacity: 'uint64', FreeSpace: 'uint64' },
 });
 
 const WINDOWS: Check = { id: 'windows', title: 'Windows' };
@@ -64,8 +60,7 @@ async function vmms(look: WindowsLook): Promise<Finding> {
 
 /** Of the volumes that hold disks; on the others nothing of ours is written. */
 export async function space(look: WindowsLook, { disks }: HostSurvey): Promise<Finding> {
-  const query = 'SELECT Name, Capacity, FreeSpace FROM Win32_Volume';
-  const volumes = (await seen(look, Win32_Volume, query)).map(volumeOf);
+  const volumes = await listVolumes(look.session, { signal: look.signal });
   if (volumes.length === 0) return unproved(SPACE, HIDDEN);
   const used = new Set(disks.map(({ path }) => volumeUnder(path, volumes)));
   const known = [...used].filter((volume) => volume !== undefined);
@@ -80,31 +75,7 @@ export async function space(look: WindowsLook, { disks }: HostSurvey): Promise<F
 /** A checkpoint takes what its VM writes meanwhile. On a small volume a twentieth is as much as can be asked for. */
 const ROOM_MIN = 10 * GiB;
 
-interface Volume {
-  readonly name: string;
-  readonly capacity: number;
-  readonly free: number;
-}
-
-function volumeOf({ Name, Capacity, FreeSpace }: CimInstance<typeof Win32_Volume>): Volume {
-  return { name: Name ?? '', capacity: Number(Capacity ?? 0), free: Number(FreeSpace ?? 0) };
-}
-
-const described = ({ name, free }: Volume): string => `${name} has ${formatBytes(free)}`;
-
-/** By the longest name the path begins with: a volume may be mounted in a folder of another. */
-export function volumeUnder(path: string, volumes: readonly Volume[]): Volume | undefined {
-  const folded = path.toLowerCase();
-  // The folder of cluster volumes lies on C:, and what is in it does not.
-  if (
-    folded.startsWith('c:\\clusterstorage\\') &&
-    !volumes.some(({ name }) => /^c:\\clusterstorage\\./i.test(name))
-  )
-    return undefined;
-  return volumes
-    .filter(({ name }) => name !== '' && folded.startsWith(name.toLowerCase()))
-    .sort((a, b) => b.name.length - a.name.length)[0];
-}
+const described = ({ name, free }: HostVolume): string => `${name} has ${formatBytes(free)}`;
 
 /** Empty too where the account may not ask: that a least-rights account is told nothing is no failure of the host. */
 async function seen<C extends CimClass>(

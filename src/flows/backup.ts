@@ -8,7 +8,6 @@
  * run, because the restore point stands (I5, I11).
  */
 import {
-  isFault,
   newGuid,
   silentProgress,
   warningOf,
@@ -17,11 +16,18 @@ import {
   type Progress,
   type Warning,
 } from '../base/index.ts';
-import type { Capture, ConsistencyPolicy, SealedReference, Source } from '../capture/index.ts';
-import type { AuditBudget, BaselineRecord, Repository, RestorePoint } from '../repository/index.ts';
-import { readablePoints, type ReadableBaseline } from './earlier-content.ts';
+import type {
+  Capture,
+  CheckpointBudget,
+  ConsistencyPolicy,
+  DiskSelection,
+  SealedReference,
+  Source,
+} from '../capture/index.ts';
+import type { AuditBudget, Repository, RestorePoint } from '../repository/index.ts';
+import { baselinesOfRun } from './backup-baselines.ts';
+import { roomOf } from './backup-room.ts';
 import { flowFaults } from './faults.ts';
-import { repositoryJournal } from './repository-journal.ts';
 import type { BackupRecord } from './run-record.ts';
 import { storeDisks } from './store-disks.ts';
 
@@ -36,6 +42,14 @@ export interface BackupRequest {
   /** Tell the guest that its applications may truncate their logs; default: a copy, which leaves them alone. */
   readonly truncateLogs?: boolean;
   readonly skipUnprotectable?: boolean;
+  /** Which disks; default: all. */
+  readonly disks?: DiskSelection | undefined;
+  /** Refuses a VM with a disk on more files than this. */
+  readonly chainFilesMax?: number | undefined;
+  /** How much the checkpoint may take before the run is given up; default: half of what is free at the start. */
+  readonly checkpointBudget?: CheckpointBudget | undefined;
+  /** Between two looks at the room of the host. */
+  readonly lookEveryMs?: number | undefined;
   /** How much of each increment's unreported ranges is compared; default: 0.1 % of the disk or 64 MiB, whichever is more. */
   readonly audit?: AuditBudget | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -84,40 +98,26 @@ async function hasMoved(source: Source, { vm, signal }: BackupRequest): Promise<
 }
 
 async function runBackup(deps: BackupDeps, request: BackupRequest): Promise<BackupRecord> {
-  const { repository, source } = deps;
-  const { signal } = request;
-  const progress = request.progress ?? silentProgress;
   const runId = request.runId ?? newGuid();
   const startedAt = new Date().toISOString();
-  const recorded = await repository.baselines(request.vm, { signal });
-  const own = recorded.filter((each) => each.consumer === request.consumer);
-  const baselines = await readableBaselines(repository, own, signal);
-  const earlier = baselines[0]?.point ?? (await newestPoint(repository, request.vm, signal));
-  const capture = await source.open({
-    vm: request.vm,
-    runId,
-    consistency: request.consistency ?? 'application-preferred',
-    baselines: baselines.map((each) => each.record),
-    othersBaselines: recorded.filter((each) => !own.includes(each)),
-    truncateLogs: request.truncateLogs ?? false,
-    full: request.full ?? false,
-    earlierDisks: earlier?.disks.map(({ diskId }) => diskId) ?? [],
-    skipUnprotectable: request.skipUnprotectable ?? false,
-    journal: repositoryJournal(repository, request.consumer),
-    progress,
-    signal,
-  });
+  // Aborts when the run is cancelled, and when its checkpoint takes more room than it may.
+  const room = roomOf(request);
+  const asked = { ...request, signal: room.signal };
+  const { baselines, capture: captureRequest } = await baselinesOfRun(deps.repository, asked, runId);
+  const capture = await deps.source.open(captureRequest);
   const warnings = [...capture.warnings];
   try {
-    const stored = await storeDisks(repository, capture, {
-      runId,
-      consumer: request.consumer,
-      baselines,
-      audit: request.audit,
-      progress,
-      signal,
-      workers: request.workers,
-    });
+    const stored = await room.watching(capture, () =>
+      storeDisks(deps.repository, capture, {
+        runId,
+        consumer: request.consumer,
+        baselines,
+        audit: request.audit,
+        progress: request.progress ?? silentProgress,
+        signal: room.signal,
+        workers: request.workers,
+      }),
+    );
     const { point, disks } = stored;
     warnings.push(...stored.warnings, ...(await finish(deps, request, capture, point)));
     return {
@@ -131,38 +131,13 @@ async function runBackup(deps: BackupDeps, request: BackupRequest): Promise<Back
       pointId: point.id,
       consistency: capture.consistency,
       disks,
+      leftOut: capture.leftOut,
       warnings,
     };
   } catch (error) {
     await abortQuietly(capture);
     throw error;
   }
-}
-
-/** Newest first. A baseline whose restore point cannot be read is no baseline: the disk is then compared (I8). */
-async function readableBaselines(
-  repository: Repository,
-  records: readonly BaselineRecord[],
-  signal: AbortSignal | undefined,
-): Promise<ReadableBaseline[]> {
-  const readable: ReadableBaseline[] = [];
-  for (const record of records) {
-    try {
-      readable.push({ record, point: await repository.point(record.pointId, { signal }) });
-    } catch (error) {
-      if (!isFault(error) || error.kind === 'retry' || error.kind === 'bug') throw error;
-    }
-  }
-  return readable;
-}
-
-async function newestPoint(
-  repository: Repository,
-  vmId: string,
-  signal: AbortSignal | undefined,
-): Promise<RestorePoint | undefined> {
-  for await (const point of readablePoints(repository, vmId, { signal })) return point;
-  return undefined;
 }
 
 /** Everything after the commit. The restore point stands, so what fails here is a warning about the next run. */

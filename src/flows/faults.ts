@@ -121,6 +121,35 @@ export const flowFaults = faults('FLOW', {
     text: 'the host is still merging the checkpoint of "{vm}" after {seconds} s',
     remedy: 'watch the free space of the host; the next run checks again',
   },
+  mergePending: {
+    kind: 'retry',
+    text: 'disks of "{vm}" lie on files of a checkpoint that is gone: the host has not merged them yet',
+    remedy:
+      'watch the free space of the host and run this again; a merge that never ends is told of in docs/operating/troubleshooting.md',
+  },
+  ownerUnknown: {
+    kind: 'refused',
+    text: '"{vm}" has a checkpoint of hvlift, "{checkpoint}", of which nobody here can say whether its run lives; it was not touched',
+    remedy:
+      'run `hvlift janitor` where its repository is configured, or name the repository with --repo; one that begins with "hvlift rct00000" was made by `hvlift rct enable` or `hvlift rct changes`, and goes with --by-hand when none of them runs',
+  },
+  chainUnread: {
+    kind: 'retry',
+    text: 'a chain of files of "{vm}" could not be followed: {reason}',
+    remedy: 'run it again; in a cluster the VM may just have moved to another node',
+  },
+  leftOutDisks: {
+    kind: 'refused',
+    text: 'restore point {point} is not the whole VM: it has no {disks}',
+    remedy: 'take those disks from elsewhere; `hvlift points show {point}` says why each is missing',
+  },
+  pointSuspect: {
+    kind: 'corrupt',
+    text: 'restore point {point} may lack changes of disk {disks}: the audit of restore point {alarm} found changes the host had not reported, and nothing tells since when',
+    remedy:
+      'take restore point {alarm} or a later one, whose disk was compared as a whole, or one from before those that `hvlift points` marks as suspect',
+    lost: 'perhaps changes of the disks named, in this restore point',
+  },
   changesNotReported: {
     kind: 'corrupt',
     text: 'ALARM: {bytes} of {compared} bytes of {disk} of "{vm}" that were audited had changed, and the host had reported no change; restore points that may lack changes: {points}',
@@ -136,6 +165,6 @@ export const flowFaults = faults('FLOW', {
   baselineNotSealed: {
     kind: 'retry',
     text: 'restore point {point} is complete, but its reference point could not be made: {reason}',
-    remedy: 'nothing to do now: the next run uses the previous baseline, or reads the disk in full',
+    remedy: 'nothing to do now: the next run uses the previous baseline, or compares the disks as a whole',
   },
 });

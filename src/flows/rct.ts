@@ -14,7 +14,7 @@ import {
 import type { ReferencePointLedger } from './reference-point-ledger.ts';
 
 /** The consumer id of checkpoints made by hand; a repository's is the first 8 digits of its own id. */
-const BY_HAND = 'rct00000';
+export const BY_HAND = 'rct00000';
 
 export async function enableRct(
   hyperv: HyperV,
@@ -39,15 +39,25 @@ export async function changesSince(
   return changedBlocks(hyperv.forVm(found.id), found.id, referencePointId, { ...asked(), ...options });
 }
 
+export interface ResetOptions extends CallOptions {
+  /** Tells what would go, and changes nothing. */
+  readonly dryRun?: boolean;
+}
+
 /** Destroys the reference points of the ledger, and those alone. `removed`: those the host still had. */
 export async function resetRct(
   hyperv: HyperV,
   ledger: ReferencePointLedger,
   vm: string,
-  options: CallOptions,
+  options: ResetOptions,
 ): Promise<{ vm: Vm; removed: string[] }> {
   const found = await hyperv.vm(vm, options);
   const ours = await ledger.list(found.id, options);
+  if (options.dryRun) {
+    const points = await hyperv.forVm(found.id).referencePoints(found.id, options);
+    const standing = points.map(({ instanceId }) => instanceId);
+    return { vm: found, removed: standing.filter((id) => ours.includes(id)) };
+  }
   const removed = await resetTracking(hyperv.forVm(found.id), found.id, ours, options);
   for (const id of ours) await ledger.remove(found.id, id, options);
   return { vm: found, removed };

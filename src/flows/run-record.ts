@@ -3,7 +3,13 @@
  * all are bytes unless the name says otherwise.
  */
 import type { Warning } from '../base/index.ts';
-import type { CapturedConsistency, CompareReason, DeltaReason, FullReason } from '../capture/index.ts';
+import type {
+  CapturedConsistency,
+  CompareReason,
+  DeltaReason,
+  FullReason,
+  LeftOutDisk,
+} from '../capture/index.ts';
 
 export interface BackupRecord {
   readonly type: 'backup';
@@ -18,6 +24,8 @@ export interface BackupRecord {
   readonly pointId: string;
   readonly consistency: CapturedConsistency;
   readonly disks: readonly DiskBackupRecord[];
+  /** Disks of the VM that are not in the restore point. */
+  readonly leftOut: readonly LeftOutDisk[];
   readonly warnings: readonly Warning[];
 }
 

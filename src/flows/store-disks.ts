@@ -72,6 +72,7 @@ export async function storeDisks(
       vm: settings.vm,
       consistency: capture.consistency,
       disks: stored.map((each) => each.draft),
+      ...leftOutOf(capture),
     });
     const warnings = [...stored.flatMap((each) => each.warnings), ...settings.warnings];
     return { point, disks: stored.map((each) => each.record), warnings };
@@ -79,6 +80,10 @@ export async function storeDisks(
     await session.abort();
     throw error;
   }
+}
+
+function leftOutOf({ leftOut }: Capture): Pick<RestorePoint, 'leftOut'> {
+  return leftOut.length === 0 ? {} : { leftOut: leftOut.map(({ number: _number, ...disk }) => disk) };
 }
 
 interface StoredDisk {

@@ -14,6 +14,9 @@ export function createClusterHyperV(cluster: Cluster): HyperV {
     vm: (nameOrId, call = {}) => findOnAnyNode(cluster, nameOrId, call),
     disks: (vmId, call) => forVm(vmId).disks(vmId, call),
     diskInfo: async (path, call = {}) => (await nodeThatReads(cluster, path, call)).diskInfo(path, call),
+    diskFileBytes: async (path, call = {}) =>
+      (await nodeThatReads(cluster, path, call)).diskFileBytes(path, call),
+    volumes: (vmId, call) => forVm(vmId).volumes(vmId, call),
     configuration: (vmId, call) => forVm(vmId).configuration(vmId, call),
     vssReady: (vmId, call) => forVm(vmId).vssReady(vmId, call),
     checkpoints: (vmId, call) => forVm(vmId).checkpoints(vmId, call),

@@ -13,6 +13,7 @@ import {
   Msvm_SyntheticEthernetPortSettingData,
   Msvm_VirtualEthernetSwitch,
 } from './classes/devices.ts';
+import type { ConfigurationGaps } from './configuration-gaps.ts';
 import { ifKnown, keyOf, named, present, type Devices, type Named } from './configuration-values.ts';
 import type { Host } from './host.ts';
 
@@ -62,6 +63,7 @@ export interface SettingsParts {
   readonly devices: Devices;
   /** What belongs to them by its id. */
   readonly owned: Devices;
+  readonly gaps: ConfigurationGaps;
 }
 
 export async function readAdapters(
@@ -81,15 +83,14 @@ export async function readAdapters(
 
 async function readWiring(
   { session }: Host,
-  { devices, owned }: SettingsParts,
+  { devices, owned, gaps }: SettingsParts,
   options: CallOptions,
 ): Promise<Wiring> {
   const cables = await devices(Msvm_EthernetPortAllocationSettingData);
   if (cables.length === 0) return { cables, vlans: [], switches: new Map() };
   const vlans = await owned(Msvm_EthernetSwitchPortVlanSettingData);
-  const switches = await ifKnown(() =>
-    Array.fromAsync(session.enumerate(Msvm_VirtualEthernetSwitch, options)),
-  );
+  const listed = () => Array.fromAsync(session.enumerate(Msvm_VirtualEthernetSwitch, options));
+  const switches = await gaps.filled(Msvm_VirtualEthernetSwitch.name, () => ifKnown(listed), []);
   const names = switches.map(({ Name, ElementName }) => [Name.toUpperCase(), ElementName ?? ''] as const);
   return { cables, vlans, switches: new Map(names) };
 }

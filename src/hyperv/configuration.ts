@@ -13,6 +13,7 @@ import {
   Msvm_SecuritySettingData,
 } from './classes/devices.ts';
 import { readFirmware, type VmFirmware } from './configuration-firmware.ts';
+import { ConfigurationGaps } from './configuration-gaps.ts';
 import { readAdapters, type VmNetworkAdapter } from './configuration-network.ts';
 import {
   devicesOf,
@@ -23,7 +24,13 @@ import {
   type Devices,
   type Named,
 } from './configuration-values.ts';
-import { storageOfSettings, type AttachedDisk, type Controller, type DvdDrive } from './disks.ts';
+import {
+  storageOfSettings,
+  type AttachedDisk,
+  type Controller,
+  type DvdDrive,
+  type Storage,
+} from './disks.ts';
 import type { Host } from './host.ts';
 import { currentSettings, type SettingsRow } from './settings.ts';
 import { generationOf } from './vms.ts';
@@ -58,6 +65,8 @@ export interface VmConfiguration {
     readonly automatic?: boolean;
   };
   readonly files: VmFiles;
+  /** Classes of the host that it failed to answer for, and why; absent when it answered for all. */
+  readonly unread?: { readonly classes: readonly string[]; readonly reason: string };
 }
 
 /** Reservation and limit of 100 000. */
@@ -117,6 +126,9 @@ const RECOVERY_ACTIONS = { 2: 'none', 3: 'restart', 4: 'revert' } as const;
 const STORAGE_ACTIONS = { 0: 'none', 1: 'pause' } as const;
 const CHECKPOINT_KINDS = { 2: 'disabled', 3: 'production', 4: 'production-only', 5: 'standard' } as const;
 
+const NO_STORAGE: Storage = { controllers: [], disks: [], dvdDrives: [] };
+
+/** What the host fails to answer is left out and named in `unread`; without the settings themselves, its fault is thrown. */
 export async function readConfiguration(
   host: Host,
   vmId: string,
@@ -124,12 +136,16 @@ export async function readConfiguration(
 ): Promise<VmConfiguration> {
   const settings = await currentSettings(host, vmId, options);
   const generation = generationOf(settings.VirtualSystemSubType);
-  const devices: Devices = (cls) => devicesOf(host, settings.InstanceID, cls, options);
+  const gaps = new ConfigurationGaps(options);
+  const devices: Devices = (cls) =>
+    gaps.filled(cls.name, () => devicesOf(host, settings.InstanceID, cls, options), []);
   const [memory] = await devices(Msvm_MemorySettingData);
   const [processor] = await devices(Msvm_ProcessorSettingData);
-  const owned: Devices = (cls) => ownedBy(host, settings.InstanceID, cls, options);
+  const owned: Devices = (cls) =>
+    gaps.filled(cls.name, () => ownedBy(host, settings.InstanceID, cls, options), []);
   const [security] = await owned(Msvm_SecuritySettingData);
-  return {
+  const storage = (): Promise<Storage> => storageOfSettings(host, settings.InstanceID, options);
+  const configuration = {
     version: CONFIGURATION_VERSION,
     id: vmId,
     name: settings.ElementName ?? vmId,
@@ -141,8 +157,8 @@ export async function readConfiguration(
       memory: memory && memoryOf(memory),
     }),
     notes: settings.Notes,
-    ...(await storageOfSettings(host, settings.InstanceID, options)),
-    networkAdapters: await readAdapters(host, { devices, owned }, options),
+    ...(await gaps.filled('storage', storage, NO_STORAGE)),
+    networkAdapters: await readAdapters(host, { devices, owned, gaps }, options),
     firmware: await readFirmware(settings, generation, owned),
     security: security ? securityOf(security) : {},
     integrationServices: await servicesOf(devices),
@@ -153,6 +169,10 @@ export async function readConfiguration(
     }),
     files: filesOf(settings),
   };
+  const { unread, reason } = gaps;
+  return unread.length === 0
+    ? configuration
+    : { ...configuration, unread: { classes: [...new Set(unread)], reason } };
 }
 
 function processorOf(row: CimInstance<typeof Msvm_ProcessorSettingData>): VmProcessor {

@@ -41,6 +41,22 @@ export async function readDiskInfo(host: Host, path: string, options: CallOption
   return diskInfoOf(path, answer.SettingData);
 }
 
+/** Bytes that one file takes on its volume, without its parents. Throws as {@link readDiskInfo} does. */
+export async function readDiskFileBytes(host: Host, path: string, options: CallOptions): Promise<number> {
+  const service = Msvm_ImageManagementService;
+  const answer = await host.session.invoke(
+    service,
+    serviceKeys(service),
+    'GetVirtualHardDiskState',
+    { Path: path },
+    options,
+  );
+  if (answer.returnValue !== SUCCEEDED) throw infoFault(path, answer.returnValue);
+  const bytes = Number(answer.State?.properties['FileSize'] ?? Number.NaN);
+  if (!Number.isSafeInteger(bytes)) throw nonsense(path, 'it has no size');
+  return bytes;
+}
+
 function infoFault(path: string, code: number): Error {
   if (isFileNotFound(code)) return hypervFaults.diskMissing({ path });
   if (isInUse(code)) return hypervFaults.diskInUse({ path, code });

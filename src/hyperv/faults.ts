@@ -89,7 +89,8 @@ export const hypervFaults = faults('HYPERV', {
   baselineLost: {
     kind: 'retry',
     text: 'the host cannot say what changed on {path} since {rctId}: {reason}',
-    remedy: 'nothing to do: the next run reads the whole disk and starts a new baseline',
+    remedy:
+      'nothing to do: a backup compares all of the disk with what it has, stores what differs, and starts a new baseline',
   },
   referencePointNotFound: {
     kind: 'refused',
@@ -99,6 +100,7 @@ export const hypervFaults = faults('HYPERV', {
   referencePointDamaged: {
     kind: 'retry',
     text: 'reference point {referencePoint} names {disks} disks and {rctIds} change tracking ids',
-    remedy: 'remove it with `hvlift rct reset`; the next run reads the whole VM',
+    remedy:
+      'if it was made by hand, remove it with `hvlift rct reset`; a backup compares the disks with what it has and makes another',
   },
 });

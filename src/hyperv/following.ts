@@ -27,6 +27,8 @@ export function followingHyperV(cluster: Cluster, where: VmWhereabouts): HyperV 
     vm: (nameOrId, call) => anywhere((hyperv) => hyperv.vm(nameOrId, call), call),
     disks: (vmId, call) => anywhere((hyperv) => hyperv.disks(vmId, call), call),
     diskInfo: (path, call) => anywhere((hyperv) => hyperv.diskInfo(path, call), call),
+    diskFileBytes: (path, call) => anywhere((hyperv) => hyperv.diskFileBytes(path, call), call),
+    volumes: (vmId, call) => anywhere((hyperv) => hyperv.volumes(vmId, call), call),
     configuration: (vmId, call) => anywhere((hyperv) => hyperv.configuration(vmId, call), call),
     vssReady: (vmId, call) => anywhere((hyperv) => hyperv.vssReady(vmId, call), call),
     checkpoints: (vmId, call) => anywhere((hyperv) => hyperv.checkpoints(vmId, call), call),

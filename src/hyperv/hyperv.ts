@@ -14,7 +14,7 @@ import { changedExtents } from './changed-extents.ts';
 import { listCheckpoints, removeCheckpoint, type Checkpoint } from './checkpoints.ts';
 import { readConfiguration, type VmConfiguration } from './configuration.ts';
 import { convertCheckpoint } from './conversion.ts';
-import { readDiskInfo, type DiskInfo } from './disk-info.ts';
+import { readDiskFileBytes, readDiskInfo, type DiskInfo } from './disk-info.ts';
 import { disksOfSettings, disksOfVm, type AttachedDisk } from './disks.ts';
 import { readVssReadiness, type VssReadiness } from './guest.ts';
 import { systemClock, type Host, type HyperVClock } from './host.ts';
@@ -22,6 +22,7 @@ import { waitForMerge, waitUntilIdle, type WaitOptions } from './merge.ts';
 import { makeRecoveryCheckpoint, type RecoveryCheckpointOptions } from './recovery-checkpoint.ts';
 import { listReferencePoints, removeReferencePoint, type ReferencePoint } from './reference-points.ts';
 import { findVm, listVms, type Vm } from './vms.ts';
+import { listVolumes, type HostVolume } from './volumes.ts';
 
 /** What a checkpoint or reference point is found by: also known from a journal, without having listed it. */
 export type OnVm = Pick<Checkpoint, 'instanceId' | 'vmId'>;
@@ -35,6 +36,10 @@ export interface HyperV {
   disks(vmId: string, options?: CallOptions): Promise<AttachedDisk[]>;
   /** Throws `HYPERV_DISK_MISSING`, `HYPERV_DISK_IN_USE` (in a cluster: ask the node that runs the VM). */
   diskInfo(path: string, options?: CallOptions): Promise<DiskInfo>;
+  /** Bytes of one disk file, without its parents. Throws as `diskInfo` does. */
+  diskFileBytes(path: string, options?: CallOptions): Promise<number>;
+  /** Of the machine that runs the VM; empty when it tells this account nothing. */
+  volumes(vmId: string, options?: CallOptions): Promise<HostVolume[]>;
   configuration(vmId: string, options?: CallOptions): Promise<VmConfiguration>;
   /** Whether an application-consistent checkpoint can be asked for. */
   vssReady(vmId: string, options?: CallOptions): Promise<VssReadiness>;
@@ -90,6 +95,8 @@ export function createHyperV(session: CimSession, options: HyperVOptions = {}): 
     vm: (nameOrId, call = {}) => findVm(host, nameOrId, call),
     disks: (vmId, call = {}) => disksOfVm(host, vmId, call),
     diskInfo: (path, call = {}) => readDiskInfo(host, path, call),
+    diskFileBytes: (path, call = {}) => readDiskFileBytes(host, path, call),
+    volumes: (_vmId, call = {}) => listVolumes(session, call),
     configuration: (vmId, call = {}) => readConfiguration(host, vmId, call),
     vssReady: (vmId, call = {}) => readVssReadiness(host, vmId, call),
     checkpoints: (vmId, call = {}) => listCheckpoints(host, vmId, call),

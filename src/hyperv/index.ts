@@ -1,7 +1,7 @@
 export { isNamedByHost, type Checkpoint } from './checkpoints.ts';
 export { Cluster, readCluster, type ClusterFacts, type ClusterNode, type ConnectNode } from './cluster.ts';
 export { createClusterHyperV } from './cluster-hyperv.ts';
-export type { VmConfiguration } from './configuration.ts';
+export { CONFIGURATION_VERSION, type VmConfiguration } from './configuration.ts';
 export type { DiskInfo } from './disk-info.ts';
 export type { AttachedDisk, Controller } from './disks.ts';
 export { hypervFaults } from './faults.ts';
@@ -15,4 +15,5 @@ export type { RecoveryCheckpointOptions } from './recovery-checkpoint.ts';
 export type { ReferencePoint, TrackedDisk } from './reference-points.ts';
 export { listJobs, surveyHost, type HostSurvey, type SurveyedDisk } from './survey.ts';
 export { chooseVm, type Vm, type VmState } from './vms.ts';
+export { listVolumes, volumeUnder, type HostVolume } from './volumes.ts';
 export { VmWhereabouts } from './whereabouts.ts';

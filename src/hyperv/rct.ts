@@ -4,7 +4,7 @@
  *
  *   enableTracking   recovery checkpoint ─► reference point      the host remembers this moment
  *   changedBlocks    recovery checkpoint ─► ask per disk         the checkpoint is the frozen end of the interval
- *   resetTracking    reference points destroyed                  the next backup is a full
+ *   resetTracking    reference points destroyed                  nobody can ask for changes since them any more
  */
 import type { CallOptions } from '../disk/index.ts';
 import type { Extent } from '../extents/index.ts';

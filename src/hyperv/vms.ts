@@ -17,6 +17,8 @@ export interface Vm {
   readonly state: VmState;
   /** The operation under way, when there is one: `merging`, `exporting`, `migrating` … */
   readonly busy?: string;
+  /** Its part in Hyper-V Replica; absent: none. */
+  readonly replication?: 'primary' | 'replica' | 'test-replica' | 'extended-replica';
   /** `9.0`; tracking needs 8.0 or later. */
   readonly configurationVersion?: string;
   /** 1 or 2. */
@@ -43,6 +45,12 @@ const OPERATIONS: Readonly<Record<number, string>> = {
   32_772: 'merging',
   32_773: 'exporting',
   32_774: 'migrating',
+};
+const REPLICATION: Readonly<Record<number, NonNullable<Vm['replication']>>> = {
+  1: 'primary',
+  2: 'replica',
+  3: 'test-replica',
+  4: 'extended-replica',
 };
 export const MERGING = OPERATIONS[32_772]!;
 
@@ -111,11 +119,13 @@ async function vmRows(host: Host, options: CallOptions): Promise<VmRow[]> {
 export function vmOf(row: VmRow): Vm {
   const id = normaliseGuid(row.Name)!;
   const operation = row.OperationalStatus[1] ?? 0;
+  const replication = REPLICATION[row.ReplicationMode ?? 0];
   return {
     id,
     name: row.ElementName ?? id,
     state: STATES[row.EnabledState ?? 0] ?? 'other',
     ...(operation === 0 ? {} : { busy: OPERATIONS[operation] ?? `operation ${operation}` }),
+    ...(replication ? { replication } : {}),
   };
 }
 

@@ -1,5 +1,5 @@
 /**
- * The right to back up one VM, held by one run at a time.
+ * The right to do something alone, such as to back up one VM, held by one run at a time.
  *
  *   locks/VM/00000007           who holds it; the highest number counts
  *   locks/VM/00000007-000042    a heartbeat, replaced by the next
@@ -12,7 +12,7 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { hasCode, sleep } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
-import { processMark, processState, type ObjectStore } from '../objectstore/index.ts';
+import { processMark, processState, type ObjectStore, type ProcessState } from '../objectstore/index.ts';
 import { canonicalJson, parseObject } from './canonical-json.ts';
 import { repositoryFaults } from './faults.ts';
 
@@ -129,6 +129,21 @@ async function holdersOf(store: ObjectStore, folder: string, { signal }: CallOpt
   return { names, number };
 }
 
+/** What is known at once of who holds `folder`, without watching: `gone`, nobody does. */
+export async function holderState(
+  store: ObjectStore,
+  folder: string,
+  options: CallOptions = {},
+): Promise<ProcessState | 'gone'> {
+  const { number } = await holdersOf(store, folder, options);
+  const holder = number > 0 && (await readHolder(store, `${folder}/${numberText(number)}`, options));
+  return holder ? stateOf(holder) : 'gone';
+}
+
+function stateOf({ mark, nonce }: { mark: string; nonce: string }): ProcessState {
+  return mark === processMark() && !heldHere.has(nonce) ? 'dead' : processState(mark);
+}
+
 /** False when it was let go meanwhile. Throws `REPO_VM_BUSY` when the holder lives. */
 async function isDead(
   store: ObjectStore,
@@ -138,8 +153,7 @@ async function isDead(
 ): Promise<boolean> {
   const holder = await readHolder(store, `${folder}/${numberText(holders.number)}`, options);
   if (!holder) return false;
-  const state =
-    holder.mark === processMark() && !heldHere.has(holder.nonce) ? 'dead' : processState(holder.mark);
+  const state = stateOf(holder);
   if (state === 'alive') throw repositoryFaults.vmBusy({ holder: holder.text });
   return state === 'dead' || (await isSilent(store, folder, holders, holder.text, options));
 }

@@ -62,6 +62,18 @@ export interface PointDisk {
   readonly stats?: IngestStats | undefined;
 }
 
+/** A disk the VM had and the restore point has not. */
+export interface PointLeftOut {
+  readonly attachment: Json | { readonly [key: string]: unknown };
+  readonly diskId?: string | undefined;
+  /** On the host. */
+  readonly path: string;
+  /** `asked`: the run was about other disks; `unprotectable`: no checkpoint could hold it, or it could not be read. */
+  readonly reason: string;
+  /** One sentence for people. */
+  readonly why: string;
+}
+
 export interface PointDraft {
   readonly runId: string;
   /** The restore point the deltas are relative to. */
@@ -76,6 +88,8 @@ export interface PointDraft {
     readonly truncatedLogs?: true | undefined;
   };
   readonly disks: readonly PointDisk[];
+  /** Absent when every disk of the VM is in it. */
+  readonly leftOut?: readonly PointLeftOut[] | undefined;
 }
 
 export interface RestorePoint extends PointDraft {

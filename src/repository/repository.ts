@@ -2,7 +2,7 @@
 import type { Progress } from '../base/index.ts';
 import type { CallOptions, Disk } from '../disk/index.ts';
 import type { Extent } from '../extents/index.ts';
-import type { ObjectStore } from '../objectstore/index.ts';
+import type { ObjectStore, ProcessState } from '../objectstore/index.ts';
 import { writeAbout } from './about.ts';
 import { Baselines, type BaselineRecord } from './baselines.ts';
 import { BlockMap } from './block-map.ts';
@@ -10,7 +10,7 @@ import { readChecked, type RepositoryHeader } from './header.ts';
 import { repositoryPool, type RepositoryPool } from './jobs.ts';
 import { Journal } from './journal.ts';
 import { vmFolder, type RepositoryKeys } from './keys.ts';
-import { Lease, type LeaseOptions } from './lease.ts';
+import { holderState, Lease, type LeaseOptions } from './lease.ts';
 import { mapDifference } from './map-difference.ts';
 import { emptyRoot, type MapRoot } from './map-root.ts';
 import { ObjectCodec } from './object.ts';
@@ -204,6 +204,11 @@ export class Repository implements AsyncDisposable {
     const lease = await Lease.acquire(this.#parts.store, folder, options);
     this.#leases.set(vmId.toLowerCase(), lease);
     return lease;
+  }
+
+  /** What is known at once of the run that holds the VM; `gone`: none does. */
+  vmHolder(vmId: string, options: CallOptions = {}): Promise<ProcessState | 'gone'> {
+    return holderState(this.#parts.store, `locks/${vmFolder(this.#parts.keys, vmId)}`, options);
   }
 
   /** Lets go of what is still locked. Never throws, as {@link Lease} does not. */

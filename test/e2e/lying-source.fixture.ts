@@ -30,6 +30,7 @@ export class LyingSource implements Source {
       consistency: { asked: request.consistency, reached: 'crash' },
       disks: [this.#captured(baseline)],
       warnings: [],
+      leftOut: [],
       configuration: {},
       seal: async () => {
         this.#referencePointId = newGuid();

@@ -34,7 +34,6 @@ export class ReadAudit implements HostFiles {
   async open(path: string, options?: CallOptions): Promise<RangeReader> {
     const call = { peer: 'file', name: `open ${path}`, changes: false } as const;
     return this.#schedule.around(call, async () => {
-      this.#check(`${path} was opened`);
       const reader = await this.#inner.open(path, options);
       this.#open += 1;
       return new AuditedReader(reader, {

@@ -1,7 +1,7 @@
 /** What is shown of the records of a backup. */
 import { formatBytes, formatDuration } from '../../base/index.ts';
 import { consistencyCell, consistencyText } from '../consistency-text.ts';
-import type { BackupRun, PlannedVm, Sizes } from '../engine.ts';
+import type { BackupRun, Sizes } from '../engine.ts';
 import { exitCodeOfOutcome, outcomeOf, type Outcome } from '../exit-code.ts';
 import { bytesCell, count, ratePerSecond } from '../numbers.ts';
 import type { Session } from '../session.ts';
@@ -16,7 +16,11 @@ export function jsonRecord(record: BackupRun, session: Session): Readonly<Record
 
 /** One VM, as soon as it has ended. */
 export async function show(record: BackupRun, session: Session): Promise<void> {
-  await session.output.lines([headline(record), ...diskLines(record, session.output.width)]);
+  await session.output.lines([
+    headline(record),
+    ...diskLines(record, session.output.width),
+    ...leftOutLines(record),
+  ]);
   for (const warning of record.warnings) session.output.warn(warning);
   if (record.error !== undefined) session.output.fault(session.report(record.error));
 }
@@ -60,6 +64,10 @@ function diskLines({ disks, sizes, seconds }: BackupRun, width: number): string[
   return tableLines(COLUMNS, disks.length > 1 ? [...rows, all] : rows, width - 2).map((line) => `  ${line}`);
 }
 
+function leftOutLines({ leftOut = [] }: BackupRun): string[] {
+  return leftOut.map(({ number, path, why }) => `  disk ${number} (${path}) is left out: ${why}`);
+}
+
 type SummaryRow = Omit<BackupRun, 'disks'> & { readonly outcome: Outcome; readonly why: string };
 
 const SUMMARY: readonly Column<SummaryRow>[] = [
@@ -97,18 +105,6 @@ export function summaryLines(rows: readonly SummaryRow[], width: number): string
     `${count(rows.length, 'VM')}: ${told.join(', ')}`,
     ...indented(tableLines(SUMMARY, sorted, width - 2)),
   ];
-}
-
-const PLAN: readonly Column<PlannedVm>[] = [
-  { title: 'VM', cell: (vm) => vm.name },
-  { title: 'HOST', cell: (vm) => vm.host },
-  { title: 'VOLUMES', cell: (vm) => vm.volumes.join(', ') },
-  { title: 'CONSISTENCY', cell: (vm) => vm.consistency + (vm.truncateLogs ? ', truncate logs' : '') },
-  { title: 'ID', dropFirst: 1, cell: (vm) => vm.id },
-];
-
-export function planLines(vms: readonly PlannedVm[], width: number): string[] {
-  return [`${count(vms.length, 'VM')} would be backed up`, ...indented(tableLines(PLAN, vms, width - 2))];
 }
 
 function indented(lines: readonly string[]): string[] {

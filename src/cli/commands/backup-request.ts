@@ -20,6 +20,10 @@ export interface BackupOptions {
   readonly consistency?: ConsistencyAsked | undefined;
   readonly truncateLogs?: true | undefined;
   readonly skipUnprotectable?: true | undefined;
+  readonly skipDisk?: readonly string[] | undefined;
+  readonly onlyDisk?: readonly string[] | undefined;
+  readonly maxChain?: number | undefined;
+  readonly checkpointBudget?: BackupRequest['checkpointBudget'];
   readonly audit?: BackupRequest['audit'];
   readonly parallel?: number | undefined;
   readonly perHost?: number | undefined;
@@ -27,6 +31,9 @@ export interface BackupOptions {
   readonly rate?: number | undefined;
   readonly maxLatency?: number | undefined;
 }
+
+/** More than any host allows: 50 checkpoints of a VM, some more where it was made of templates. */
+const CHAIN_FILES_MAX = 1000;
 
 /** Four VMs keep a link of 10 Gbit/s busy; two readers of one volume leave it to those who work on it. */
 const CAPS = { parallel: 4, perHost: 4, perVolume: 2 };
@@ -49,6 +56,9 @@ export function backupRequest(
     full: options.full === true,
     skipUnprotectable: options.skipUnprotectable === true,
     ...(options.audit === undefined ? {} : { audit: options.audit }),
+    disks: { skip: options.skipDisk ?? [], only: options.onlyDisk ?? [] },
+    ...(options.maxChain === undefined ? {} : { chainFilesMax: options.maxChain }),
+    ...(options.checkpointBudget === undefined ? {} : { checkpointBudget: options.checkpointBudget }),
     policies: policiesOf(options, config),
     limits: limitsOf(options, config.defaults),
   };
@@ -86,8 +96,8 @@ function limitsOf(options: BackupOptions, defaults: Config['defaults'] = {}): Ba
   };
 }
 
-/** `64MiB`, `0.5%` or `off`. */
-export function auditBudget(text: string): NonNullable<BackupRequest['audit']> {
+/** `64MiB`, `0.5%` or `off`: of each disk, or of what is free on a volume. */
+export function amount(text: string): { percent: number } | { bytes: number } | 'off' {
   if (text === 'off') return text;
   const percent = /^(\d+(?:\.\d+)?)%$/.exec(text)?.[1];
   if (percent !== undefined && Number(percent) > 0 && Number(percent) <= 100)
@@ -96,6 +106,13 @@ export function auditBudget(text: string): NonNullable<BackupRequest['audit']> {
   if (bytes === undefined || bytes === 0)
     throw new InvalidArgumentError('It is a size such as 64MiB, a percentage such as 0.5%, or off.');
   return { bytes };
+}
+
+/** Files of one chain. */
+export function chainFiles(text: string): number {
+  const number = Number(text);
+  if (Number.isInteger(number) && number >= 1 && number <= CHAIN_FILES_MAX) return number;
+  throw new InvalidArgumentError(`It is a number from 1 to ${CHAIN_FILES_MAX}.`);
 }
 
 export function vmsAtOnce(text: string): number {

@@ -1,13 +1,28 @@
 /** `hvlift backup VM...`: a restore point of each VM, full or incremental, disk by disk. */
 import { Option, type Command } from '@commander-js/extra-typings';
-import { CONSISTENCIES, type BackupRequest, type PlannedVm } from '../engine.ts';
-import { exitCodeOf, exitCodeOfOutcome, type ExitCode } from '../exit-code.ts';
-import { NOTHING_TO_CLEAN } from '../interrupts.ts';
+import { CONSISTENCIES, type BackupRequest } from '../engine.ts';
+import { exitCodeOfOutcome, type ExitCode } from '../exit-code.ts';
 import type { JsonDocument } from '../json-document.ts';
-import { collect, hostOption, passphraseFileOption, recoveryKeyFileOption, repoOption } from '../options.ts';
+import {
+  collect,
+  collectList,
+  hostOption,
+  passphraseFileOption,
+  recoveryKeyFileOption,
+  repoOption,
+} from '../options.ts';
 import type { Runner, Session } from '../session.ts';
-import { jsonRecord, planLines, show, summaryLines, summaryRow } from './backup-report.ts';
-import { auditBudget, backupRequest, consumerName, milliseconds, rate, vmsAtOnce } from './backup-request.ts';
+import { plan } from './backup-plan.ts';
+import { jsonRecord, show, summaryLines, summaryRow } from './backup-report.ts';
+import {
+  amount,
+  backupRequest,
+  chainFiles,
+  consumerName,
+  milliseconds,
+  rate,
+  vmsAtOnce,
+} from './backup-request.ts';
 
 const TEXTS = {
   cleaning:
@@ -38,7 +53,12 @@ export function registerBackup(program: Command, run: Runner): void {
         collect,
       ),
     )
-    .addOption(new Option('--dry-run', 'show which VMs that would be, and change nothing'))
+    .addOption(
+      new Option(
+        '--dry-run',
+        'show what would be done with each VM and why, and what stands in the way; changes nothing',
+      ),
+    )
     .addOption(new Option('--full', 'read every disk whole'))
     .addOption(
       new Option(
@@ -66,9 +86,32 @@ export function registerBackup(program: Command, run: Runner): void {
     )
     .addOption(
       new Option(
+        '--skip-disk <disk>',
+        'leave out this disk: its number in --dry-run, its id or its file name; may be repeated',
+      ).argParser(collectList),
+    )
+    .addOption(
+      new Option('--only-disk <disk>', 'back up this disk and no other; may be repeated').argParser(
+        collectList,
+      ),
+    )
+    .addOption(
+      new Option(
+        '--max-chain <files>',
+        'refuse a VM with a disk that lies on a longer chain of files; default: 25',
+      ).argParser(chainFiles),
+    )
+    .addOption(
+      new Option(
+        '--checkpoint-budget <amount>',
+        'give up a run whose checkpoint takes more on a volume: a size, a percentage of what was free, or off; default: 50%',
+      ).argParser(amount),
+    )
+    .addOption(
+      new Option(
         '--audit <amount>',
         'how much that the host did not report is compared in an increment: a size, a percentage or off; default: 0.1% of each disk, at least 64 MiB',
-      ).argParser(auditBudget),
+      ).argParser(amount),
     )
     .addOption(new Option('--parallel <vms>', 'VMs at once; default: 4').argParser(vmsAtOnce))
     .addOption(new Option('--per-host <vms>', 'of them on one host; default: 4').argParser(vmsAtOnce))
@@ -125,23 +168,4 @@ async function backup(
 /** Then the progress of the run is that of the VM, and ends with it. */
 function isOne({ vms, all }: BackupRequest): boolean {
   return vms.length === 1 && !all && !/^#|[*?]/.test(vms[0]!);
-}
-
-async function plan(
-  session: Session,
-  request: BackupRequest,
-  document: JsonDocument,
-  codes: ExitCode[],
-): Promise<void> {
-  const planned: PlannedVm[] = [];
-  await session.perform(NOTHING_TO_CLEAN, async (task) => {
-    for await (const vm of session.engine.planBackup(request, task)) {
-      const { error, ...facts } = vm;
-      await document.item(error === undefined ? facts : { ...facts, error: session.report(error) });
-      if (error === undefined) planned.push(vm);
-      else session.output.fault(session.report(error));
-      if (error !== undefined) codes.push(exitCodeOf(error));
-    }
-  });
-  await session.output.lines(planLines(planned, session.output.width));
 }

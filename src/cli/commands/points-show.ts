@@ -69,6 +69,7 @@ function linesOf(details: PointDetails, width: number): string[] {
     ...machineLines(details.configuration ?? {}),
     '',
     ...tableLines(DISK_COLUMNS, details.disks, width),
+    ...(details.leftOut ?? []).map(({ path, why }) => `left out: ${path}: ${why}`),
     ...(why ? why.disks.flatMap((disk, index) => ['', ...whyLines(disk, index + 1, width)]) : []),
   ];
 }

@@ -84,20 +84,23 @@ function registerChanges(rct: Command, run: Runner): void {
 function registerReset(rct: Command, run: Runner): void {
   rct
     .command('reset')
-    .summary('destroy our reference points: the next backup is a full')
+    .summary('destroy the reference points made by hand here')
     .description(
-      'Destroys the reference points hvlift made of the VM, and no others. The next backup reads every disk whole.',
+      'Destroys the reference points that `hvlift rct enable` made of the VM on this machine, and no others: those of backups stay, ' +
+        'and their increments go on.',
     )
     .argument('<vm>', 'VM by name or id')
     .addOption(hostOption)
+    .addOption(new Option('--dry-run', 'show which those are, and change nothing'))
     .action((vm, options) =>
       run(async (session) => {
         const host = await session.host(options.host);
         const reset = await session.perform(RESET_TEXTS, (task) =>
-          session.engine.resetRct({ host, vm }, task),
+          session.engine.resetRct({ host, vm, dryRun: options.dryRun === true }, task),
         );
+        const done = options.dryRun ? 'would be destroyed' : 'destroyed';
         await session.output.result(reset, () => [
-          `${reset.vm.name}: ${count(reset.removed.length, 'reference point')} destroyed`,
+          `${reset.vm.name}: ${count(reset.removed.length, 'reference point')} ${done}`,
           ...reset.removed.map((id) => `  ${id}`),
         ]);
         return EXIT.ok;

@@ -10,6 +10,8 @@ export const Msvm_ComputerSystem = cimClass('Msvm_ComputerSystem', {
     EnabledState: 'uint16',
     /** [0] health; [1], when present and not 0, the operation under way. */
     OperationalStatus: 'uint16[]',
+    /** 0 none, 1 primary, 2 replica, 3 test replica, 4 extended replica. */
+    ReplicationMode: 'uint16',
   },
 });
 

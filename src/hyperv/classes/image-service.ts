@@ -1,4 +1,4 @@
-/** What the host knows about disk files. Both methods only compute, so a broken connection lets them be asked again. */
+/** What the host knows about disk files. The methods only compute, so a broken connection lets them be asked again. */
 import { cimClass } from '../../winrm/index.ts';
 
 export const Msvm_ImageManagementService = cimClass('Msvm_ImageManagementService', {
@@ -17,6 +17,11 @@ export const Msvm_ImageManagementService = cimClass('Msvm_ImageManagementService
     GetVirtualHardDiskSettingData: {
       input: { Path: 'string' },
       output: { SettingData: 'embedded', Job: 'ref' },
+      repeatable: true,
+    },
+    GetVirtualHardDiskState: {
+      input: { Path: 'string' },
+      output: { State: 'embedded', Job: 'ref' },
       repeatable: true,
     },
   },

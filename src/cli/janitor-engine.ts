@@ -1,0 +1,42 @@
+/** The janitor over a host or a whole cluster, and the repositories that can be opened. */
+import { isFault, warningOf } from '../base/index.ts';
+import { janitor, type JanitorRepository, type ReferencePointLedger } from '../flows/index.ts';
+import type { Engine, JanitorCall, Task } from './engine.ts';
+import { cliFaults } from './faults.ts';
+import { openHost } from './open-host.ts';
+import { openRepositoryOf } from './repository-engine.ts';
+
+const MINUTE_MS = 60_000;
+
+export function createJanitorEngine(ledger: () => Promise<ReferencePointLedger>): Pick<Engine, 'janitor'> {
+  return {
+    async *janitor(call, task) {
+      const repositories = await openAll(call, task);
+      await using host = await openHost(call.host, task);
+      for (const fault of await host.unreachable(task)) call.remark(warningOf(fault));
+      const { dryRun, byHand, mergeMinutes } = call;
+      const byHandHere = await ledger();
+      const madeByHand = (vmId: string): Promise<string[]> => byHandHere.list(vmId, task);
+      yield* janitor(
+        { hyperv: host.hyperv, repositories, madeByHand },
+        { dryRun, byHand, mergeTimeoutMs: mergeMinutes * MINUTE_MS, ...task },
+      );
+    },
+  };
+}
+
+/** One that cannot be opened is told of: what it left cannot be known then, and stays. */
+async function openAll({ repositories, remark }: JanitorCall, task: Task): Promise<JanitorRepository[]> {
+  const opened: JanitorRepository[] = [];
+  for (const access of repositories) {
+    const name = access.name ?? 'that was named';
+    try {
+      opened.push({ name, repository: await openRepositoryOf(access, task) });
+    } catch (error) {
+      task.signal.throwIfAborted();
+      if (!isFault(error)) throw error;
+      remark(warningOf(cliFaults.repositoryNotAsked({ name, reason: error.message }, { cause: error })));
+    }
+  }
+  return opened;
+}
