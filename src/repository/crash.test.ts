@@ -136,7 +136,7 @@ test('the manifest comes last: packs, index, then the point', async () => {
     .slice(before)
     .filter(({ method }) => method === 'commit' || method === 'putNew')
     .map(({ name }) => name.split('/')[0]!);
-  assert.deepEqual(written, ['locks', 'packs', 'packs', 'index', 'points', 'baselines']);
+  assert.deepEqual(written, ['locks', 'sessions', 'packs', 'packs', 'index', 'points', 'baselines']);
 });
 
 test('a rebuild of the index that dies at any call makes nothing worse, and works when it is run again', async () => {

@@ -114,6 +114,21 @@ export const repositoryFaults = faults('REPO', {
     text: 'another run took this VM over while this one was not heard of for too long',
     remedy: 'run again; nothing of this run was committed',
   },
+  sessionLost: {
+    kind: 'retry',
+    text: 'this run was not heard of for too long, and the collector of garbage took it for dead',
+    remedy: 'run again; nothing of this run was committed',
+  },
+  collectorBusy: {
+    kind: 'retry',
+    text: 'garbage of this repository is being collected by another run',
+    remedy: 'wait until it ends; it does all that this one would have done',
+  },
+  epochMoved: {
+    kind: 'retry',
+    text: 'another run went on with collecting garbage meanwhile',
+    remedy: 'run again; nothing was deleted by this one',
+  },
   baselineConflict: {
     kind: 'bug',
     text: 'a different baseline is already recorded for restore point {point}',

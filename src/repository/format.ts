@@ -32,8 +32,25 @@ export const PACK_MAGIC = 'HVLPAK\x1a\n';
 export const PACK_END_MAGIC = 'HVLEND\x1a\n';
 export const SEGMENT_MAGIC = 'HVLIDX\x1a\n';
 
-export const KINDS = { data: 1, leaf: 2, node: 3, blob: 4, manifest: 5, baseline: 6, journal: 7 } as const;
+export const KINDS = {
+  data: 1,
+  leaf: 2,
+  node: 3,
+  blob: 4,
+  manifest: 5,
+  baseline: 6,
+  journal: 7,
+  epoch: 8,
+  pin: 9,
+  quarantine: 10,
+  verified: 11,
+} as const;
 export type ObjectKind = keyof typeof KINDS;
+
+/** Undefined for kinds of later versions. */
+export function kindOf(number: number): ObjectKind | undefined {
+  return (Object.keys(KINDS) as ObjectKind[]).find((kind) => KINDS[kind] === number);
+}
 export const COMPRESSION = { none: 0, zstd: 1 } as const;
 export const ENCRYPTION = { none: 0, aes256gcm: 1 } as const;
 export const PACK_TYPES = { data: 1, meta: 2 } as const;

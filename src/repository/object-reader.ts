@@ -7,6 +7,7 @@ import { isMapPage, packName, type ObjectKind } from './format.ts';
 import { HEADER_BYTES, ObjectProblem, type ObjectCodec } from './object.ts';
 import type { Location, ObjectIndex } from './object-index.ts';
 import { PageCache, PagedReader } from './paged-reader.ts';
+import type { ObjectPlace } from './segment-writer.ts';
 
 /**
  * Pages of a map stand in their pack in the order in which a walk asks for them, a few hundred bytes each where changes
@@ -19,6 +20,8 @@ export class ObjectReader {
   readonly index: ObjectIndex;
   readonly codec: ObjectCodec;
   readonly #mapPacks: PageCache;
+  /** Packs whose file was missing, each with what brought the index up to date for it. */
+  readonly #lost = new Map<string, Promise<void>>();
 
   constructor(store: ObjectStore, index: ObjectIndex, codec: ObjectCodec) {
     this.store = store;
@@ -54,15 +57,29 @@ export class ObjectReader {
   }
 
   /** Header and stored bytes, unverified. */
-  async stored(kind: ObjectKind, place: Location, options: CallOptions = {}): Promise<Uint8Array> {
+  async stored(kind: ObjectKind, place: ObjectPlace, options: CallOptions = {}): Promise<Uint8Array> {
     const name = packName(place.packId);
     try {
       return await this.store.getRange(name, place.offset, HEADER_BYTES + place.storedLength, options);
     } catch (error) {
+      const moved = hasCode(error, 'STORE_NOT_FOUND') && (await this.moved(place, options));
+      if (moved) return this.stored(kind, moved, options);
       if (hasCode(error, 'STORE_NOT_FOUND')) throw damagedObject(kind, place, 'its pack is missing', error);
       if (hasCode(error, 'STORE_TRUNCATED')) throw damagedObject(kind, place, 'its pack is cut short', error);
       throw error;
     }
+  }
+
+  /**
+   * Where the object is now, if its pack is gone: the collector copies what is alive out of packs that are mostly dead before
+   * it deletes them. Undefined when the pack is there, or nothing else has the object.
+   */
+  async moved(place: ObjectPlace, options: CallOptions = {}): Promise<Location | undefined> {
+    const name = packName(place.packId);
+    if (!this.#lost.has(name) && (await this.store.stat(name, options))) return undefined;
+    if (!this.#lost.has(name)) this.#lost.set(name, this.index.refresh());
+    await this.#lost.get(name);
+    return this.index.find(place.id, (packId) => !this.#lost.has(packName(packId)));
   }
 
   /** A pack that ends too early may hold this page all the same. */
@@ -78,7 +95,7 @@ export class ObjectReader {
   }
 }
 
-export function damagedObject(kind: ObjectKind, place: Location, problem: string, cause?: unknown): Error {
+export function damagedObject(kind: ObjectKind, place: ObjectPlace, problem: string, cause?: unknown): Error {
   const details = { kind, id: hex(place.id), name: packName(place.packId), offset: place.offset, problem };
   return repositoryFaults.objectDamaged(details, { cause });
 }

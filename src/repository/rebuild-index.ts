@@ -2,6 +2,7 @@
 import type { CallOptions } from '../disk/index.ts';
 import { hasCode, isFault } from '../base/index.ts';
 import type { ObjectStore } from '../objectstore/index.ts';
+import type { PackMarks } from './epochs.ts';
 import type { ObjectIndex } from './object-index.ts';
 import type { PackListing, PackReader } from './pack-reader.ts';
 import type { ObjectPlace, PackInfo } from './segment-writer.ts';
@@ -20,7 +21,7 @@ export async function rebuildIndex(
   store: ObjectStore,
   index: ObjectIndex,
   packs: PackReader,
-  options: CallOptions = {},
+  options: CallOptions & { readonly doomed: PackMarks },
 ): Promise<RebuildReport> {
   const superseded: Uint8Array[] = [];
   for await (const { name } of store.list('index/', options))
@@ -28,6 +29,7 @@ export async function rebuildIndex(
   const report = { packs: 0, objects: 0, damagedPacks: [] as Error[] };
   let pending: { packs: PackInfo[]; places: ObjectPlace[] } = { packs: [], places: [] };
   for await (const file of store.list('packs/', options)) {
+    if (options.doomed.has(file.name.slice(-32))) continue; // it is being deleted
     const { pack, places } = await listOrScan(packs, file, report.damagedPacks, options);
     report.packs += 1;
     report.objects += places.length;

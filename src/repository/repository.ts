@@ -1,12 +1,15 @@
 /** A repository that is open: everything a flow does with it. */
-import type { Progress } from '../base/index.ts';
+import { hasCode, type Progress } from '../base/index.ts';
 import type { CallOptions, Disk } from '../disk/index.ts';
 import type { Extent } from '../extents/index.ts';
 import type { ObjectStore, ProcessState } from '../objectstore/index.ts';
 import { writeAbout } from './about.ts';
 import { Baselines, type BaselineRecord } from './baselines.ts';
 import { BlockMap } from './block-map.ts';
+import { Collector, type CollectReport, type CollectRequest } from './collector.ts';
+import { Epochs, isUsable, noEpoch, type Epoch } from './epochs.ts';
 import { readChecked, type RepositoryHeader } from './header.ts';
+import { hexOf } from './format.ts';
 import { repositoryPool, type RepositoryPool } from './jobs.ts';
 import { Journal } from './journal.ts';
 import { vmFolder, type RepositoryKeys } from './keys.ts';
@@ -23,6 +26,7 @@ import { RandomAccessDisk, type OpenDiskOptions } from './random-access-disk.ts'
 import { rebuildIndex, type RebuildReport } from './rebuild-index.ts';
 import { DiskRestore, type RestoreRequest, type RestoreStats } from './restore.ts';
 import { SealedRecords } from './sealed-record.ts';
+import { SessionRegistry } from './session-registry.ts';
 import { WriteSession, type SessionOptions } from './session.ts';
 import { SessionObjects } from './session-objects.ts';
 import { Verification, type VerifyReport } from './verify.ts';
@@ -60,6 +64,8 @@ export class Repository implements AsyncDisposable {
   readonly #map: BlockMap;
   readonly #points: Points;
   readonly #baselines: Baselines;
+  readonly #epochs: Epochs;
+  readonly #sessions: SessionRegistry;
   readonly #leases = new Map<string, Lease>();
 
   private constructor(parts: RepositoryParts) {
@@ -72,6 +78,8 @@ export class Repository implements AsyncDisposable {
     this.#map = new BlockMap(this.#objects);
     const records = new SealedRecords(store, this.#codec);
     this.#points = new Points({ store, records, keys, now: parts.now });
+    this.#epochs = new Epochs(store, records);
+    this.#sessions = new SessionRegistry(store);
     this.#baselines = new Baselines({ store, records, points: this.#points });
     this.journal = new Journal({ store, records, folderOf: (vmId) => vmFolder(keys, vmId) });
   }
@@ -106,14 +114,14 @@ export class Repository implements AsyncDisposable {
 
   async startSession(options: SessionOptions = {}): Promise<WriteSession> {
     const { signal } = options;
-    await this.#index.refresh({ signal });
-    await this.#index.compact({ signal });
+    const { registration, usable } = await this.#register(options);
     const { store } = this.#parts;
     const index = this.#index;
     const codec = this.#codec;
-    const session = new SessionObjects({ store, index, codec, repositoryId: this.#repositoryId, signal });
+    const repositoryId = this.#repositoryId;
     return new WriteSession({
-      session,
+      session: new SessionObjects({ store, index, codec, repositoryId, usable, signal }),
+      registration,
       signal,
       map: this.#map,
       objects: this.#objects,
@@ -121,6 +129,14 @@ export class Repository implements AsyncDisposable {
       pool: this.#pool(options.workers),
       checkLease: async (vmId, call) => this.#leases.get(vmId.toLowerCase())?.check(call),
     });
+  }
+
+  /** Collects what no restore point needs: see {@link Collector}. */
+  collect(request: CollectRequest = {}): Promise<CollectReport> {
+    const { store } = this.#parts;
+    const parts = { store, repositoryId: this.#repositoryId, codec: this.#codec, points: this.#points };
+    const collector = new Collector({ ...parts, epochs: this.#epochs, sessions: this.#sessions }, request);
+    return collector.run();
   }
 
   /** Newest first for each VM. A damaged manifest is thrown after all good ones were yielded. */
@@ -179,9 +195,11 @@ export class Repository implements AsyncDisposable {
   }
 
   /** Makes the index anew from the packs. Other sessions may go on meanwhile. */
-  rebuildIndex(options: CallOptions = {}): Promise<RebuildReport> {
+  async rebuildIndex(options: CallOptions = {}): Promise<RebuildReport> {
     const packs = new PackReader(this.#parts.store, this.#repositoryId);
-    return rebuildIndex(this.#parts.store, this.#index, packs, options);
+    await using _registration = await this.#sessions.register(await this.#epochs.newest(options), options);
+    const { doomed } = await this.#epoch(options);
+    return await rebuildIndex(this.#parts.store, this.#index, packs, { ...options, doomed });
   }
 
   /** After the commit of its restore point. Again with the same content is success. */
@@ -222,6 +240,31 @@ export class Repository implements AsyncDisposable {
     await this.close();
   }
 
+  /** First the registration, then what may be referred to: a pack that is condemned in between is kept for it. */
+  async #register(options: CallOptions) {
+    const registration = await this.#sessions.register(await this.#epochs.newest(options), options);
+    try {
+      const epoch = await this.#epoch(options);
+      const usable = (packId: Uint8Array): boolean => isUsable(epoch, packId);
+      await this.#index.refresh(options);
+      await this.#index.compact({ ...options, wanted: (packId) => !epoch.doomed.has(hexOf(packId)) });
+      return { registration, usable: epoch.isKnown ? usable : (): boolean => false };
+    } catch (error) {
+      await registration[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** One that is damaged stops nobody: nothing of the repository is referred to then, and everything is stored again. */
+  async #epoch(options: CallOptions): Promise<Epoch & { readonly isKnown: boolean }> {
+    try {
+      return { ...(await this.#epochs.current(options)), isKnown: true };
+    } catch (error) {
+      if (!hasCode(error, 'REPO_POINT_DAMAGED')) throw error;
+      return { ...noEpoch(0), isKnown: false };
+    }
+  }
+
   #pool(workers: number | undefined): RepositoryPool {
     const { idKey, sealKey } = this.#parts.keys;
     return repositoryPool({ idKey, sealKey }, workers);
@@ -251,6 +294,9 @@ export class Repository implements AsyncDisposable {
     }
     for await (const { name } of store.list('journal/', options)) {
       await verification.file(() => this.journal.check(name, options));
+    }
+    for await (const { name } of store.list('epoch/', options)) {
+      await verification.file(() => this.#epochs.check(name, options));
     }
   }
 }

@@ -16,6 +16,7 @@ import { slotCount, type MapRoot } from './map-root.ts';
 import { HEADER_BYTES } from './object.ts';
 import type { Location } from './object-index.ts';
 import { damagedObject, type ObjectReader } from './object-reader.ts';
+import type { ObjectPlace } from './segment-writer.ts';
 import { piecesOf } from './slot.ts';
 import { slotLength } from './slot-plan.ts';
 
@@ -137,12 +138,23 @@ export class DiskRestore {
     );
     const reply = await this.#pool.run('read', { objects, target: target.path }, { signal });
     const [problem] = reply.problems;
-    if (problem) throw damagedObject('data', batch.objects[problem.index]!.place, problem.problem);
+    if (problem) return this.#writeMoved(batch, problem);
     this.#stats.writtenBytes += reply.writtenBytes;
     this.#stats.rawBytes += reply.rawBytes;
     this.#stats.storedBytes += reply.storedBytes;
     this.#stats.chunks += objects.length;
     return reply.writtenBytes;
+  }
+
+  /** What could not be read may have moved meanwhile; if not, it is damaged. */
+  async #writeMoved(
+    batch: ReadBatch,
+    { index, problem }: { readonly index: number; readonly problem: string },
+  ): Promise<number> {
+    const { place, placements } = batch.objects[index]!;
+    const moved = await this.#objects.moved(place, this.#request);
+    if (!moved) throw damagedObject('data', place, problem);
+    return this.#write({ ...batch, objects: batch.objects.with(index, { place: moved, placements }) });
   }
 }
 
@@ -169,7 +181,7 @@ class OpenBatch {
 /** The object as a worker reads it: by path where there is one. */
 export async function readObject(
   objects: ObjectReader,
-  place: Location,
+  place: ObjectPlace,
   placements: readonly Placement[],
   options: CallOptions,
 ): Promise<ReadObject> {

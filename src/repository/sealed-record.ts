@@ -1,4 +1,4 @@
-/** Small files that are one object each, holding canonical JSON: manifests, baselines, journal entries. */
+/** Small files that are one object each, holding canonical JSON: manifests, baselines, journal entries and the like. */
 import { hasCode } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
 import type { ObjectStore } from '../objectstore/index.ts';
@@ -7,7 +7,7 @@ import { repositoryFaults } from './faults.ts';
 import { OBJECT_RAW_MAX, type ObjectKind } from './format.ts';
 import { ObjectProblem, OVERHEAD_BYTES, newSalt, type ObjectCodec } from './object.ts';
 
-export type RecordKind = Extract<ObjectKind, 'manifest' | 'baseline' | 'journal'>;
+export type RecordKind = Exclude<ObjectKind, 'data' | 'leaf' | 'node' | 'blob'>;
 
 export class SealedRecords {
   readonly #store: ObjectStore;

@@ -13,4 +13,9 @@ export class SeenObjects {
     bits[ordinal >>> 3]! |= 1 << (ordinal & 7);
     return !seen;
   }
+
+  has({ segment, ordinal }: Location): boolean {
+    const bits = this.#bits.get(segment);
+    return bits !== undefined && ((bits[ordinal >>> 3]! >>> (ordinal & 7)) & 1) === 1;
+  }
 }

@@ -26,6 +26,10 @@ import {
 
 const CHECK_STEP_BYTES = 1024 * 1024;
 
+/** By pack id. */
+export type PackFilter = (packId: Uint8Array) => boolean;
+type PlaceFilter = (place: ObjectPlace) => boolean;
+
 export interface FoundEntry extends ObjectPlace {
   /** Bytes of the whole pack. */
   readonly packSize: number;
@@ -80,12 +84,19 @@ export class Segment {
     return new Segment(reader, header, await readTables(reader, layout));
   }
 
-  async find(id: Uint8Array): Promise<FoundEntry | undefined> {
+  /** The first place of the object that is `wanted`: an object may stand in several packs. */
+  async find(id: Uint8Array, wanted: PlaceFilter): Promise<FoundEntry | undefined> {
     const block = bloomBlockOf(id, this.#bloomBlocks);
     const bits = await this.#reader.bytes(this.#layout.bloom + block * BLOCK_BYTES, BLOCK_BYTES);
     if (!mayHold(bits, id)) return undefined;
     const [first, end] = await this.#bucket(id);
-    return this.#search(id, first, end);
+    for (let at = await this.#search(id, first, end); at < end; at += 1) {
+      const bytes = await this.#entryBytes(at);
+      if (Buffer.compare(id, bytes.subarray(0, id.length)) !== 0) break;
+      const entry = this.#entryAt(bytes, 0, at);
+      if (wanted(entry)) return entry;
+    }
+    return undefined;
   }
 
   /** Every entry, in the order of ids. */
@@ -118,21 +129,21 @@ export class Segment {
     return [first, end];
   }
 
-  async #search(id: Uint8Array, first: number, end: number): Promise<FoundEntry | undefined> {
+  /** The first entry in `[first, end)` whose id is not below this one. */
+  async #search(id: Uint8Array, first: number, end: number): Promise<number> {
     let low = first;
     let high = end;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      const bytes = await this.#reader.bytes(
-        this.#layout.entries + middle * segmentEntry.size,
-        segmentEntry.size,
-      );
-      const order = Buffer.compare(id, bytes.subarray(0, id.length));
-      if (order === 0) return this.#entryAt(bytes, 0, middle);
-      if (order < 0) high = middle;
+      const bytes = await this.#entryBytes(middle);
+      if (Buffer.compare(id, bytes.subarray(0, id.length)) <= 0) high = middle;
       else low = middle + 1;
     }
-    return undefined;
+    return low;
+  }
+
+  #entryBytes(index: number): Promise<Uint8Array> {
+    return this.#reader.bytes(this.#layout.entries + index * segmentEntry.size, segmentEntry.size);
   }
 
   #entryAt(bytes: Uint8Array, index: number, ordinal: number): FoundEntry {

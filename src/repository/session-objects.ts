@@ -10,6 +10,7 @@ import type { ObjectStore } from '../objectstore/index.ts';
 import type { ObjectKind } from './format.ts';
 import { newSalt, type ObjectCodec } from './object.ts';
 import type { ObjectIndex } from './object-index.ts';
+import type { PackFilter } from './segment.ts';
 import { PackWriter, type PackedObject } from './pack-writer.ts';
 import type { ObjectPlace, PackInfo } from './segment-writer.ts';
 
@@ -24,6 +25,8 @@ export interface SessionParts {
   readonly repositoryId: Uint8Array;
   readonly index: ObjectIndex;
   readonly codec: ObjectCodec;
+  /** Which packs the session may refer to: see epochs.ts. */
+  readonly usable: PackFilter;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -49,7 +52,8 @@ export class SessionObjects {
   async claim(id: Uint8Array, owner: object): Promise<boolean> {
     const key = keyOf(id);
     if (this.#isKnown(key, owner)) return false;
-    if (await this.#parts.index.find(id)) return false;
+    const found = await this.#parts.index.find(id, this.#parts.usable);
+    if (found && !found.quarantined) return false;
     if (this.#isKnown(key, owner)) return false; // claimed while the index was asked
     const owners = this.#claimed.get(key);
     if (owners) owners.add(owner);

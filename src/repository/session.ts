@@ -6,11 +6,13 @@
  * Until the manifest exists nothing of the session exists for a reader, and after a crash anywhere before it what was
  * stored only waits to be used by the next run.
  */
+import { hasCode } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
 import { DiskAudit, type AuditRequest } from './audit.ts';
 import { repositoryFaults } from './faults.ts';
 import { DiskIngest, type IngestParts, type IngestRequest, type IngestResult } from './ingest.ts';
 import type { PointDraft, RestorePoint } from './point.ts';
+import type { Lease } from './lease.ts';
 import type { Points } from './points.ts';
 
 export interface SessionOptions extends CallOptions {
@@ -19,6 +21,8 @@ export interface SessionOptions extends CallOptions {
 }
 
 export interface SessionLinks extends IngestParts {
+  /** While it stands, the collector keeps what the session may refer to. */
+  readonly registration: Lease;
   readonly points: Points;
   readonly signal: AbortSignal | undefined;
   /** Throws when the lease that this process holds for the VM was lost. */
@@ -52,14 +56,19 @@ export class WriteSession implements AsyncDisposable {
     return (await this.#links.session.store('blob', bytes)).id;
   }
 
-  /** The point as read back from the store. Throws `REPO_LEASE_LOST` when another run took the VM over. */
+  /**
+   * The point as read back from the store. Throws `REPO_LEASE_LOST` when another run took the VM over, `REPO_SESSION_LOST` when
+   * the collector took this one for dead.
+   */
   async commit(draft: PointDraft): Promise<RestorePoint> {
     this.#checkOpen();
     const { session, points, signal, checkLease } = this.#links;
     await session.flush();
     await checkLease(draft.vm.id, { signal });
+    await this.#checkRegistration();
     const point = await points.commit(draft, { signal });
     await this.#close();
+    await this.#unregister();
     return point;
   }
 
@@ -68,15 +77,31 @@ export class WriteSession implements AsyncDisposable {
     if (this.#state === 'closed') return;
     await this.#close();
     await this.#links.session.abort();
+    await this.#unregister();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.abort();
   }
 
+  async #checkRegistration(): Promise<void> {
+    const { registration, signal } = this.#links;
+    try {
+      await registration.check({ signal });
+    } catch (error) {
+      if (!hasCode(error, 'REPO_LEASE_LOST')) throw error;
+      throw repositoryFaults.sessionLost({}, { cause: error });
+    }
+  }
+
   async #close(): Promise<void> {
     this.#state = 'closed';
     await this.#links.pool.close();
+  }
+
+  /** Last, and never a reason to fail: the collector removes a registration that stays. */
+  async #unregister(): Promise<void> {
+    await this.#links.registration[Symbol.asyncDispose]();
   }
 
   #checkOpen(): void {

@@ -1,0 +1,266 @@
+/**
+ * Collecting garbage, in two runs that must agree.
+ *
+ *   sessions ─► points ─► index ─► packs ─► mark ─► rewrite what is mostly dead ─► next epoch ─► index without ─► delete
+ *
+ * What nothing refers to is *condemned* by one run: writers do not use it any more. A later run, when every session that
+ * could not know has ended, marks anew; what is still dead is *doomed*, and only then deleted. The order of the first four
+ * matters: a session that has ended before they were listed has its point in the list of points, and one that began later sees
+ * the epoch. Cut anywhere, everything a restore point needs is there, and the next run goes on.
+ */
+import { hasCode, silentProgress, type Progress } from '../base/index.ts';
+import type { CallOptions } from '../disk/index.ts';
+import type { ObjectStore } from '../objectstore/index.ts';
+import { BlockMap } from './block-map.ts';
+import { changes, planEpoch, type EpochPlan } from './epoch-plan.ts';
+import { isUsable, noEpoch, type Epoch, type Epochs } from './epochs.ts';
+import { repositoryFaults } from './faults.ts';
+import { hexOf, packFooter, packHeader, packName } from './format.ts';
+import { Lease, type LeaseOptions } from './lease.ts';
+import { Marking } from './marking.ts';
+import type { ObjectCodec } from './object.ts';
+import { ObjectIndex } from './object-index.ts';
+import { ObjectReader } from './object-reader.ts';
+import { PackReader } from './pack-reader.ts';
+import { rewritePacks } from './pack-rewrite.ts';
+import type { Points } from './points.ts';
+import type { SessionRegistry } from './session-registry.ts';
+
+export interface CollectRequest extends CallOptions {
+  /** Says what would be done, and does nothing. */
+  readonly dryRun?: boolean;
+  readonly progress?: Progress;
+  /** For the leases of the collector and of sessions. */
+  readonly lease?: Pick<LeaseOptions, 'beatMs' | 'observeMs'>;
+}
+
+export interface PackTally {
+  readonly packs: number;
+  readonly bytes: number;
+}
+
+export interface CollectReport {
+  /** Of the repository after the run; 0: nothing was ever to be collected. */
+  readonly epoch: number;
+  readonly points: number;
+  readonly openSessions: number;
+  /** Packs that restore points need. */
+  readonly alive: PackTally;
+  /** Of those packs, what no restore point needs: less than half of each. */
+  readonly deadInAliveBytes: number;
+  /** Found dead just now: deleted by a later run. */
+  readonly condemned: PackTally;
+  /** Were condemned, and are needed again. */
+  readonly revived: PackTally;
+  /** Dead, and kept since a session that began before they were condemned is still open. */
+  readonly waiting: PackTally;
+  readonly deleted: PackTally;
+  /** Mostly dead: what is alive in them was copied, and they are among the condemned. */
+  readonly rewritten: PackTally;
+  readonly segmentsDeleted: number;
+}
+
+export interface CollectorParts {
+  readonly store: ObjectStore;
+  readonly repositoryId: Uint8Array;
+  readonly codec: ObjectCodec;
+  readonly points: Points;
+  readonly epochs: Epochs;
+  readonly sessions: SessionRegistry;
+}
+
+/** Of a pack, what is neither object nor entry. */
+const FRAME_BYTES = packHeader.size + packFooter.size;
+/** Below it, a pack costs more to keep than to copy. */
+const ALIVE_MIN = 0.5;
+
+/** What a run found, before it decided anything. */
+interface Found {
+  readonly epoch: Epoch;
+  readonly sessions: readonly number[];
+  readonly points: number;
+  readonly packs: ReadonlyMap<string, number>;
+  /** Packs the index named before they were listed. */
+  readonly indexed: ReadonlySet<string>;
+  readonly marking: Marking;
+  /** The object of the epoch is damaged, and has to be replaced. */
+  readonly isDamaged: boolean;
+}
+
+export class Collector {
+  readonly #parts: CollectorParts;
+  readonly #request: CollectRequest;
+  readonly #progress: Progress;
+  /** Of its own: what others learn of the index meanwhile must not mix with what was marked. */
+  readonly #index: ObjectIndex;
+  readonly #packs: PackReader;
+
+  constructor(parts: CollectorParts, request: CollectRequest) {
+    this.#parts = parts;
+    this.#request = request;
+    this.#progress = request.progress ?? silentProgress;
+    this.#index = new ObjectIndex(parts.store, parts.repositoryId);
+    this.#packs = new PackReader(parts.store, parts.repositoryId);
+  }
+
+  /**
+   * Throws `REPO_COLLECTOR_BUSY`; `REPO_EPOCH_MOVED` when another run made a step meanwhile; and what a damaged restore point
+   * or index throws, with nothing deleted: what it needs cannot be told.
+   */
+  async run(): Promise<CollectReport> {
+    await using lease = await this.#lock();
+    const found = await this.#look();
+    const kept = this.#index.segments;
+    const half = this.#mostlyDead(found);
+    const isSteady = kept === this.#index.segments; // else places were marked that are not the ones found again
+    const copied =
+      isSteady && !this.#request.dryRun ? await this.#rewrite(found, half) : { emptied: new Set<string>() };
+    const emptied = this.#request.dryRun ? new Set(half.keys()) : copied.emptied;
+    const plan = this.#plan(found, emptied);
+    if (this.#request.dryRun)
+      return this.#report(found, plan, emptied, { deleted: plan.doomed, segments: 0 });
+    await lease.check(this.#request);
+    const epoch = await this.#step(found, plan);
+    const deleted = await this.#sweep(epoch, found.packs);
+    const segments = await this.#index.collect(this.#request);
+    await this.#parts.epochs.clear(this.#request);
+    return this.#report(found, { ...plan, next: epoch }, emptied, { deleted, segments });
+  }
+
+  async #lock(): Promise<Lease> {
+    const { signal, lease = {} } = this.#request;
+    try {
+      return await Lease.acquire(this.#parts.store, 'locks/collector', { ...lease, signal });
+    } catch (error) {
+      if (!hasCode(error, 'REPO_VM_BUSY')) throw error;
+      throw repositoryFaults.collectorBusy({}, { cause: error });
+    }
+  }
+
+  async #look(): Promise<Found> {
+    const { store, epochs, points, codec } = this.#parts;
+    const { epoch, isDamaged } = await this.#epoch(epochs);
+    const sessions = await this.#sessions(epoch);
+    const names = await points.names(this.#request);
+    await this.#index.refresh(this.#request);
+    const [damaged] = this.#index.damaged;
+    if (damaged) throw damaged;
+    const indexed = this.#indexed();
+    const packs = await this.#packFiles();
+    const map = new BlockMap(new ObjectReader(store, this.#index, codec));
+    const marking = new Marking({ map, index: this.#index, epoch, packs }, this.#request);
+    for (const name of names) {
+      await marking.point(await points.read(name, this.#request));
+      this.#progress.advance(1);
+    }
+    return { epoch, isDamaged, sessions, points: names.length, packs, indexed, marking };
+  }
+
+  /** One that is damaged is replaced by one that condemns nothing: what it listed is found dead again. */
+  async #epoch(epochs: Epochs): Promise<{ epoch: Epoch; isDamaged: boolean }> {
+    try {
+      return { epoch: await epochs.current(this.#request), isDamaged: false };
+    } catch (error) {
+      if (!hasCode(error, 'REPO_POINT_DAMAGED')) throw error;
+      return { epoch: noEpoch(await epochs.newest(this.#request)), isDamaged: true };
+    }
+  }
+
+  /** Silent ones are watched only where packs wait for them. */
+  async #sessions({ condemned, doomed }: Epoch): Promise<number[]> {
+    const newest = Math.max(0, ...condemned.values(), ...doomed.values());
+    const { dryRun, signal, lease = {} } = this.#request;
+    const open = dryRun
+      ? await this.#parts.sessions.registered({ signal })
+      : await this.#parts.sessions.open(({ epoch }) => epoch < newest, { ...lease, signal });
+    return open.map(({ epoch }) => epoch);
+  }
+
+  async #packFiles(): Promise<Map<string, number>> {
+    const packs = new Map<string, number>();
+    for await (const { name, size } of this.#parts.store.list('packs/', this.#request)) {
+      const id = name.split('/').at(-1)!;
+      if (name === packName(Buffer.from(id, 'hex'))) packs.set(id, size);
+    }
+    return packs;
+  }
+
+  #mostlyDead({ packs, marking, epoch }: Found): Map<string, number> {
+    return new Map(
+      [...packs].filter(([pack, size]) => {
+        const alive = marking.aliveBytes(pack);
+        return (
+          alive > 0 && alive < (size - FRAME_BYTES) * ALIVE_MIN && isUsable(epoch, Buffer.from(pack, 'hex'))
+        );
+      }),
+    );
+  }
+
+  #rewrite({ marking }: Found, half: ReadonlyMap<string, number>) {
+    const { store, repositoryId, codec } = this.#parts;
+    const parts = { store, repositoryId, codec, index: this.#index, packs: this.#packs, marking };
+    return rewritePacks(parts, half, (bytes) => this.#progress.advance(bytes), this.#request);
+  }
+
+  #indexed(): Set<string> {
+    return new Set(
+      this.#index.segments.flatMap((segment) => segment.packs.map(({ packId }) => hexOf(packId))),
+    );
+  }
+
+  #plan(found: Found, emptied: ReadonlySet<string>): EpochPlan {
+    return planEpoch({ ...found, emptied, aliveBytes: (pack) => found.marking.aliveBytes(pack) });
+  }
+
+  async #step({ epoch, isDamaged }: Found, plan: EpochPlan): Promise<Epoch> {
+    if (!isDamaged && !changes(plan, epoch)) return epoch;
+    if (await this.#parts.epochs.advance(plan.next, this.#request)) return plan.next;
+    throw repositoryFaults.epochMoved();
+  }
+
+  /** Deletes what is doomed, now or by a run that was cut: first the index forgets it, then the packs go. */
+  async #sweep({ doomed }: Epoch, packs: ReadonlyMap<string, number>): Promise<string[]> {
+    if (doomed.size === 0) return [];
+    await this.#index.refresh(this.#request);
+    await this.#index.drop((packId) => !doomed.has(hexOf(packId)), this.#request);
+    const present = [...doomed.keys()].filter((pack) => packs.has(pack));
+    for (const pack of present) {
+      await this.#parts.store.delete(packName(Buffer.from(pack, 'hex')), this.#request);
+      this.#progress.advance(packs.get(pack)!);
+    }
+    return present;
+  }
+
+  #report(
+    { epoch, points, packs, marking, sessions }: Found,
+    plan: EpochPlan,
+    emptied: ReadonlySet<string>,
+    done: { readonly deleted: readonly string[]; readonly segments: number },
+  ): CollectReport {
+    const tally = (chosen: Iterable<string>): PackTally => tallyOf(chosen, packs);
+    const alive = [...packs.keys()].filter((pack) => marking.aliveBytes(pack) > 0 && !emptied.has(pack));
+    const aliveBytes = alive.reduce((sum, pack) => sum + marking.aliveBytes(pack), 0);
+    return {
+      epoch: this.#request.dryRun ? epoch.number : plan.next.number,
+      points,
+      openSessions: sessions.length,
+      alive: tally(alive),
+      deadInAliveBytes: tally(alive).bytes - aliveBytes - alive.length * FRAME_BYTES,
+      condemned: tally(plan.condemned),
+      revived: tally(plan.revived),
+      waiting: tally(plan.waiting),
+      deleted: tally(done.deleted),
+      rewritten: tally(emptied),
+      segmentsDeleted: done.segments,
+    };
+  }
+}
+
+function tallyOf(chosen: Iterable<string>, packs: ReadonlyMap<string, number>): PackTally {
+  let [count, bytes] = [0, 0];
+  for (const pack of chosen) {
+    count += 1;
+    bytes += packs.get(pack) ?? 0;
+  }
+  return { packs: count, bytes };
+}
