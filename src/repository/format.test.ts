@@ -17,7 +17,7 @@ test('the document and format.ts agree on every offset of every structure', () =
 
 test('the document and format.ts agree on kinds, magics and limits', () => {
   const objects = text.slice(text.indexOf('\n## Objects'), text.indexOf('\n### Object header'));
-  const kinds = [...objects.matchAll(/^\| `(\w+)` \| (\d) \|/gm)].map(([, name, number]) => [
+  const kinds = [...objects.matchAll(/^\| `(\w+)` \| (\d+) \|/gm)].map(([, name, number]) => [
     name,
     Number(number),
   ]);
