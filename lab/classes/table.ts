@@ -63,10 +63,13 @@ const ALL: readonly LabClass[] = [
 
 export const LAB_CLASSES: ReadonlyMap<string, LabClass> = new Map(ALL.map((cls) => [cls.name, cls]));
 
+/** By the name of what they are, in lower case. */
+const UNDER = new Map<string, LabClass[]>();
+for (const cls of ALL)
+  for (const kind of [cls.name, ...cls.superclasses].map((name) => name.toLowerCase()))
+    UNDER.set(kind, [...(UNDER.get(kind) ?? []), cls]);
+
 /** `name` itself and every class below it. */
-export function classesUnder(name: string): LabClass[] {
-  const wanted = name.toLowerCase();
-  return ALL.filter((cls) =>
-    [cls.name, ...cls.superclasses].some((candidate) => candidate.toLowerCase() === wanted),
-  );
+export function classesUnder(name: string): readonly LabClass[] {
+  return UNDER.get(name.toLowerCase()) ?? [];
 }

@@ -3,6 +3,7 @@
  * the end that designates the given object to the other end.
  */
 import type { LabClass, LabInstance, LabPath } from '../cim.ts';
+import { factsOf } from './class-facts.ts';
 import { findClass } from './class-lookup.ts';
 import { hasKeys, isA, isPath, pathOf } from './object-path.ts';
 import { WqlError } from './wql-tokens.ts';
@@ -76,7 +77,7 @@ function linksIn(
   role: string | undefined,
   source: InstanceSource,
 ): Link[] {
-  const ends = referenceNames(cls).flatMap((name) => {
+  const ends = factsOf(cls).referenceNames.flatMap((name) => {
     const path = association.properties[name];
     return isPath(path) ? [{ role: name, path }] : [];
   });
@@ -88,12 +89,8 @@ function linksIn(
 function associationClasses(name: string | undefined, source: InstanceSource): LabClass[] {
   if (name !== undefined && !findClass(name, source.classes)) throw new WqlError(`there is no class ${name}`);
   return [...source.classes.values()].filter(
-    (cls) => referenceNames(cls).length >= 2 && (name === undefined || isA(cls, name)),
+    (cls) => factsOf(cls).referenceNames.length >= 2 && (name === undefined || isA(cls, name)),
   );
-}
-
-function referenceNames(cls: LabClass): string[] {
-  return Object.keys(cls.properties).filter((name) => cls.properties[name]!.type === 'reference');
 }
 
 function designates(path: LabPath, instance: LabInstance, source: InstanceSource): boolean {

@@ -1,5 +1,6 @@
 /** Classes by name, without regard to case, superclasses that only occur in chains included. */
 import type { LabClass } from '../cim.ts';
+import { factsOf } from './class-facts.ts';
 
 type Classes = ReadonlyMap<string, LabClass>;
 
@@ -9,12 +10,14 @@ type Classes = ReadonlyMap<string, LabClass>;
  */
 export function findClass(name: string, classes: Classes): LabClass | undefined {
   const wanted = name.toLowerCase();
+  const spelled = classes.get(name);
+  if (spelled) return spelled;
   const listed = [...classes.values()];
   return listed.find((cls) => cls.name.toLowerCase() === wanted) ?? sharedBySubclasses(wanted, listed);
 }
 
 function sharedBySubclasses(wanted: string, classes: readonly LabClass[]): LabClass | undefined {
-  const below = classes.filter((cls) => cls.superclasses.some((one) => one.toLowerCase() === wanted));
+  const below = classes.filter((cls) => factsOf(cls).kinds.has(wanted));
   const [first] = below;
   if (!first) return undefined;
   const shared = Object.entries(first.properties).filter(([name]) =>

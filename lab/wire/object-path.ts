@@ -1,5 +1,6 @@
 /** WMI object paths as text: `\\HOST\root\virtualization\v2:Class.Key="…"`, with backslashes and quotes in keys escaped. */
 import type { LabClass, LabInstance, LabPath, LabValue } from '../cim.ts';
+import { factsOf } from './class-facts.ts';
 
 export interface PathContext {
   readonly hostName: string;
@@ -49,9 +50,9 @@ export function isInstance(value: LabValue | undefined): value is LabInstance {
 
 /** The path of an instance by the keys of its class; reference keys (of associations) have no text form here. */
 export function pathOf(cls: LabClass, instance: LabInstance): LabPath {
-  const keys = Object.entries(cls.properties)
-    .filter(([, property]) => property.key && property.type !== 'reference')
-    .map(([name]) => [name, keyText(instance.properties[name])] as const);
+  const keys = [...factsOf(cls).keys.values()]
+    .filter((name) => cls.properties[name]!.type !== 'reference')
+    .map((name) => [name, keyText(instance.properties[name])] as const);
   return { className: cls.name, keys: Object.fromEntries(keys) };
 }
 
@@ -75,11 +76,9 @@ function keyText(value: LabValue | undefined): string {
 }
 
 export function keyNamed(cls: LabClass, name: string): string | undefined {
-  const wanted = name.toLowerCase();
-  return Object.keys(cls.properties).find((key) => cls.properties[key]!.key && key.toLowerCase() === wanted);
+  return factsOf(cls).keys.get(name.toLowerCase());
 }
 
 export function isA(cls: LabClass, name: string): boolean {
-  const wanted = name.toLowerCase();
-  return [cls.name, ...cls.superclasses].some((one) => one.toLowerCase() === wanted);
+  return factsOf(cls).kinds.has(name.toLowerCase());
 }

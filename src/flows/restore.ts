@@ -39,6 +39,8 @@ export interface RestoreRequest {
   readonly overwrite?: boolean;
   readonly signal?: AbortSignal | undefined;
   readonly progress?: Progress;
+  /** Threads that decompress and check; default: one a processor. 0: none, which is quicker for disks of a few MiB. */
+  readonly workers?: number | undefined;
 }
 
 /** One disk and the file it goes to. */
@@ -120,12 +122,13 @@ async function placeDisk(
   request: DiskRequest<ImageFormat>,
   { disk, path }: Target,
 ): Promise<{ readonly writtenBytes: number }> {
-  const { signal, overwrite = false, progress = silentProgress } = request;
+  const { signal, overwrite = false, progress = silentProgress, workers } = request;
   const { root, size, logicalSectorSize, physicalSectorSize } = disk;
+  const threads = workers === undefined ? {} : { workers };
   const options = { size, logicalSectorSize, physicalSectorSize, overwrite };
   const target = await createImage(request.format, path, options);
   try {
-    const stats = await repository.restoreDisk({ root, size, target, progress, signal });
+    const stats = await repository.restoreDisk({ root, size, target, progress, signal, ...threads });
     await target.finish();
     return stats;
   } catch (error) {

@@ -1,10 +1,11 @@
 /** A backup in the sequence: with whatever report of changes, whatever happens meanwhile, and whatever breaks. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { isFault } from '../../src/base/index.ts';
+import { MiB, isFault } from '../../src/base/index.ts';
 import type { ConsistencyPolicy } from '../../src/capture/index.ts';
 import { backupVm, type BackupRecord } from '../../src/flows/index.ts';
 import { StoppedError } from '../../src/objectstore/index.ts';
+import type { AuditBudget } from '../../src/repository/index.ts';
 import type { LabOptions, Misbehaviour } from '../../lab/model/index.ts';
 import { commands } from './command.ts';
 import { changeGuest, guestChanges, type GuestChange } from './guest.ts';
@@ -115,6 +116,8 @@ const trouble = fc.record(
 export interface BackupSpec {
   readonly consistency: ConsistencyPolicy;
   readonly full: boolean;
+  /** How much of what the host did not report is read again. */
+  readonly audit: AuditBudget;
   readonly report: Partial<LabOptions['changes']>;
   readonly meanwhile: readonly { readonly at: When; readonly what: Interference }[];
   readonly trouble?: { readonly at: When; readonly kind: Trouble } | undefined;
@@ -139,6 +142,7 @@ const spec: fc.Arbitrary<BackupSpec> = fc.record(
       'application-required',
       'crash',
     ),
+    audit: fc.constantFrom<AuditBudget>('off', 'off', { bytes: MiB }, { percent: 100 }),
     full: fc.oneof({ weight: 9, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
     report,
     meanwhile: fc.oneof(
@@ -159,6 +163,7 @@ const spec: fc.Arbitrary<BackupSpec> = fc.record(
 export const QUIET: BackupSpec = {
   consistency: 'application-preferred',
   full: false,
+  audit: 'off',
   report: {},
   meanwhile: [],
 };
@@ -201,11 +206,12 @@ async function attempt(world: World, spec: BackupSpec): Promise<{ record?: Backu
     happenings: spec.meanwhile.map((each) => happening(world, each)),
     trouble: spec.trouble,
   });
-  const { consistency, full } = spec;
+  const { consistency, full, audit } = spec;
   const run = backupVm(deps, {
     vm: world.vmId,
     consistency,
     full,
+    audit,
     signal,
     workers: 0,
     mergeTimeoutMs: 10_000,
@@ -217,6 +223,7 @@ async function attempt(world: World, spec: BackupSpec): Promise<{ record?: Backu
     return { error };
   } finally {
     world.schedule.stop();
+    world.lookAnew();
   }
 }
 

@@ -1,16 +1,22 @@
 /**
- * Draws sequences, plays them, and when one fails makes it small and says how to see it again.
+ * Draws sequences, plays them in threads, and when one fails makes it small and says how to see it again.
  *
  *   HVLIFT_SEED=1234         the same sequences as a run that began with this seed
  *   HVLIFT_SEED=1234:5:0:1   the one sequence that a failure named, made small already
  *   HVLIFT_SEQUENCES=20000   how many
+ *
+ * Threads, and not only for the second processor: node:test follows every promise of the thread it runs in, which makes a
+ * sequence twice as expensive there.
  */
-import fc from 'fast-check';
-import { play, sequences, type Sequence } from './sequence.ts';
+import { once } from 'node:events';
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
 import { Tally } from './tally.ts';
+import type { Lane, Played } from './player.ts';
 
-/** Sequences played at the same time: each waits for files a third of its time. */
-const LANES = 3;
+/** Sequences drawn one after the other; not by the number of processors, so that a seed means the same everywhere. */
+const LANES = 4;
+const PLAYER = new URL('./player.ts', import.meta.url);
 
 export interface Drawn {
   readonly count: number;
@@ -20,48 +26,53 @@ export interface Drawn {
   readonly file: string;
 }
 
-export async function checkSequences({
-  count: usual,
-  seed: fixed,
-  file,
-}: Drawn): Promise<{ tally: Tally; seed: number }> {
+export interface Checked {
+  readonly tally: Tally;
+  readonly seed: number;
+  /** Sequences that were played. */
+  readonly count: number;
+}
+
+/** @throws the first failure, with the smallest sequence found that fails in this way */
+export async function checkSequences({ count: usual, seed: fixed, file }: Drawn): Promise<Checked> {
   const count = Number(process.env['HVLIFT_SEQUENCES'] ?? usual);
   const [given, ...path] = (process.env['HVLIFT_SEED'] ?? '').split(':');
   const seed = given ? Number(given) : (fixed ?? Math.floor(Math.random() * 2 ** 31));
+  const lanes = path.length > 0 ? [{ seed, path: path.join(':'), count }] : lanesOf(seed, count);
+  const tally = await playLanes(lanes, file);
+  return { tally, seed, count };
+}
+
+function lanesOf(seed: number, count: number): Lane[] {
+  const lanes = Math.min(LANES, count);
+  return Array.from({ length: lanes }, (_, lane) => ({
+    seed: seed + lane,
+    count: Math.floor((count + lane) / lanes),
+  }));
+}
+
+/** Each thread has its share of the lanes; the first failure ends them all. */
+async function playLanes(lanes: readonly Lane[], file: string): Promise<Tally> {
+  const threads = Math.min(lanes.length, availableParallelism());
+  const players = Array.from({ length: threads }, (_, index) => {
+    const share = lanes.filter((_lane, lane) => lane % threads === index);
+    return new Worker(PLAYER, { workerData: share });
+  });
   const tally = new Tally();
-  if (path.length > 0) {
-    await check({ seed, path: path.join(':'), numRuns: count }, tally, file);
-  } else {
-    const lanes = Array.from({ length: Math.min(LANES, count) }, (_, lane) => seed + lane);
-    const numRuns = Math.ceil(count / lanes.length);
-    const ends = await Promise.allSettled(lanes.map((own) => check({ seed: own, numRuns }, tally, file)));
-    for (const end of ends) if (end.status === 'rejected') throw end.reason;
+  try {
+    await Promise.all(
+      players.map(async (player) => {
+        const [played] = (await once(player, 'message')) as [Played];
+        if ('failure' in played) throw new Error(again(played, file));
+        tally.add(played.counts);
+      }),
+    );
+    return tally;
+  } finally {
+    await Promise.all(players.map((player) => player.terminate()));
   }
-  return { tally, seed };
 }
 
-/** Making a failed sequence small plays it some hundred times; what is reached in this time is good enough. */
-const SHRINK_MS_MAX = 90_000;
-
-async function check(parameters: fc.Parameters<[Sequence]>, tally: Tally, file: string): Promise<void> {
-  const property = fc.asyncProperty(sequences, (sequence) => play(sequence, tally));
-  const failed = await fc.check(property, { ...parameters, endOnFailure: true });
-  if (!failed.failed) return;
-  const { seed, counterexamplePath: path } = failed;
-  const small = await fc.check(property, {
-    ...parameters,
-    seed,
-    path: path!,
-    interruptAfterTimeLimit: SHRINK_MS_MAX,
-  });
-  throw told(small.counterexample ? small : failed, file);
-}
-
-function told(details: fc.RunDetails<[Sequence]>, file: string): Error {
-  const [sequence] = details.counterexample!;
-  const again = `HVLIFT_SEED='${details.seed}:${details.counterexamplePath}' npm test -- ${file}`;
-  const { message } = details.errorInstance as Error;
-  return new Error(`${message}\n\nsequence: ${fc.stringify(sequence)}\n\nagain: ${again}\n`, {
-    cause: details.errorInstance,
-  });
+function again({ failure, seed }: Extract<Played, { failure: string }>, file: string): string {
+  return `${failure}\n\nagain: HVLIFT_SEED='${seed}' npm test -- ${file}\n`;
 }

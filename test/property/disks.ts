@@ -7,8 +7,8 @@ import { diskSpec, type World } from './world.ts';
 
 /** Bytes: odd multiples of a sector, some of them beyond one block or one slot. */
 export const diskSizes = fc.oneof(
-  { weight: 3, arbitrary: fc.integer({ min: 0, max: 400 }).map((sectors) => MiB + sectors * 512) },
-  { weight: 3, arbitrary: fc.integer({ min: 2, max: 4 }).map((mebibytes) => mebibytes * MiB) },
+  { weight: 5, arbitrary: fc.integer({ min: 0, max: 400 }).map((sectors) => MiB + sectors * 512) },
+  { weight: 2, arbitrary: fc.integer({ min: 2, max: 4 }).map((mebibytes) => mebibytes * MiB) },
   { weight: 1, arbitrary: fc.integer({ min: 1, max: 6144 }).map((units) => 6 * MiB + units * 1024) },
 );
 export const sectors = fc.constantFrom<512 | 4096>(512, 512, 512, 4096);

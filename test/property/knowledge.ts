@@ -19,8 +19,6 @@ export class Knowledge {
   abandoned = 0;
   /** Seals of checkpoints that others made, by the id of the seal. */
   readonly foreignSeals = new Set<string>();
-  /** How many times some older point was compared: each time another one. */
-  checked = 0;
   mergesHeld = false;
   /** Reference points of ours that others destroyed. */
   pointsLost = 0;

@@ -13,7 +13,7 @@ import { test } from 'node:test';
 import { checkSequences } from './check-sequences.ts';
 
 /** Always the same sequences, so that a failure is of the change that is tested; `npm run test:long` draws others each time. */
-const SEQUENCES = { count: 300, seed: 20_261_123, file: 'test/property/main-job.test.ts' };
+const SEQUENCES = { count: 2000, seed: 20_261_123, file: 'test/property/main-job.test.ts' };
 
 /** Each of these must have been met, or the sequences do not test what they claim to. */
 const MET = [

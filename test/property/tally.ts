@@ -2,8 +2,16 @@
 export class Tally {
   readonly #counts = new Map<string, number>();
 
-  count(situation: string): void {
-    this.#counts.set(situation, this.of(situation) + 1);
+  get counts(): ReadonlyMap<string, number> {
+    return this.#counts;
+  }
+
+  count(situation: string, times = 1): void {
+    this.#counts.set(situation, this.of(situation) + times);
+  }
+
+  add(counts: ReadonlyMap<string, number>): void {
+    for (const [situation, times] of counts) this.count(situation, times);
   }
 
   of(situation: string): number {

@@ -77,13 +77,14 @@ export class World {
   readonly audit: ReadAudit;
   /** Somebody else with an account on the host: nothing that happens to us happens to them. */
   readonly stranger: HyperV;
-  readonly #setup: Setup;
   readonly #ours: Program;
+  /** Of an encrypted repository, which is opened with it: the passphrase takes half a second each time, on purpose. */
+  #recoveryKey: string | undefined;
+  #looker: Repository | undefined;
   readonly #parts: Parts;
 
   private constructor(setup: Setup, parts: Parts, vmId: string, tally: Tally) {
     this.tally = tally;
-    this.#setup = setup;
     this.#parts = parts;
     this.vmId = vmId;
     this.folder = parts.folder;
@@ -111,7 +112,9 @@ export class World {
     for (const { size, sector } of setup.disks) await parts.lab.addDisk(vm.id, diskSpec(size, sector));
     const world = new World(setup, Object.assign(parts, { session }), vm.id.toLowerCase(), tally);
     const encryption = setup.encrypted ? { passphrase: PASSPHRASE } : 'none';
-    await (await createRepository(world.store, { encryption })).repository.close();
+    const { repository, recoveryKey } = await createRepository(world.store, { encryption });
+    await repository.close();
+    if (recoveryKey !== undefined) world.#recoveryKey = recoveryKey;
     parts.owned = owned.move();
     return world;
   }
@@ -130,7 +133,19 @@ export class World {
 
   /** A repository as another process would open it, not disturbed. */
   repository(store: ObjectStore = this.store): Promise<Repository> {
-    return openRepository(store, this.#setup.encrypted ? { passphrase: PASSPHRASE } : {});
+    const recoveryKey = this.#recoveryKey;
+    return openRepository(store, recoveryKey === undefined ? {} : { recoveryKey });
+  }
+
+  /** The same, opened once for all who look at it until a run changes it. Not for the middle of a run. */
+  async looker(): Promise<Repository> {
+    this.#looker ??= await this.repository();
+    return this.#looker;
+  }
+
+  /** A run has begun, or is over: what was opened before has not seen what it stores. */
+  lookAnew(): void {
+    this.#looker = undefined;
   }
 
   /** What a run of ours works with: everything it does is in the schedule. */
