@@ -4,7 +4,7 @@
  *   manifests ─► pages, each once however many points share it ─► chunks ─► bytes alive, a pack
  *
  * An object may stand in several packs. Those that are condemned are asked last, so that a condemned pack only comes to life
- * where nothing else has the object. Memory: one bit an object, and a number a pack.
+ * where nothing else has the object, or all else is damaged. Memory: one bit an object, and a number a pack.
  */
 import type { CallOptions } from '../disk/index.ts';
 import { repositoryFaults } from './faults.ts';
@@ -104,7 +104,9 @@ export class Marking {
     const bytes = Buffer.from(id, 'hex');
     const isThere = (packId: Uint8Array): boolean => packs.has(hexOf(packId));
     const found = await index.find(bytes, (packId) => isUsable(epoch, packId) && isThere(packId));
-    return found ?? (await index.find(bytes, isThere));
+    if (found && !found.quarantined) return found;
+    const condemned = await index.find(bytes, isThere);
+    return condemned?.quarantined ? (found ?? condemned) : condemned;
   }
 }
 

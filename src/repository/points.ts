@@ -79,6 +79,19 @@ export class Points {
     return names.sort((a, b) => compare(a.folder, b.folder) || compare(b.name, a.name));
   }
 
+  /** Throws `REPO_POINT_NOT_FOUND`. */
+  async nameOf({ id, vm }: RestorePoint, options: CallOptions = {}): Promise<string> {
+    const names = await this.names({ vmId: vm.id, signal: options.signal });
+    const found = names.find((each) => each.id === id);
+    if (!found) throw repositoryFaults.pointNotFound({ point: id });
+    return found.name;
+  }
+
+  /** What it alone needs is garbage from now on. Gone already is success. */
+  async drop(point: RestorePoint, options: CallOptions = {}): Promise<void> {
+    await this.#store.delete(await this.nameOf(point, options), options);
+  }
+
   /** By id, unique beginning of an id, or `latest` together with a VM. */
   async find(point: string, query: PointQuery = {}): Promise<RestorePoint> {
     const names = await this.names(query);

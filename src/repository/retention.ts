@@ -1,0 +1,100 @@
+/**
+ * Which restore points of one VM are kept: counted in points, never in days.
+ *
+ *   newest ──► oldest        last 3      ● ● ●
+ *                            daily 2     ●     ●          the newest of each day, of the two newest days that have one
+ *                            yearly 1    ●
+ *
+ * Rules count what is there, so a week without a backup drops nothing: a run that failed makes no point, and no point falls due
+ * because time went by. A point that is not good (damaged, or suspect of lacking changes) stands for its hour, day or year only
+ * where no good one does, and is not counted.
+ */
+
+export const RETENTION_RULES = ['last', 'hourly', 'daily', 'weekly', 'monthly', 'yearly'] as const;
+export type RetentionRule = (typeof RETENTION_RULES)[number];
+
+/** How many to keep by each rule. No rule at all keeps everything. */
+export type RetentionPolicy = { readonly [Rule in RetentionRule]?: number | undefined } & {
+  /** Good points that are never gone below, whatever the rules say; default 3. */
+  readonly minGood?: number | undefined;
+};
+
+export const MIN_GOOD_DEFAULT = 3;
+
+/** A point as retention sees it. */
+export interface RetainablePoint {
+  readonly id: string;
+  /** ISO 8601, UTC. */
+  readonly created: string;
+  readonly isGood: boolean;
+  /** Somebody holds it: the reason. */
+  readonly pin?: string | undefined;
+  /** The next increment of a consumer is laid over it. */
+  readonly isBaseline: boolean;
+}
+
+export type KeepReason = RetentionRule | 'newest' | 'pinned' | 'baseline' | 'min-good' | 'no-policy';
+
+export interface RetentionVerdict<P extends RetainablePoint = RetainablePoint> {
+  readonly point: P;
+  /** Empty: it is dropped. */
+  readonly keptBy: readonly KeepReason[];
+}
+
+/** Of the points of one VM and consumer, in any order. Newest first. Days and weeks are those of UTC; weeks begin on Monday. */
+export function retain<P extends RetainablePoint>(
+  points: readonly P[],
+  policy: RetentionPolicy,
+): RetentionVerdict<P>[] {
+  const sorted = points.toSorted((a, b) => (a.created < b.created ? 1 : a.created > b.created ? -1 : 0));
+  const keptBy = new Map(sorted.map((point) => [point, [] as KeepReason[]]));
+  const keep = (point: P, reason: KeepReason): unknown => keptBy.get(point)!.push(reason);
+  if (sorted[0]) keep(sorted[0], 'newest');
+  for (const point of sorted) {
+    if (point.pin !== undefined) keep(point, 'pinned');
+    if (point.isBaseline) keep(point, 'baseline');
+    if (isEmpty(policy)) keep(point, 'no-policy');
+  }
+  for (const rule of RETENTION_RULES) {
+    for (const point of keptByRule(sorted, rule, policy[rule] ?? 0)) keep(point, rule);
+  }
+  for (const point of sorted.filter(({ isGood }) => isGood).slice(0, policy.minGood ?? MIN_GOOD_DEFAULT)) {
+    if (keptBy.get(point)!.length === 0) keep(point, 'min-good');
+  }
+  return sorted.map((point) => ({ point, keptBy: keptBy.get(point)! }));
+}
+
+export function isEmpty(policy: RetentionPolicy): boolean {
+  return RETENTION_RULES.every((rule) => policy[rule] === undefined);
+}
+
+/** `points` come newest first. Once `count` good ones are counted, nothing older is kept by this rule. */
+function keptByRule<P extends RetainablePoint>(
+  points: readonly P[],
+  rule: RetentionRule,
+  count: number,
+): P[] {
+  const kept: P[] = [];
+  let counted = 0;
+  for (const period of Map.groupBy(points, (point) => periodOf(point, rule)).values()) {
+    if (counted >= count) break;
+    const good = period.find(({ isGood }) => isGood);
+    kept.push(good ?? period[0]!);
+    if (good) counted += 1;
+  }
+  return kept;
+}
+
+/** What two points of one period share. */
+function periodOf({ id, created }: RetainablePoint, rule: RetentionRule): string {
+  if (rule === 'last') return id;
+  if (rule === 'weekly') return mondayOf(created);
+  const lengths = { hourly: 13, daily: 10, monthly: 7, yearly: 4 };
+  return new Date(created).toISOString().slice(0, lengths[rule]);
+}
+
+function mondayOf(created: string): string {
+  const day = new Date(created);
+  day.setUTCDate(day.getUTCDate() - ((day.getUTCDay() + 6) % 7));
+  return day.toISOString().slice(0, 10);
+}
