@@ -6,6 +6,7 @@ export * from './faulty-store.ts';
 export * from './memory-store.ts';
 export * from './port.ts';
 export * from './process-mark.ts';
+export * from './request-cost.ts';
 export * from './retrying-store.ts';
 export type { S3Credentials, S3ObjectLock, S3Options } from './s3-client.ts';
 export * from './s3-store.ts';

@@ -4,7 +4,7 @@ import type { S3Options } from '../../src/objectstore/index.ts';
 import type { Ceph } from './ceph.fixture.ts';
 
 export function s3OptionsOf(ceph: Ceph, bucket: string): S3Options {
-  return { bucket, endpoint: ceph.endpoint, credentials: async () => credentialsOf(ceph) };
+  return { bucket, endpoint: ceph.endpoint, credentials: async () => keysOf(ceph) };
 }
 
 /** The SDK itself, for what a store does not do. */
@@ -14,7 +14,7 @@ export function s3Client(ceph: Ceph): S3Client {
     endpoint,
     region: 'us-east-1',
     forcePathStyle: true,
-    credentials: credentialsOf(ceph),
+    credentials: keysOf(ceph),
   });
 }
 
@@ -29,7 +29,7 @@ export async function createBucket(
   client.destroy();
 }
 
-function credentialsOf({ accessKeyId, secretAccessKey }: Ceph): {
+export function keysOf({ accessKeyId, secretAccessKey }: Ceph): {
   accessKeyId: string;
   secretAccessKey: string;
 } {

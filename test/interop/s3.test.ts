@@ -1,10 +1,30 @@
 /** The S3 driver against Ceph's gateway: one cluster for all tests of this file. */
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
-import { hasCode } from '../../src/base/index.ts';
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, describe, mock, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DeleteObjectCommand, HeadObjectCommand, ListObjectVersionsCommand } from '@aws-sdk/client-s3';
+import { hasCode, MiB } from '../../src/base/index.ts';
+import { createImage } from '../../src/images/index.ts';
 import { objectStoreConformance } from '../../src/objectstore/conformance.ts';
-import { openS3Store, type ObjectStore, type S3Options } from '../../src/objectstore/index.ts';
-import { createBucket, s3OptionsOf } from './s3-bucket.fixture.ts';
+import {
+  countingStore,
+  demandAtomicNames,
+  openS3Store,
+  requestsOf,
+  retryingStore,
+  type ObjectStore,
+  type S3Options,
+} from '../../src/objectstore/index.ts';
+import { backUp, diskWith, partsFor, temporaryFolder } from '../../src/repository/repository.fixture.ts';
+import { Repository } from '../../src/repository/repository.ts';
+import type { CliRun, RunningCli } from '../e2e/cli.fixture.ts';
+import { openRemoteRepository } from './remote-repository.fixture.ts';
+import { createBucket, keysOf, s3Client, s3OptionsOf } from './s3-bucket.fixture.ts';
+import { tamperingProxy } from './tampering-proxy.fixture.ts';
 import { requiresCeph, startCeph, type Ceph } from './ceph.fixture.ts';
 
 describe('S3', requiresCeph('that repositories work on S3'), () => {
@@ -37,6 +57,141 @@ describe('S3', requiresCeph('that repositories work on S3'), () => {
       const store = await open(options);
       await assert.rejects(store.putNew('a/b', Buffer.alloc(1)), (error) => hasCode(error, code), code);
       await assert.rejects(Array.fromAsync(store.list('a/')), (error) => hasCode(error, code), code);
+    }
+  });
+
+  test('object lock holds what was stored against its owner; extending never shortens', async () => {
+    const store = await open({ bucket: 'locked', objectLock: { mode: 'compliance', days: 1 } });
+    await store.putNew('packs/00/p', Buffer.from('kept'));
+    await store.putNew('locks/a', Buffer.from('free'));
+    const prefix = `test-${stores}/`;
+    const client = s3Client(ceph);
+    try {
+      const versions = await client.send(new ListObjectVersionsCommand({ Bucket: 'locked', Prefix: prefix }));
+      const idOf = (name: string): string =>
+        versions.Versions!.find(({ Key }) => Key === prefix + name)!.VersionId!;
+      const remove = (name: string): Promise<unknown> =>
+        client.send(new DeleteObjectCommand({ Bucket: 'locked', Key: prefix + name, VersionId: idOf(name) }));
+      const until = async (): Promise<number> => {
+        const head = await client.send(
+          new HeadObjectCommand({ Bucket: 'locked', Key: `${prefix}packs/00/p` }),
+        );
+        return head.ObjectLockRetainUntilDate!.getTime();
+      };
+      await assert.rejects(remove('packs/00/p'), { name: 'AccessDenied' });
+      await remove('locks/a');
+      const before = await until();
+      await store.retain!('packs/00/p', new Date(before - 3_600_000));
+      assert.equal(await until(), before);
+      await store.retain!('packs/00/p', new Date(before + 86_400_000));
+      assert.equal(await until(), before + 86_400_000);
+    } finally {
+      client.destroy();
+    }
+    const absent = (error: unknown): boolean => hasCode(error, 'STORE_NOT_FOUND');
+    await assert.rejects(store.retain!('packs/00/q', new Date(Date.now() + 1e6)), absent);
+    const plain = await open();
+    await plain.putNew('packs/00/p', Buffer.from('x'));
+    const refused = (error: unknown): boolean => hasCode(error, 'STORE_LOCK_UNSUPPORTED');
+    await assert.rejects(plain.retain!('packs/00/p', new Date(Date.now() + 1e6)), refused);
+  });
+
+  test('a bucket that ignores the condition of a put is found out: this Ceph, with versioning', async () => {
+    await demandAtomicNames(await open());
+    const versioned = await open({ bucket: 'locked' });
+    const replaced = (error: unknown): boolean => hasCode(error, 'STORE_NAMES_NOT_ATOMIC');
+    await assert.rejects(demandAtomicNames(versioned), replaced);
+  });
+
+  test('bytes that change on the way are refused by the server, and stored by the next try', async () => {
+    let changed = 0;
+    await using proxy = await tamperingProxy(ceph.endpoint, (bytes) => {
+      const at = bytes.indexOf('precious');
+      if (at < 0 || changed > 0) return bytes;
+      changed += 1;
+      return Buffer.concat([bytes.subarray(0, at), Buffer.from('P'), bytes.subarray(at + 1)]);
+    });
+    const plain = await open({ endpoint: proxy.url });
+    const damaged = (error: unknown): boolean => hasCode(error, 'STORE_DAMAGED_IN_TRANSIT');
+    await assert.rejects(plain.putNew('a/b', Buffer.from('precious')), damaged);
+    assert.equal(await plain.stat('a/b'), undefined);
+    changed = 0;
+    await retryingStore(plain).putNew('a/b', Buffer.from('precious'));
+    assert.equal(Buffer.from(await plain.getRange('a/b', 0, 8)).toString(), 'precious');
+    assert.equal(changed, 1);
+  });
+
+  test('a wrong clock is put right by the time of the server', async () => {
+    const store = await open();
+    mock.timers.enable({ apis: ['Date'], now: Date.now() + 3 * 3_600_000 });
+    try {
+      await store.putNew('a/b', Buffer.from('x'));
+      assert.deepEqual(await store.stat('a/b'), { name: 'a/b', size: 1 });
+    } finally {
+      mock.timers.reset();
+    }
+  });
+
+  test('requests are bounded by what is stored and restored', async (context) => {
+    const { store, stats } = countingStore(await open());
+    const parts = partsFor(store);
+    const size = 160 * MiB;
+    const disk = await diskWith(size, [[0, randomBytes(size)]]);
+    const { root } = await backUp(await Repository.open(parts), { reader: disk, extents: disk.allocated() });
+    const stored = { ...requestsOf(stats) };
+    const path = join(temporaryFolder(), 'counted');
+    const target = await createImage('raw', path, { size });
+    await (await Repository.open(parts)).restoreDisk({ root, size, target, workers: 0 });
+    await target.finish();
+    const all = requestsOf(stats);
+    const restored = { put: all.put - stored.put, get: all.get - stored.get, list: all.list - stored.list };
+    context.diagnostic(
+      `stored ${size / MiB} MiB: ${JSON.stringify(stored)}; restored: ${JSON.stringify(restored)}`,
+    );
+    // A put for each pack of 32 MiB; packs of pages, the index, the point. Nothing grows with the number of objects there.
+    assert.ok(stored.put <= size / (32 * MiB) + 8, `${stored.put} puts`);
+    assert.ok(
+      stored.get <= 16 && stored.list <= 16,
+      `${stored.get} gets and ${stored.list} lists for a backup`,
+    );
+    // A get for each chunk of 1 MiB, and the few pages of index and map.
+    assert.ok(restored.get <= size / MiB + 24, `${restored.get} gets`);
+    assert.ok(restored.put === 0 && restored.list <= 4, `${restored.list} lists for a restore`);
+  });
+
+  test('a backup and a restore go on when the gateway is killed under them and comes back', async () => {
+    const address = `s3://stores/cli?endpoint=${ceph.endpoint}`;
+    const keys = keysOf(ceph);
+    await using remote = await openRemoteRepository(async (home) => {
+      await writeFile(home.path('secret'), keys.secretAccessKey, { mode: 0o600 });
+      home.secrets.push(keys.secretAccessKey);
+      const s3 = { accessKeyId: keys.accessKeyId, secretKeyFile: '~/secret' };
+      return { address, config: { s3 }, diskBytes: 96 * MiB };
+    });
+    await remote.change(1, 250);
+    const backup = remote.start('backup', 'db', '--rate', '20MiB');
+    await backup.said('checkpoint');
+    await sleep(300);
+    await killedUnder(backup, 'backup');
+    await remote.assertRestores('undisturbed');
+    await remote.change(2, 20);
+    await remote.ok('backup', 'db');
+    await remote.assertRestores('killed', async (argv) => {
+      const restore = remote.start(...argv);
+      while (restore.process.exitCode === null && !existsSync(remote.home.path('killed'))) await sleep(2);
+      return await killedUnder(restore, 'restore');
+    });
+    await remote.ok('verify', '--all');
+
+    async function killedUnder(running: RunningCli, what: string): Promise<CliRun> {
+      await ceph.killGateway();
+      await sleep(2000);
+      const waited = running.process.exitCode === null;
+      await ceph.startGateway();
+      const run = await running.ended;
+      assert.equal(run.code, 0, run.stderr);
+      assert.ok(waited, `the ${what} was under way when the gateway was killed, and waited for it`);
+      return run;
     }
   });
 });
