@@ -19,7 +19,7 @@ import { hexOf, packFooter, packHeader, packName } from './format.ts';
 import { Lease, type LeaseOptions } from './lease.ts';
 import { Marking } from './marking.ts';
 import type { ObjectCodec } from './object.ts';
-import { ObjectIndex } from './object-index.ts';
+import { ObjectIndex, type AvoidedPlaces } from './object-index.ts';
 import { ObjectReader } from './object-reader.ts';
 import { PackReader } from './pack-reader.ts';
 import { rewritePacks } from './pack-rewrite.ts';
@@ -67,6 +67,8 @@ export interface CollectorParts {
   readonly points: Points;
   readonly epochs: Epochs;
   readonly sessions: SessionRegistry;
+  /** Of an object that is damaged in one place, another is taken to be the living one. */
+  readonly quarantine: AvoidedPlaces;
 }
 
 /** Of a pack, what is neither object nor entry. */
@@ -99,7 +101,7 @@ export class Collector {
     this.#parts = parts;
     this.#request = request;
     this.#progress = request.progress ?? silentProgress;
-    this.#index = new ObjectIndex(parts.store, parts.repositoryId);
+    this.#index = new ObjectIndex(parts.store, parts.repositoryId, parts.quarantine);
     this.#packs = new PackReader(parts.store, parts.repositoryId);
   }
 

@@ -73,6 +73,13 @@ export const repositoryFaults = faults('REPO', {
     remedy: COPY,
     lost: 'what the object held, in every restore point that uses it',
   },
+  objectQuarantined: {
+    kind: 'corrupt',
+    text: 'the object {id} was found damaged by an earlier verification',
+    remedy:
+      'back up the VM again: what it still has is stored anew, and every restore point that needs it is whole again',
+    lost: 'what the object held, in every restore point that uses it',
+  },
   pageDamaged: {
     kind: 'corrupt',
     text: 'a {kind} page of a disk map is not well formed: {problem}',
@@ -123,6 +130,11 @@ export const repositoryFaults = faults('REPO', {
     kind: 'retry',
     text: 'garbage of this repository is being collected by another run',
     remedy: 'wait until it ends; it does all that this one would have done',
+  },
+  pruneBusy: {
+    kind: 'retry',
+    text: 'restore points of this repository are being dropped or held by another run',
+    remedy: 'wait until it ends, then run again',
   },
   epochMoved: {
     kind: 'retry',

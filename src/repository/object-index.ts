@@ -99,6 +99,16 @@ export class ObjectIndex {
     );
   }
 
+  /** Undefined also when a damaged segment hides it. */
+  async findReadable(id: string): Promise<Location | undefined> {
+    try {
+      return await this.find(Buffer.from(id, 'hex'));
+    } catch (error) {
+      if (hasCode(error, 'REPO_INDEX_DAMAGED')) return undefined;
+      throw error;
+    }
+  }
+
   async #find(id: Uint8Array, wanted: PackFilter): Promise<Location | undefined> {
     const avoided = this.#avoided;
     if (avoided.isEmpty) return this.#first(id, ({ packId }) => wanted(packId), false);

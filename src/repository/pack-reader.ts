@@ -22,9 +22,14 @@ import {
 import { HEADER_BYTES, ObjectProblem, readHeader } from './object.ts';
 import type { ObjectPlace, PackInfo } from './segment-writer.ts';
 
+export interface ListedObject extends ObjectPlace {
+  /** Number of its kind. */
+  readonly kind: number;
+}
+
 export interface PackListing {
   readonly pack: PackInfo;
-  readonly places: readonly ObjectPlace[];
+  readonly places: readonly ListedObject[];
 }
 
 export interface PackFile {
@@ -65,7 +70,7 @@ export class PackReader {
   /** Finds every object whose header is whole, whatever else is damaged. */
   async scan(file: PackFile, options: CallOptions = {}): Promise<PackListing> {
     const packId = Buffer.from(file.name.slice(-32), 'hex');
-    const places: ObjectPlace[] = [];
+    const places: ListedObject[] = [];
     let type: PackType = 'meta';
     for (let at = 0; at + HEADER_BYTES <= file.size;) {
       const header = await this.#headerAt(file, at, options);
@@ -75,7 +80,7 @@ export class PackReader {
       }
       const { id, rawLength, storedLength, kind } = header;
       if (kind === 1) type = 'data';
-      places.push({ id, packId, offset: at, storedLength, rawLength });
+      places.push({ id, packId, offset: at, storedLength, rawLength, kind });
       at += HEADER_BYTES + storedLength;
     }
     return { pack: { packId, size: file.size, type }, places };
@@ -123,9 +128,12 @@ export class PackReader {
   }
 }
 
-function placesOf(trailer: Uint8Array, packId: Uint8Array, count: number): ObjectPlace[] {
+function placesOf(trailer: Uint8Array, packId: Uint8Array, count: number): ListedObject[] {
   return Array.from({ length: count }, (_, index) => {
-    const { id, offset, storedLength, rawLength } = trailerEntry.read(trailer, index * trailerEntry.size);
-    return { id, packId, offset, storedLength, rawLength };
+    const { id, offset, storedLength, rawLength, kind } = trailerEntry.read(
+      trailer,
+      index * trailerEntry.size,
+    );
+    return { id, packId, offset, storedLength, rawLength, kind };
   }).filter((place) => place.rawLength <= OBJECT_RAW_MAX && place.storedLength <= OBJECT_RAW_MAX + TAG_BYTES);
 }

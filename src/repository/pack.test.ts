@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { hasCode } from '../base/index.ts';
 import { createMemoryStore, faultyStore } from '../objectstore/index.ts';
 import { canonicalJson } from './canonical-json.ts';
-import { PACK_TARGET_BYTES, hexOf, packFooter, trailerEntry } from './format.ts';
+import { KINDS, PACK_TARGET_BYTES, hexOf, packFooter, trailerEntry } from './format.ts';
 import { ObjectCodec, newSalt } from './object.ts';
 import { PackReader, type PackListing } from './pack-reader.ts';
 import { PackWriter } from './pack-writer.ts';
@@ -29,7 +29,8 @@ async function writePacks(store = createMemoryStore(), contents = [1000, 70_000,
   const writer = new PackWriter(store, {
     type: 'data',
     repositoryId,
-    onSealed: (pack, places) => sealed.push({ pack, places }),
+    onSealed: (pack, places) =>
+      sealed.push({ pack, places: places.map((place) => ({ ...place, kind: KINDS.data })) }),
   });
   for (const raw of contents) {
     const id = codec.idOf('data', raw);

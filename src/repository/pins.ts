@@ -31,13 +31,18 @@ export class Pins {
     this.#now = parts.now;
   }
 
-  /** A pin that is there already gets the new reason. */
+  /** A pin that is there already stays as it is, and is returned: changing it would let go of the point for a moment. */
   async set(point: RestorePoint, reason: string, options: CallOptions = {}): Promise<Pin> {
     const name = await this.#nameOf(point, options);
-    await this.#store.delete(name, options);
     const pin = { pointId: point.id, vmId: point.vm.id, reason, pinned: this.#now().toISOString() };
-    await this.#records.write(name, 'pin', { formatVersion: FORMAT_VERSION, ...pin }, options);
-    return pin;
+    try {
+      await this.#records.write(name, 'pin', { formatVersion: FORMAT_VERSION, ...pin }, options);
+      return pin;
+    } catch (error) {
+      const existing = hasCode(error, 'STORE_NAME_TAKEN') && (await this.check(name, options));
+      if (!existing) throw error;
+      return existing;
+    }
   }
 
   /** False when there was none. */

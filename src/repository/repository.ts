@@ -1,5 +1,5 @@
 /** A repository that is open: everything a flow does with it. */
-import { hasCode, type Progress } from '../base/index.ts';
+import { hasCode } from '../base/index.ts';
 import type { CallOptions, Disk } from '../disk/index.ts';
 import type { Extent } from '../extents/index.ts';
 import type { ObjectStore, ProcessState } from '../objectstore/index.ts';
@@ -9,11 +9,13 @@ import { BlockMap } from './block-map.ts';
 import { Collector, type CollectReport, type CollectRequest } from './collector.ts';
 import { Epochs, isUsable, noEpoch, type Epoch } from './epochs.ts';
 import { readChecked, type RepositoryHeader } from './header.ts';
+import { repositoryFaults } from './faults.ts';
 import { hexOf } from './format.ts';
 import { repositoryPool, type RepositoryPool } from './jobs.ts';
 import { Journal } from './journal.ts';
 import { vmFolder, type RepositoryKeys } from './keys.ts';
 import { holderState, Lease, type LeaseOptions } from './lease.ts';
+import { Losses, type Affected } from './losses.ts';
 import { mapDifference } from './map-difference.ts';
 import { emptyRoot, type MapRoot } from './map-root.ts';
 import { ObjectCodec } from './object.ts';
@@ -21,7 +23,9 @@ import { ObjectIndex } from './object-index.ts';
 import { ObjectReader } from './object-reader.ts';
 import { PackReader } from './pack-reader.ts';
 import type { RestorePoint } from './point.ts';
+import { Pins, type Pin } from './pins.ts';
 import { Points, type PointQuery } from './points.ts';
+import { Quarantine } from './quarantine.ts';
 import { RandomAccessDisk, type OpenDiskOptions } from './random-access-disk.ts';
 import { rebuildIndex, type RebuildReport } from './rebuild-index.ts';
 import { DiskRestore, type RestoreRequest, type RestoreStats } from './restore.ts';
@@ -29,7 +33,15 @@ import { SealedRecords } from './sealed-record.ts';
 import { SessionRegistry } from './session-registry.ts';
 import { WriteSession, type SessionOptions } from './session.ts';
 import { SessionObjects } from './session-objects.ts';
-import { Verification, type VerifyReport } from './verify.ts';
+import { VerifiedRing } from './verified.ts';
+import type { Verification } from './verify.ts';
+import {
+  verifiedState,
+  verifyRepository,
+  type RepositoryReport,
+  type VerifiedState,
+  type VerifyRequest,
+} from './verify-repository.ts';
 
 export interface RepositoryStatus {
   readonly id: string;
@@ -37,13 +49,6 @@ export interface RepositoryStatus {
   readonly created: string;
   readonly formatVersion: number;
   readonly encrypted: boolean;
-}
-
-export interface VerifyRequest extends CallOptions {
-  /** The points to verify; none: all of them, and every other file of the repository. */
-  readonly point?: RestorePoint;
-  readonly progress?: Progress;
-  readonly workers?: number;
 }
 
 export interface RepositoryParts {
@@ -64,6 +69,9 @@ export class Repository implements AsyncDisposable {
   readonly #map: BlockMap;
   readonly #points: Points;
   readonly #baselines: Baselines;
+  readonly #pins: Pins;
+  readonly #quarantine: Quarantine;
+  readonly #ring: VerifiedRing;
   readonly #epochs: Epochs;
   readonly #sessions: SessionRegistry;
   readonly #leases = new Map<string, Lease>();
@@ -73,11 +81,14 @@ export class Repository implements AsyncDisposable {
     this.#parts = parts;
     this.#repositoryId = Buffer.from(header.repositoryId, 'hex');
     this.#codec = new ObjectCodec(keys);
-    this.#index = new ObjectIndex(store, this.#repositoryId);
+    const records = new SealedRecords(store, this.#codec);
+    this.#quarantine = new Quarantine({ store, records, now: parts.now });
+    this.#ring = new VerifiedRing({ store, records, now: parts.now });
+    this.#index = new ObjectIndex(store, this.#repositoryId, this.#quarantine);
     this.#objects = new ObjectReader(store, this.#index, this.#codec);
     this.#map = new BlockMap(this.#objects);
-    const records = new SealedRecords(store, this.#codec);
     this.#points = new Points({ store, records, keys, now: parts.now });
+    this.#pins = new Pins({ store, records, points: this.#points, now: parts.now });
     this.#epochs = new Epochs(store, records);
     this.#sessions = new SessionRegistry(store);
     this.#baselines = new Baselines({ store, records, points: this.#points });
@@ -87,6 +98,7 @@ export class Repository implements AsyncDisposable {
   static async open(parts: RepositoryParts, options: CallOptions = {}): Promise<Repository> {
     const repository = new Repository(parts);
     await repository.#index.refresh(options);
+    await repository.#quarantine.load(options);
     return repository;
   }
 
@@ -126,6 +138,7 @@ export class Repository implements AsyncDisposable {
       map: this.#map,
       objects: this.#objects,
       points: this.#points,
+      losses: (call) => this.#losses(call),
       pool: this.#pool(options.workers),
       checkLease: async (vmId, call) => this.#leases.get(vmId.toLowerCase())?.check(call),
     });
@@ -134,7 +147,14 @@ export class Repository implements AsyncDisposable {
   /** Collects what no restore point needs: see {@link Collector}. */
   collect(request: CollectRequest = {}): Promise<CollectReport> {
     const { store } = this.#parts;
-    const parts = { store, repositoryId: this.#repositoryId, codec: this.#codec, points: this.#points };
+    const quarantine = this.#quarantine;
+    const parts = {
+      store,
+      quarantine,
+      repositoryId: this.#repositoryId,
+      codec: this.#codec,
+      points: this.#points,
+    };
     const collector = new Collector({ ...parts, epochs: this.#epochs, sessions: this.#sessions }, request);
     return collector.run();
   }
@@ -147,6 +167,40 @@ export class Repository implements AsyncDisposable {
   /** By id, the beginning of one, or `latest` with `vmId`. Throws `REPO_POINT_NOT_FOUND`, `REPO_POINT_AMBIGUOUS`. */
   point(id: string, query: PointQuery = {}): Promise<RestorePoint> {
     return this.#points.find(id, query);
+  }
+
+  /**
+   * Holds the point: it is not dropped until it is let go. Throws `REPO_POINT_NOT_FOUND`, `REPO_PRUNE_BUSY`: what is being
+   * dropped cannot be held.
+   */
+  async pin(point: RestorePoint, reason: string, options: CallOptions = {}): Promise<Pin> {
+    await using _lease = await this.lockPruning(options);
+    return await this.#pins.set(point, reason, options);
+  }
+
+  /** False when nobody held it. */
+  unpin(point: RestorePoint, options: CallOptions = {}): Promise<boolean> {
+    return this.#pins.remove(point, options);
+  }
+
+  /** Why points are held, by their ids. */
+  pins(query: PointQuery = {}): Promise<Map<string, string>> {
+    return this.#pins.reasons(query);
+  }
+
+  /** Who decides which points go, and which are held, is alone. Throws `REPO_PRUNE_BUSY`. */
+  async lockPruning(options: LeaseOptions = {}): Promise<Lease> {
+    try {
+      return await Lease.acquire(this.#parts.store, 'locks/pruning', options);
+    } catch (error) {
+      if (!hasCode(error, 'REPO_VM_BUSY')) throw error;
+      throw repositoryFaults.pruneBusy({}, { cause: error });
+    }
+  }
+
+  /** For who holds the VM's lock, and the one of pruning: a run under way may lay its changes over the point. */
+  dropPoint(point: RestorePoint, options: CallOptions = {}): Promise<void> {
+    return this.#points.drop(point, options);
   }
 
   async readBlob(id: string, options: CallOptions = {}): Promise<Uint8Array> {
@@ -177,21 +231,52 @@ export class Repository implements AsyncDisposable {
     }
   }
 
-  /** Reads everything back; damage is in the report, never thrown. */
-  async verify(request: VerifyRequest = {}): Promise<VerifyReport> {
-    await this.#index.refresh(request);
+  /** Reads back one point, a budget, or everything; damage is in the report, never thrown, and goes into quarantine. */
+  async verify(request: VerifyRequest = {}): Promise<RepositoryReport> {
     const pool = this.#pool(request.workers);
     try {
-      // A map of its own: cached pages would hide what happened to the files since.
-      const parts = { map: new BlockMap(this.#objects), objects: this.#objects, pool };
-      const verification = new Verification(parts, request);
-      if (!request.point) await this.#verifyFiles(verification, request);
-      const points = request.point ? [request.point] : await this.#readablePoints(verification, request);
-      for (const point of points) await verification.point(point);
-      return await verification.finish(points);
+      const parts = {
+        objects: this.#objects,
+        packs: new PackReader(this.#parts.store, this.#repositoryId),
+        pool,
+        quarantine: this.#quarantine,
+        ring: this.#ring,
+        now: this.#parts.now,
+        files: (verification: Verification, all: boolean) => this.#verifyFiles(verification, all, request),
+        points: (verification: Verification) => this.#readablePoints(verification, request),
+      };
+      return await verifyRepository(parts, request);
     } finally {
       await pool.close();
     }
+  }
+
+  /** What was read back when. */
+  async verified(options: CallOptions = {}): Promise<VerifiedState> {
+    await this.#ring.load(options);
+    return verifiedState({ objects: this.#objects, ring: this.#ring });
+  }
+
+  /** What of a restore point cannot be had, as far as verifications have found out. */
+  async lossesOf(point: RestorePoint, options: CallOptions = {}): Promise<Affected> {
+    const found = [...(await this.#losses(options).of([point])).values()];
+    return {
+      disks: found.flatMap(({ disks }) => disks),
+      settings: found.flatMap(({ settings }) => settings).slice(0, 1),
+    };
+  }
+
+  /** Did a verification find damage that is not known to be mended? */
+  get hasQuarantine(): boolean {
+    return !this.#quarantine.isEmpty;
+  }
+
+  /** Is part of this disk lost, so that nothing may be laid over it? */
+  async isDamaged(
+    disk: { readonly root: MapRoot; readonly size: number },
+    options: CallOptions = {},
+  ): Promise<boolean> {
+    return this.#losses(options).anyOf(disk);
   }
 
   /** Makes the index anew from the packs. Other sessions may go on meanwhile. */
@@ -247,6 +332,7 @@ export class Repository implements AsyncDisposable {
       const epoch = await this.#epoch(options);
       const usable = (packId: Uint8Array): boolean => isUsable(epoch, packId);
       await this.#index.refresh(options);
+      await this.#quarantine.load(options);
       await this.#index.compact({ ...options, wanted: (packId) => !epoch.doomed.has(hexOf(packId)) });
       return { registration, usable: epoch.isKnown ? usable : (): boolean => false };
     } catch (error) {
@@ -279,13 +365,16 @@ export class Repository implements AsyncDisposable {
     return points;
   }
 
-  async #verifyFiles(verification: Verification, options: CallOptions): Promise<void> {
+  #losses(options: CallOptions): Losses {
+    const parts = { map: this.#map, objects: this.#objects, quarantine: this.#quarantine };
+    return new Losses({ ...parts, damaged: new Map() }, options);
+  }
+
+  /** The index is left to a full one: what it says of an object proves itself when the object is read. */
+  async #verifyFiles(verification: Verification, all: boolean, options: CallOptions): Promise<void> {
     const { store } = this.#parts;
     for (const error of this.#index.damaged) await verification.file(() => Promise.reject(error));
-    for (const segment of this.#index.segments) await verification.file(() => segment.check());
-    const packs = new PackReader(store, this.#repositoryId);
-    for await (const file of store.list('packs/', options))
-      await verification.file(() => packs.list(file, options));
+    if (all) await this.#verifyIndexAndPacks(verification, options);
     for await (const { name } of store.list('keys/', options)) {
       await verification.file(() => readChecked(store, name, options));
     }
@@ -295,8 +384,25 @@ export class Repository implements AsyncDisposable {
     for await (const { name } of store.list('journal/', options)) {
       await verification.file(() => this.journal.check(name, options));
     }
+    for await (const { name } of store.list('pins/', options)) {
+      await verification.file(() => this.#pins.check(name, options));
+    }
     for await (const { name } of store.list('epoch/', options)) {
       await verification.file(() => this.#epochs.check(name, options));
     }
+    for await (const { name } of store.list('quarantine/', options)) {
+      await verification.file(() => this.#quarantine.check(name, options));
+    }
+    for await (const { name } of store.list('verified/', options)) {
+      await verification.file(() => this.#ring.check(name, options));
+    }
+  }
+
+  async #verifyIndexAndPacks(verification: Verification, options: CallOptions): Promise<void> {
+    const { store } = this.#parts;
+    for (const segment of this.#index.segments) await verification.file(() => segment.check());
+    const packs = new PackReader(store, this.#repositoryId);
+    for await (const file of store.list('packs/', options))
+      await verification.file(() => packs.list(file, options));
   }
 }

@@ -11,6 +11,8 @@ import type { CallOptions } from '../disk/index.ts';
 import { DiskAudit, type AuditRequest } from './audit.ts';
 import { repositoryFaults } from './faults.ts';
 import { DiskIngest, type IngestParts, type IngestRequest, type IngestResult } from './ingest.ts';
+import { healDisk, type HealRequest } from './heal.ts';
+import type { Losses } from './losses.ts';
 import type { PointDraft, RestorePoint } from './point.ts';
 import type { Lease } from './lease.ts';
 import type { Points } from './points.ts';
@@ -24,6 +26,7 @@ export interface SessionLinks extends IngestParts {
   /** While it stands, the collector keeps what the session may refer to. */
   readonly registration: Lease;
   readonly points: Points;
+  readonly losses: (options: CallOptions) => Losses;
   readonly signal: AbortSignal | undefined;
   /** Throws when the lease that this process holds for the VM was lost. */
   readonly checkLease: (vmId: string, options: CallOptions) => Promise<void>;
@@ -48,6 +51,14 @@ export class WriteSession implements AsyncDisposable {
   openAudit(request: AuditRequest): DiskAudit {
     this.#checkOpen();
     return new DiskAudit(request, this.#links);
+  }
+
+  /** Stores anew what earlier restore points lost of a disk and the source still has. Returns how many chunks that were. */
+  async healDisk(request: HealRequest): Promise<number> {
+    this.#checkOpen();
+    const { session, objects, losses } = this.#links;
+    const { index, codec } = objects;
+    return healDisk(request, { session, index, codec, losses: losses(request) });
   }
 
   /** Stores up to 16 MiB and returns the id to put into the draft. */

@@ -1,0 +1,121 @@
+/**
+ * When what was read back last: a ring of pack ids, painted with times.
+ *
+ *   0 ─────── 10:00 ─────── 4a… ── never ── 7f… ─────── 09:00 ─────── 2³²
+ *                            └ a budget goes on here: what was never read, then what was read the longest time ago
+ *
+ * A pack's position are the first 32 bits of its id, which are random: so a share of the ring is a share of the bytes, a pack
+ * that was written after its part was read is counted with it, and what has to be remembered are a few spans, whatever the size
+ * of the repository. The time of a span is when reading it began: the oldest one says since when every byte was read.
+ */
+import type { CallOptions } from '../disk/index.ts';
+import { viewOf } from '../base/index.ts';
+import { StateRecords, type StateParts } from './state-records.ts';
+
+export const RING = 2 ** 32;
+
+/** Positions `[from, to)`, read from the time `at` on (ISO 8601). */
+export interface VerifiedSpan {
+  readonly from: number;
+  readonly to: number;
+  readonly at: string;
+}
+
+export function ringPosition(packId: Uint8Array): number {
+  return viewOf(packId).getUint32(0, false);
+}
+
+/** Lays a span over those there are. Sorted, without overlap; neighbours of one time are one. */
+export function paint(spans: readonly VerifiedSpan[], over: VerifiedSpan): VerifiedSpan[] {
+  if (over.from >= over.to) return [...spans];
+  const left = spans.flatMap((span) => cut(span, 0, over.from));
+  const right = spans.flatMap((span) => cut(span, over.to, RING));
+  const joined: VerifiedSpan[] = [];
+  for (const span of [...left, over, ...right]) {
+    const last = joined.at(-1);
+    if (last?.at === span.at && last.to === span.from) joined[joined.length - 1] = { ...last, to: span.to };
+    else joined.push(span);
+  }
+  return joined;
+}
+
+function cut({ from, to, at }: VerifiedSpan, low: number, high: number): VerifiedSpan[] {
+  const part = { from: Math.max(from, low), to: Math.min(to, high), at };
+  return part.from < part.to ? [part] : [];
+}
+
+/** Where to go on: at what was never read, else at what was read the longest time ago. */
+export function nextPosition(spans: readonly VerifiedSpan[]): number {
+  const gap = gapsOf(spans)[0];
+  if (gap) return gap.from;
+  return spans.reduce((oldest, span) => (span.at < oldest.at ? span : oldest)).from;
+}
+
+/** Since when every byte was read; undefined while there is one that never was. */
+export function verifiedSince(spans: readonly VerifiedSpan[]): string | undefined {
+  if (gapsOf(spans).length > 0) return undefined;
+  return spans.map(({ at }) => at).reduce((oldest, at) => (at < oldest ? at : oldest));
+}
+
+/** Was what is at this position ever read? */
+export function isVerified(spans: readonly VerifiedSpan[], position: number): boolean {
+  return spans.some(({ from, to }) => from <= position && position < to);
+}
+
+function gapsOf(spans: readonly VerifiedSpan[]): { from: number; to: number }[] {
+  const gaps: { from: number; to: number }[] = [];
+  let reached = 0;
+  for (const { from, to } of spans) {
+    if (from > reached) gaps.push({ from: reached, to: from });
+    reached = to;
+  }
+  if (reached < RING) gaps.push({ from: reached, to: RING });
+  return gaps;
+}
+
+export class VerifiedRing {
+  readonly #records: StateRecords;
+  #spans: readonly VerifiedSpan[] = [];
+
+  constructor(parts: StateParts) {
+    this.#records = new StateRecords(parts, 'verified');
+  }
+
+  get spans(): readonly VerifiedSpan[] {
+    return this.#spans;
+  }
+
+  async load(options: CallOptions = {}): Promise<readonly VerifiedSpan[]> {
+    const records = await this.#records.load(options);
+    if (!records) return this.#spans;
+    const found = records.flatMap(spansOf).toSorted((a, b) => (a.at < b.at ? -1 : 1));
+    this.#spans = found.reduce<VerifiedSpan[]>(paint, []);
+    return this.#spans;
+  }
+
+  /** Remembers that `[from, from + length)` of the ring was read, beginning at `at`; around the end where it reaches so far. */
+  async mark(from: number, length: number, at: string, options: CallOptions = {}): Promise<void> {
+    const end = from + length;
+    const first = paint(this.#spans, { from, to: Math.min(end, RING), at });
+    this.#spans = end > RING ? paint(first, { from: 0, to: end - RING, at }) : first;
+    await this.#records.replace({ spans: this.#spans }, options);
+  }
+
+  check(name: string, options: CallOptions = {}): Promise<void> {
+    return this.#records.check(name, options);
+  }
+}
+
+/** What is no span is left out: it then counts as never read. */
+function spansOf({ spans }: Record<string, unknown>): VerifiedSpan[] {
+  if (!Array.isArray(spans)) return [];
+  return (spans as VerifiedSpan[]).filter(
+    ({ from, to, at }) =>
+      Number.isSafeInteger(from) &&
+      Number.isSafeInteger(to) &&
+      from >= 0 &&
+      from < to &&
+      to <= RING &&
+      typeof at === 'string',
+  );
+}
