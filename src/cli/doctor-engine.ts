@@ -1,13 +1,14 @@
 /** `hvlift doctor` and `hvlift record`: a host looked at, reached as it is configured. */
-import { diagnose, type DoctorPort } from '../doctor/index.ts';
+import { diagnose, diagnoseRepository, type DoctorPort } from '../doctor/index.ts';
 import { record } from '../recording/index.ts';
 import { parseAddress } from '../winrm/index.ts';
 import type { Engine, HostAccess } from './engine.ts';
+import { openStoreOnce } from './repository-store.ts';
 import { hostFiles, wayToWinrm, winrmOptions } from './host-access.ts';
 
 const SMB_PORT = 445;
 
-export const doctorEngine: Pick<Engine, 'diagnose' | 'record'> = {
+export const doctorEngine: Pick<Engine, 'diagnose' | 'diagnoseRepository' | 'record'> = {
   async *diagnose(access, { signal }) {
     const way = wayToWinrm(access);
     try {
@@ -16,6 +17,10 @@ export const doctorEngine: Pick<Engine, 'diagnose' | 'record'> = {
     } finally {
       await way.close();
     }
+  },
+  async *diagnoseRepository(access, { signal }) {
+    const target = { address: access.path, open: () => openStoreOnce(access, { signal }) };
+    yield* diagnoseRepository(target, signal);
   },
   async record({ host, to, vm }, { signal }) {
     const way = wayToWinrm(host);

@@ -602,6 +602,8 @@ export interface Engine extends DiskEngine {
   testHost(host: HostAccess, task: Task): Promise<HostReport>;
   /** Looks at everything a backup needs and changes nothing; what is wrong is a finding, not thrown. */
   diagnose(host: HostAccess, task: Task): AsyncIterable<Finding>;
+  /** Tries in the place of a repository what one needs there, and leaves nothing; what is wrong is a finding, not thrown. */
+  diagnoseRepository(store: StoreAccess, task: Task): AsyncIterable<Finding>;
   /** Writes what the host answers, made anonymous, into a new file. */
   record(
     request: { readonly host: HostAccess; readonly to: string; readonly vm?: string },

@@ -196,6 +196,9 @@ const ANSWERS: Engine = {
     await host.password();
     yield { id: 'name', title: 'name', state: 'ok', seen: 'hv1.example.com is 192.0.2.1' };
   },
+  async *diagnoseRepository() {
+    yield { id: 'reach', title: 'the place', state: 'ok', seen: 'it answers' };
+  },
   async record({ host, to }) {
     await host.password();
     const replaced = { word: 40, guid: 12, mac: 1, ipv4: 2, ipv6: 0 };

@@ -18,13 +18,19 @@ export interface OpenStoreOptions extends Pick<Task, 'signal'> {
 
 /** What is on the other side of a network is tried again while it restarts; a folder fails at once, and says why. */
 export async function openStore(access: StoreAccess, options: OpenStoreOptions): Promise<ObjectStore> {
+  const store = await openStoreOnce(access, options);
+  return parseLocation(access.path).kind === 'folder' ? store : retryingStore(store);
+}
+
+/** As {@link openStore}, with nothing tried again: to find out what is wrong. */
+export async function openStoreOnce(access: StoreAccess, options: OpenStoreOptions): Promise<ObjectStore> {
   const location = parseLocation(access.path);
   const { create = false, signal } = options;
   if (location.kind === 'folder') return openDirectoryStore(location.path, { create });
-  if (location.kind === 's3') return retryingStore(await openBucket(location, access.s3 ?? {}));
+  if (location.kind === 's3') return openBucket(location, access.s3 ?? {});
   const { host, port, user, path } = location;
   const ssh = { host, port, user, hostKey: access.ssh!.hostKey, logOn: sshLogOn(access.ssh!) };
-  return retryingStore(await openSftpStore({ ...ssh, path, create }, { signal }));
+  return openSftpStore({ ...ssh, path, create }, { signal });
 }
 
 async function openBucket(location: S3Location, access: S3Access): Promise<ObjectStore> {

@@ -1,6 +1,17 @@
 import { faults } from '../base/index.ts';
 
 export const doctorFaults = faults('DOCTOR', {
+  plainHttp: {
+    kind: 'refused',
+    text: 'requests to {address} are not encrypted: whoever is between here and there can read names and sizes, and what a repository without encryption holds',
+    remedy: 'use an endpoint that begins with https://',
+  },
+  scratchStays: {
+    kind: 'refused',
+    text: 'objects of these checks stay below {scratch} in {location}, because they could not be removed',
+    remedy:
+      'nothing needs them: remove them with an account that may delete; an account that may only write is meant to leave them',
+  },
   nameUnknown: {
     kind: 'refused',
     text: 'the name {host} is not known here: {reason}',

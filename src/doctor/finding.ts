@@ -49,12 +49,19 @@ export function warning(check: Check, fault: Fault, context: FixContext): Findin
   return { ...check, state: 'warning', ...told(fault, context) };
 }
 
-export function failed(check: Check, error: unknown, context: FixContext): Finding {
+/** As {@link warning}, where no Windows host is concerned. */
+export function warned(check: Check, fault: Fault): Finding {
+  return { ...check, state: 'warning', ...told(fault) };
+}
+
+/** Without `context` there is nothing to paste on a host. */
+export function failed(check: Check, error: unknown, context?: FixContext): Finding {
   if (isFault(error)) return { ...check, state: 'failed', ...told(error, context), error };
   return { ...check, state: 'failed', seen: error instanceof Error ? error.message : String(error), error };
 }
 
-function told(fault: Fault, context: FixContext): Pick<Finding, 'seen' | 'code' | 'fix'> {
+function told(fault: Fault, context?: FixContext): Pick<Finding, 'seen' | 'code' | 'fix'> {
   const { code, message, remedy } = fault;
-  return { seen: message, code, fix: { text: remedy, powershell: powershellFor(fault, context) } };
+  const powershell = context ? powershellFor(fault, context) : [];
+  return { seen: message, code, fix: { text: remedy, powershell } };
 }

@@ -8,7 +8,9 @@ import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { hasCode } from '../base/index.ts';
+import { LIVE_CHECKS } from './live-checks.ts';
 import type { ObjectInfo, ObjectStore } from './port.ts';
+import { prefixedStore } from './prefixed-store.ts';
 
 export type OpenEmptyStore = () => Promise<ObjectStore>;
 
@@ -21,6 +23,17 @@ export function objectStoreConformance(driver: string, open: OpenEmptyStore): vo
   uploads(driver, open);
   listing(driver, open);
   refusals(driver, open);
+  live(driver, open);
+}
+
+/** What `hvlift doctor repo` tries on a user's store. */
+function live(driver: string, open: OpenEmptyStore): void {
+  for (const { id, title, run } of LIVE_CHECKS) {
+    test(`${driver}: ${title}, as tried on a user's store`, async () => {
+      const store = prefixedStore(await open(), `probe/${id}/`);
+      assert.match(await run({ store, other: store, signal: new AbortController().signal }), /[a-z]/);
+    });
+  }
 }
 
 function readingBack(driver: string, open: OpenEmptyStore): void {

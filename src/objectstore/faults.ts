@@ -126,6 +126,11 @@ export const storeFaults = faults('STORE', {
     remedy:
       'use a bucket made with object lock, or take objectLock out of the configuration of the repository',
   },
+  contractBroken: {
+    kind: 'refused',
+    text: '{location} does not do what a repository needs: {reason}',
+    remedy: 'use another server or bucket; what was stored there for the check was removed',
+  },
   damagedInTransit: {
     kind: 'retry',
     text: 'bytes of {name} changed on the way to or from {location}',

@@ -182,6 +182,14 @@ describe('S3', requiresCeph('that repositories work on S3'), () => {
       return await killedUnder(restore, 'restore');
     });
     await remote.ok('verify', '--all');
+    const { findings } = (await remote.home.run('doctor', 'repo', '--repo', 'remote', '--json')).json();
+    const odd = findings.filter(({ state }: { state: string }) => state !== 'ok');
+    assert.deepEqual(
+      odd.map(({ code }: { code: string }) => code),
+      ['DOCTOR_PLAIN_HTTP'],
+    );
+    const left = await open({ prefix: 'cli/' });
+    assert.deepEqual(await Array.fromAsync(left.list('probe/')), []);
 
     async function killedUnder(running: RunningCli, what: string): Promise<CliRun> {
       await ceph.killGateway();

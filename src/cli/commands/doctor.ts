@@ -1,16 +1,31 @@
-/** `hvlift doctor [host]`: everything a backup needs from a host, what was seen of it, and how to mend what is wrong. */
+/**
+ * `hvlift doctor host [host]` and `hvlift doctor repo`: everything a backup needs from a host, or a repository from the place it
+ * is in; what was seen of it, and how to mend what is wrong.
+ */
 import type { Command } from '@commander-js/extra-typings';
 import type { Finding, FindingState, Fix } from '../../doctor/index.ts';
+import type { Task } from '../engine.ts';
 import { EXIT, exitCodeOf, type ExitCode } from '../exit-code.ts';
 import { NOTHING_TO_CLEAN } from '../interrupts.ts';
 import { count } from '../numbers.ts';
+import { repoOption } from '../options.ts';
 import type { Coloured } from '../output.ts';
 import type { Runner, Session } from '../session.ts';
 import { padEnd, wrapTo } from '../text-width.ts';
 
 export function registerDoctor(program: Command, run: Runner): void {
-  program
+  const doctor = program
     .command('doctor')
+    .description(
+      'What is in the way of backups, and how to mend it: `host` is what is meant without another word.',
+    );
+  registerHost(doctor as Command, run);
+  registerRepo(doctor as Command, run);
+}
+
+function registerHost(doctor: Command, run: Runner): void {
+  doctor
+    .command('host', { isDefault: true })
     .summary('look at everything a backup needs from a host')
     .description(
       'Looks at everything a backup needs from a host: name, ports, certificate, clock, log-on, rights, services, versions, disk ' +
@@ -21,21 +36,58 @@ export function registerDoctor(program: Command, run: Runner): void {
       run(async (session) => {
         const host = await session.host(name);
         await session.output.lines([`${host.name}: ${host.url} as ${host.user}`, '']);
-        const findings: Finding[] = [];
-        const code = await session.inParts('findings', (document, codes) =>
-          session.perform(NOTHING_TO_CLEAN, async (task) => {
-            for await (const finding of session.engine.diagnose(host, task)) {
-              findings.push(finding);
-              codes.push(codeOf(finding));
-              await document.item(itemOf(finding, session));
-              await show(finding, session);
-            }
-          }),
+        return tell(session, NOTHING_TO_CLEAN, 'nothing on the host was changed', (task) =>
+          session.engine.diagnose(host, task),
         );
-        await session.output.lines(['', ...wrapTo(summary(findings), session.output.width)]);
-        return code;
       }),
     );
+}
+
+const SCRATCH = {
+  cleaning: 'removing what the checks stored',
+  leftBehind: 'objects below probe/ may stay and can be removed',
+};
+
+function registerRepo(doctor: Command, run: Runner): void {
+  doctor
+    .command('repo')
+    .summary('try what a repository needs from the place it is in')
+    .description(
+      'Tries what a repository needs from its folder, bucket or server, whether there is a repository yet or not: names that ' +
+        'are given once, also to writers at the same time, whole packs, lists, deleting. It stores some 50 MiB below probe/ and ' +
+        'removes them. Asks for no passphrase.',
+    )
+    .addOption(repoOption)
+    .action((options) =>
+      run(async (session) => {
+        const repository = await session.repository(options);
+        await session.output.lines([repository.path, '']);
+        return tell(session, SCRATCH, 'nothing of the repository was changed', (task) =>
+          session.engine.diagnoseRepository(repository, task),
+        );
+      }),
+    );
+}
+
+async function tell(
+  session: Session,
+  texts: typeof SCRATCH,
+  unchanged: string,
+  look: (task: Task) => AsyncIterable<Finding>,
+): Promise<ExitCode> {
+  const findings: Finding[] = [];
+  const code = await session.inParts('findings', (document, codes) =>
+    session.perform(texts, async (task) => {
+      for await (const finding of look(task)) {
+        findings.push(finding);
+        codes.push(codeOf(finding));
+        await document.item(itemOf(finding, session));
+        await show(finding, session);
+      }
+    }),
+  );
+  await session.output.lines(['', ...wrapTo(`${summary(findings)}; ${unchanged}`, session.output.width)]);
+  return code;
 }
 
 function codeOf({ state, error }: Finding): ExitCode {
@@ -86,5 +138,5 @@ function summary(findings: readonly Finding[]): string {
     (state) => [state, findings.filter((each) => each.state === state).length] as const,
   );
   const told = counts.filter(([, number]) => number > 0).map(([state, number]) => `${number} ${state}`);
-  return `${count(findings.length, 'finding')}: ${told.join(', ')}; nothing on the host was changed`;
+  return `${count(findings.length, 'finding')}: ${told.join(', ')}`;
 }
