@@ -94,11 +94,11 @@ export function vlanRow({ id, vm }: SettingsOwner): LabInstance {
   });
 }
 
-export function securityRow({ id }: SettingsOwner): LabInstance {
+export function securityRow({ id, vm }: SettingsOwner): LabInstance {
   return row('Msvm_SecuritySettingData', `${id}\\SECURITY`, {
     TpmEnabled: false,
     KsdEnabled: false,
-    ShieldingRequested: false,
+    ShieldingRequested: vm.shielded ?? false,
     DataProtectionRequested: false,
     EncryptStateAndVmMigrationTraffic: false,
     VirtualizationBasedSecurityOptOut: false,

@@ -28,6 +28,8 @@ export interface DiskSpec extends DiskContent {
   /** Full path on the host; default `C:\VMs\<VM>\<name>.vhdx`. */
   readonly path?: string;
   readonly at?: Place;
+  /** Other VMs may write to it too. */
+  readonly shared?: true;
 }
 
 export function controllersOf(generation: 1 | 2, scsiControllers: number): ControllerState[] {
@@ -46,7 +48,9 @@ export function controllersOf(generation: 1 | 2, scsiControllers: number): Contr
 export async function addDisk(core: HostCore, machine: Machine, spec: DiskSpec): Promise<VirtualDisk> {
   const place = freePlace(machine, spec.at);
   const disk = await makeDisk(core, machine, spec);
-  machine.state.drives = sorted([...machine.state.drives, { ...place, kind: 'disk', diskId: disk.state.id }]);
+  const shared = spec.shared ? ({ shared: true } as const) : {};
+  const drive: DriveState = { ...place, kind: 'disk', diskId: disk.state.id, ...shared };
+  machine.state.drives = sorted([...machine.state.drives, drive]);
   core.state.disks.push(disk.state);
   await changed(core, machine);
   return disk;

@@ -46,6 +46,8 @@ export interface DriveState {
   readonly kind: 'disk' | 'physical' | 'dvd';
   /** Of a disk: its VirtualDiskId. */
   readonly diskId?: string;
+  /** Other VMs may write to the disk too (PersistentReservationsSupported, hyperv-classes: a disk that is shared). */
+  readonly shared?: true;
   /** Of a DVD: the ISO file. Of a physical disk: its device id on the host. */
   readonly path?: string;
 }
@@ -102,6 +104,10 @@ export interface VmState {
   notes: string[];
   /** What the guest's integration services say it runs; absent: they say nothing. */
   readonly guestSystem?: string;
+  /** Msvm_ComputerSystem.ReplicationMode as its page lists it: 1 primary, 2 replica, 3 test, 4 extended; absent: 0. */
+  replicationMode?: number;
+  /** Msvm_SecuritySettingData.ShieldingRequested. Nothing is encrypted. */
+  readonly shielded?: boolean;
   power: Power;
   readonly generation: 1 | 2;
   /** Configuration version, as `9.0`. */

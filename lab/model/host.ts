@@ -56,6 +56,10 @@ export interface VmSpec {
   readonly notes?: readonly string[];
   /** The name of its operating system, as the guest tells it to the host; default: it tells nothing. */
   readonly guestSystem?: string;
+  /** Its part in Hyper-V Replica: 1 primary, 2 replica, 3 test replica, 4 extended replica. */
+  readonly replicationMode?: number;
+  /** It says that it is shielded; its disks are as they are. */
+  readonly shielded?: boolean;
   readonly processors?: number;
   readonly memoryMiB?: number;
   readonly scsiControllers?: number;
@@ -365,6 +369,8 @@ function newVm(spec: VmSpec, now: number): VmState {
     name: spec.name,
     notes: [...(spec.notes ?? [])],
     ...(spec.guestSystem === undefined ? {} : { guestSystem: spec.guestSystem }),
+    ...(spec.replicationMode === undefined ? {} : { replicationMode: spec.replicationMode }),
+    ...(spec.shielded === undefined ? {} : { shielded: spec.shielded }),
     power: 'off',
     generation,
     version: spec.version ?? '9.0',

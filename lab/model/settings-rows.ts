@@ -161,7 +161,7 @@ function mediumRow(core: HostCore, owner: SettingsOwner, drive: DriveState): Lab
       CachingMode: 2,
       IOPSAllocationUnits: 'count(normalized I/O) / second',
       IgnoreFlushes: false,
-      PersistentReservationsSupported: false,
+      PersistentReservationsSupported: drive.shared ?? false,
       SnapshotId: '',
       WriteHardeningMethod: 0,
     },

@@ -75,7 +75,7 @@ function vmRow(core: HostCore, machine: Machine): LabInstance {
       OperationalStatus: busy === undefined ? [2] : [2, busy],
       ProcessID: running ? 4096 + (Number.parseInt(state.id.slice(0, 4), 16) & ~3) : null,
       ReplicationHealth: 0,
-      ReplicationMode: 0,
+      ReplicationMode: state.replicationMode ?? 0,
       ReplicationState: 0,
       RequestedState: 5,
       ResetCapability: 1,

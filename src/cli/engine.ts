@@ -408,6 +408,8 @@ export interface StreamRequest {
   /** Exactly one, named or the only one there is, unless the format is `ova`. */
   readonly disks: readonly string[];
   readonly format: (typeof PIPE_FORMATS)[number];
+  /** Called before the first byte. */
+  readonly warn: (warning: Warning) => void;
 }
 
 export interface ServeRequest {
@@ -443,6 +445,7 @@ export interface ServeRun {
     /** The folder of what is written to this disk. */
     readonly overlay?: string;
   }[];
+  readonly warnings: readonly Warning[];
 }
 
 export interface RestoreRun {

@@ -272,6 +272,7 @@ const ANSWERS: Engine = {
       consistency: REACHED,
       created: '2026-11-23T00:00:00Z',
       exports: [],
+      warnings: [],
     });
   },
   async restore({ repository }) {

@@ -28,7 +28,7 @@ async function summaryWithSuspects(
   const suspects = new SuspectPoints();
   for await (const each of repository.points({ vmId: point.vm.id, signal })) {
     if (each.id === point.id) break;
-    suspects.disksOf(each);
+    suspects.of(each);
   }
   return summaryOf(point, suspects);
 }

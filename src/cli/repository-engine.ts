@@ -1,6 +1,13 @@
 /** The part of the engine that works on a repository: make it, back up into it, list, restore, verify. */
 import { hasCode } from '../base/index.ts';
-import { restorePoint, streamPoint, SuspectPoints } from '../flows/index.ts';
+import {
+  chosenDisks,
+  pointWarnings,
+  restorePoint,
+  streamPoint,
+  suspectWarningsOfAll,
+  SuspectPoints,
+} from '../flows/index.ts';
 import type { ObjectStore } from '../objectstore/index.ts';
 import {
   auditBound,
@@ -21,6 +28,7 @@ import type {
   Sizes,
   Task,
   VerifyRun,
+  Warning,
 } from './engine.ts';
 import { cliFaults } from './faults.ts';
 import { openNewStore } from './new-repository.ts';
@@ -57,6 +65,9 @@ export const repositoryEngine: RepositoryEngine = {
     const repository = await openRepositoryOf(request.repository, task);
     const point = await selectPoint(repository, request.point, task);
     const started = performance.now();
+    const doubts = await doubtsOf(repository, { point, disks: request.disks }, task);
+    // Also before it begins: it may take hours, and another point may be the better one.
+    for (const { message } of doubts) task.progress.note(message);
     const record = await restorePoint(repository, {
       point,
       folder: request.to,
@@ -78,13 +89,14 @@ export const repositoryEngine: RepositoryEngine = {
         seconds: disk.seconds,
       })),
       seconds: (performance.now() - started) / 1000,
-      warnings: record.warnings,
+      warnings: [...doubts, ...record.warnings],
     };
   },
   async *restoreStream(request, task) {
     const repository = await openRepositoryOf(request.repository, task);
     const point = await selectPoint(repository, request.point, task);
     const { format, disks } = request;
+    for (const doubt of await doubtsOf(repository, { point, disks }, task)) request.warn(doubt);
     yield* streamPoint(repository, { point, format, ...(disks.length > 0 ? { disks } : {}), ...task });
   },
   verify,
@@ -108,6 +120,16 @@ function unlock(store: ObjectStore, access: RepositoryAccess, task: Task): Promi
     const key = kind === 'passphrase' ? { passphrase: text } : { recoveryKey: text };
     return openRepository(store, { ...key, signal: task.signal });
   });
+}
+
+/** What is to be known before the disks are used; those that are named, or all. */
+export async function doubtsOf(
+  repository: Repository,
+  { point, disks }: { readonly point: RestorePoint; readonly disks: readonly string[] },
+  task: Task,
+): Promise<Warning[]> {
+  const diskIds = disks.length > 0 ? chosenDisks(point, disks).map(({ disk }) => disk.diskId) : undefined;
+  return pointWarnings(repository, { point, ...(diskIds ? { diskIds } : {}) }, task);
 }
 
 export async function selectPoint(
@@ -155,7 +177,7 @@ async function vmStatus(
   const baselines = await repository.baselines(newest.vm.id, task);
   const bounds = newest.disks.flatMap(({ audit }) => (audit && auditBound(audit)) ?? []);
   const suspects = new SuspectPoints();
-  const suspectPoints = points.filter((point) => suspects.disksOf(point).size > 0).map(({ id }) => id);
+  const suspectPoints = points.filter((point) => suspects.of(point) !== undefined).map(({ id }) => id);
   return {
     id: newest.vm.id,
     name: newest.vm.name,
@@ -184,13 +206,16 @@ async function verify(
   const point = request.point && (await selectPoint(repository, request.point, task));
   const started = performance.now();
   const report = await repository.verify({ ...(point ? { point } : {}), ...task });
+  const doubts = point
+    ? await pointWarnings(repository, { point }, task)
+    : await suspectWarningsOfAll(repository, task);
   return {
     points: report.points,
     objects: report.objects,
     readBytes: report.storedBytes,
     seconds: (performance.now() - started) / 1000,
     damaged: await Promise.all(report.problems.map((problem) => damageOf(repository, problem, task))),
-    warnings: [],
+    warnings: doubts,
   };
 }
 
@@ -213,7 +238,7 @@ async function damageOf(
 }
 
 export function summaryOf(point: RestorePoint, suspects: SuspectPoints): PointSummary {
-  const suspect = suspects.disksOf(point);
+  const suspect = suspects.of(point)?.diskIds;
   const disks = point.disks.map((disk, index) => ({
     number: index + 1,
     id: disk.diskId,
@@ -222,7 +247,7 @@ export function summaryOf(point: RestorePoint, suspects: SuspectPoints): PointSu
     reason: disk.reason,
     sizes: sizesOf(disk),
     ...(disk.audit ? { auditedBytes: disk.audit.comparedBytes } : {}),
-    ...(suspect.has(disk.diskId) ? { suspect: true as const } : {}),
+    ...(suspect?.has(disk.diskId) ? { suspect: true as const } : {}),
   }));
   return {
     id: point.id,

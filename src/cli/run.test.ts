@@ -21,6 +21,7 @@ const EVERY_COMMAND: readonly [string, string | undefined][] = [
   ['rct enable web01', 'enableRct'],
   ['rct changes web01 --since rp-1', 'changedBlocks'],
   ['rct reset web01', 'resetRct'],
+  ['janitor', 'janitor'],
 ];
 
 function fault(kind: FaultKind, code = 'TEST_FAULT'): Fault {

@@ -4,7 +4,7 @@ import { servePoint as serve } from '../flows/index.ts';
 import type { NbdServerTls } from '../nbd/index.ts';
 import type { Engine, ServeTls } from './engine.ts';
 import { cliFaults } from './faults.ts';
-import { openRepositoryOf, selectPoint } from './repository-engine.ts';
+import { doubtsOf, openRepositoryOf, selectPoint } from './repository-engine.ts';
 
 export const serveEngine: Pick<Engine, 'servePoint'> = {
   async servePoint({ repository: access, point: selector, disks, place, tls, overlay }, task, use) {
@@ -30,6 +30,7 @@ export const serveEngine: Pick<Engine, 'servePoint'> = {
       consistency: point.consistency,
       created: point.created,
       exports,
+      warnings: await doubtsOf(repository, { point, disks }, task),
     });
   },
 };

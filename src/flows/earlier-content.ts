@@ -48,14 +48,14 @@ export async function recentPoints(
   return points;
 }
 
-/** Newest first. What is damaged is left out: it cannot be built upon, and verify tells of it. */
+/** Newest first, of one VM or of all. What is damaged is left out: it cannot be built upon, and verify tells of it. */
 export async function* readablePoints(
   repository: Repository,
-  vmId: string,
+  vmId: string | undefined,
   { signal }: CallOptions,
 ): AsyncGenerator<RestorePoint> {
   try {
-    yield* repository.points({ vmId, signal });
+    yield* repository.points({ ...(vmId === undefined ? {} : { vmId }), signal });
   } catch (error) {
     if (!isFault(error) || error.kind !== 'corrupt') throw error;
   }

@@ -12,7 +12,9 @@ export type { CheckpointState, FoundCheckpoint, JanitorRepository } from './jani
 export * from './limits.ts';
 export type { FoundBy, LocalDiskFile, LocalDiskOptions } from './local-disk.ts';
 export * from './plan-backup.ts';
+export { chosenDisks } from './point-disks.ts';
 export * from './point-stream.ts';
+export { pointWarnings, suspectWarningsOfAll } from './point-warnings.ts';
 export { changesSince, enableRct, resetRct, type ResetOptions } from './rct.ts';
 export * from './reference-point-ledger.ts';
 export type { PipeFormat, RestoreFormat } from './restore-formats.ts';

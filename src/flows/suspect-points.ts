@@ -52,17 +52,28 @@ export async function suspectsToName(
   return { found, all: [...new Set([...found, ...existing])] };
 }
 
-const NONE: ReadonlySet<string> = new Set();
+/** What later points say of one: which of its disks may lack changes, and which audit found that. */
+export interface Suspicion {
+  readonly diskIds: ReadonlySet<string>;
+  /** The restore point whose run found it, and which is right again. */
+  readonly alarm: string;
+}
 
 /** Which restore points are suspect, as a listing goes by: a point is only named by later ones of its VM. */
 export class SuspectPoints {
-  readonly #disks = new Map<string, Set<string>>();
+  readonly #disks = new Map<string, { readonly diskIds: Set<string>; alarm: string }>();
 
-  /** Ids of the disks of `point` that may lack changes. Points of a VM come newest first. */
-  disksOf(point: RestorePoint): ReadonlySet<string> {
+  /** What is said of `point`; undefined: nothing. Points of a VM come newest first. */
+  of(point: RestorePoint): Suspicion | undefined {
     for (const { diskId, suspectPoints = [] } of point.disks) {
-      for (const id of suspectPoints) this.#disks.set(id, (this.#disks.get(id) ?? new Set()).add(diskId));
+      for (const id of suspectPoints) {
+        const known = this.#disks.get(id) ?? { diskIds: new Set(), alarm: point.id };
+        known.diskIds.add(diskId);
+        // Names are carried on from point to point: the oldest that has one is whose audit found it.
+        known.alarm = point.id;
+        this.#disks.set(id, known);
+      }
     }
-    return this.#disks.get(point.id) ?? NONE;
+    return this.#disks.get(point.id);
   }
 }

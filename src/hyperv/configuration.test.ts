@@ -28,6 +28,34 @@ test('the configuration is plain JSON and survives a host that knows no classes 
   }
 });
 
+test('what the host fails to tell is named and costs nothing else; after three failures in a row the rest is not asked', async () => {
+  const failing = async (classes: RegExp) => {
+    const made = rig();
+    const vm = complete(made);
+    made.session.disturb = (call, moment) => {
+      if (moment === 'before' && classes.test(call))
+        throw winrmFaults.providerFailed({ host: 'HV1', resource: call, code: 1, message: 'broken' });
+    };
+    return { made, configuration: await made.hyperv.configuration(vm.guid.toLowerCase()) };
+  };
+  const { configuration } = await failing(/Memory|VirtualEthernetSwitch/);
+  assert.deepEqual(configuration.unread!.classes, ['Msvm_MemorySettingData', 'Msvm_VirtualEthernetSwitch']);
+  assert.ok(!('memory' in configuration));
+  assert.equal(configuration.processors, 4);
+  assert.ok(configuration.networkAdapters.length > 0);
+  assert.equal(configuration.disks[0]!.path, 'C:\\a.vhdx');
+
+  const { made, configuration: bare } = await failing(/Msvm_(?!ComputerSystem|VirtualSystemSettingData)/);
+  const asked = made.session.calls.filter((call) =>
+    /Memory|Processor|Security|Allocation|Ethernet|Component/.test(call),
+  );
+  assert.equal(asked.length, 3, asked.join(', '));
+  assert.equal(bare.name, 'web');
+  assert.ok(bare.unread!.classes.length > 8);
+  assert.match(bare.unread!.reason, /broken/);
+  await assert.rejects(failing(/query Msvm_VirtualSystemSettingData/), { code: 'WINRM_PROVIDER_FAILED' });
+});
+
 const NIC = 'Microsoft:ID\\NIC';
 const SWITCH = '0F1E2D3C-0000-4000-8000-0000000000AA';
 
@@ -265,6 +293,7 @@ test('docs/formats/vm.md names every field of a configuration, and no other', as
   const written = {
     ...configuration,
     dvdDrives: [{ controller: { kind: 'scsi', number: 0 }, slot: 1, path: 'C:\\cd.iso' }],
+    unread: { classes: ['Msvm_MemorySettingData'], reason: 'broken' },
   };
   const document = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'formats', 'vm.md'), 'utf8');
   const documented = [...document.matchAll(/^\| `([^`]+)` \| (?!—)/gm)].map((row) => row[1]!);

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { KiB, MiB } from '../../src/base/index.ts';
 import { changesSince, enableRct, ReferencePointLedger, resetRct } from '../../src/flows/index.ts';
 import { createMemoryStore } from '../../src/objectstore/index.ts';
-import { openLabStack } from './lab-stack.fixture.ts';
+import { callLog, openLabStack } from './lab-stack.fixture.ts';
 
 test('rct: after enable, a changed 64 KiB cell is what the host names; asking leaves no checkpoint', async () => {
   await using stack = await openLabStack();
@@ -26,6 +26,9 @@ test('rct: reset destroys what the ledger knows and nothing else (I7)', async ()
   const ledger = new ReferencePointLedger(createMemoryStore());
   const foreign = await enableRct(stack.hyperv, new ReferencePointLedger(createMemoryStore()), 'web01', {});
   const ours = await enableRct(stack.hyperv, ledger, 'web01', {});
+  const log = callLog(stack.lab);
+  const told = await resetRct(stack.hyperv, ledger, 'web01', { dryRun: true });
+  assert.deepEqual([told.removed, log.changes()], [[ours.point.instanceId], []]);
   assert.deepEqual((await resetRct(stack.hyperv, ledger, 'web01', {})).removed, [ours.point.instanceId]);
   const left = await stack.hyperv.referencePoints(id.toLowerCase());
   assert.deepEqual(

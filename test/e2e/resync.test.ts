@@ -11,6 +11,8 @@ import { KiB, MiB } from '../../src/base/index.ts';
 import {
   backupVm,
   restorePoint,
+  pointWarnings,
+  suspectWarningsOfAll,
   SuspectPoints,
   type BackupRecord,
   type BackupRequest,
@@ -249,10 +251,26 @@ test('an unreported write is an alarm: the disk is compared, the point is right,
   const suspects = new SuspectPoints();
   const marked: string[] = [];
   for await (const point of repository.points())
-    if (suspects.disksOf(point).has(diskId)) marked.push(point.id);
+    if (suspects.of(point)?.diskIds.has(diskId)) marked.push(point.id);
   assert.deepEqual(marked, [lied[1]!.pointId, lied[0]!.pointId]);
+  await assertDoubted(repository, lied[0]!.pointId, found.pointId);
+  assert.deepEqual(await pointWarnings(repository, { point: await repository.point(last.pointId) }, {}), []);
   assert.equal((await repository.verify({ workers: 0 })).problems.length, 0);
 });
+
+/** Whoever uses the suspect point is told which disk it is about and whose audit found it; who uses the other disk is not. */
+async function assertDoubted(repository: Repository, suspect: string, alarm: string): Promise<void> {
+  const point = await repository.point(suspect);
+  const [doubt, ...more] = await pointWarnings(repository, { point }, {});
+  assert.deepEqual([doubt!.code, more], ['FLOW_POINT_SUSPECT', []]);
+  assert.match(
+    doubt!.message,
+    new RegExp(`^restore point ${suspect} may lack changes of disk 1: .* ${alarm} `),
+  );
+  const other = { point, diskIds: [point.disks[1]!.diskId] };
+  assert.deepEqual(await pointWarnings(repository, other, {}), []);
+  assert.equal((await suspectWarningsOfAll(repository, {})).length, 2);
+}
 
 test('a disk that becomes unallocated without a report is found too', async () => {
   await using made = await rig();

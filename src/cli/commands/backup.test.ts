@@ -259,6 +259,83 @@ test('a dry run shows which VMs that would be, and backs up none', async () => {
   assert.equal(missing.json().vms[0].error.code, 'VM_GONE');
 });
 
+test('a plan of a VM shows each disk with its reason, the room, and everything in the way; what is refused is exit code 2', async () => {
+  await using line = await CommandLine.open();
+  const disk = {
+    attachment: { controller: 'scsi', controllerNumber: 0, slot: 0 },
+    size: 8 * 1024 ** 3,
+    files: 1,
+  } as const;
+  const planned = async (weights: readonly ('refused' | 'warning' | 'note')[], ...argv: string[]) =>
+    line.run(['backup', 'web01', '--dry-run', ...argv], {
+      engine: {
+        async *planBackup() {
+          const asked = { consistency: 'crash', truncateLogs: false } as const;
+          yield {
+            ...WEB01,
+            host: 'hv1',
+            volumes: ['c:'],
+            ...asked,
+            plan: {
+              consistency: { asked: 'crash', expected: 'crash' },
+              disks: [
+                {
+                  ...disk,
+                  number: 1,
+                  path: 'C:\\a.vhdx',
+                  kind: 'delta',
+                  reason: 'changes-since-reference-point',
+                },
+                { ...disk, number: 2, path: 'C:\\b.vhdx', kind: 'left-out', reason: 'asked' },
+              ],
+              obstacles: weights.map((weight) => ({
+                weight,
+                code: 'X_Y',
+                message: `it ${weight}`,
+                remedy: 'mend it',
+              })),
+              volumes: [{ name: 'C:\\', capacity: 1024 ** 4, free: 1024 ** 3 }],
+            },
+          };
+        },
+      },
+    });
+  const { code, stdout } = await planned(['refused', 'warning', 'note']);
+  assert.equal(code, 2);
+  assert.deepEqual(stdout.split('\n'), [
+    'web01: consistency crash, expected: crash',
+    '  DISK  KIND      WHY                            VIRTUAL  FILES  PATH',
+    '  1     delta     changes-since-reference-point    8 GiB      1  C:\\a.vhdx',
+    '  2     left-out  asked                            8 GiB      1  C:\\b.vhdx',
+    '  volume C:\\ has 1 GiB free',
+    ...['refused', 'warning', 'note'].flatMap((weight) => [
+      `  ${weight} X_Y: it ${weight}`,
+      '    do: mend it',
+    ]),
+    '0 VMs would be backed up, 1 refused',
+    '  VM     HOST  VOLUMES  CONSISTENCY  BACKUP   ID',
+    `  web01  hv1   c:       crash        refused  ${WEB01.id}`,
+    '',
+  ]);
+  assert.deepEqual((await planned(['warning', 'note'])).code, 4);
+  const fine = await planned(['note'], '--json');
+  assert.deepEqual([fine.code, fine.json().vms[0].plan.disks[1].kind], [0, 'left-out']);
+});
+
+test('which disks, how deep and how much room: from options to the request', async () => {
+  await using line = await CommandLine.open();
+  const asked = ['--skip-disk', '2,temp', '--skip-disk', '4', '--only-disk', '1', '--max-chain', '3'];
+  const request = await requestOf(line, ['a', ...asked, '--checkpoint-budget', '20GiB']);
+  assert.deepEqual(request.disks, { skip: ['2', 'temp', '4'], only: ['1'] });
+  assert.deepEqual([request.chainFilesMax, request.checkpointBudget], [3, { bytes: 20 * 1024 ** 3 }]);
+  for (const wrong of [
+    ['--max-chain', '0'],
+    ['--checkpoint-budget', '0'],
+    ['--checkpoint-budget', '101%'],
+  ])
+    assert.equal((await line.run(['backup', 'a', ...wrong])).code, 64, wrong.join(' '));
+});
+
 test('the level of a Linux guest and truncated logs are shown', async () => {
   await using line = await CommandLine.open();
   const asked = 'application-preferred';

@@ -83,3 +83,10 @@ test('reset lists what was destroyed', async () => {
   const { code, stdout } = await line.run(['rct', 'reset', 'web01']);
   assert.deepEqual([code, stdout], [0, 'web01: 1 reference point destroyed\n  rp-1\n']);
 });
+
+test('a dry run of reset asks for one, and says so', async () => {
+  await using line = await CommandLine.open();
+  const { stdout, calls } = await line.run(['rct', 'reset', 'web01', '--dry-run']);
+  assert.equal(stdout, 'web01: 1 reference point would be destroyed\n  rp-1\n');
+  assert.equal((calls[0]!.request as { dryRun: boolean }).dryRun, true);
+});

@@ -5,8 +5,9 @@ import {
   type RestoreRequest,
   type StreamRequest,
   type Task,
+  type Warning,
 } from '../engine.ts';
-import type { ExitCode } from '../exit-code.ts';
+import { exitCodeOfOutcome, worstOf, type ExitCode } from '../exit-code.ts';
 import { cliFaults } from '../faults.ts';
 import type { Session } from '../session.ts';
 import { sendToStdout } from './stdout-stream.ts';
@@ -22,9 +23,17 @@ export async function restoreToStdout(
     const reason = `a stream needs a --format that is written front to back: ${PIPE_FORMATS.join(', ')}`;
     throw cliFaults.usage({ reason, command: COMMAND });
   }
+  const warnings: Warning[] = [];
+  const warn = (warning: Warning): void => {
+    warnings.push(warning);
+    session.output.warn(warning);
+  };
   const bytes = (task: Task): AsyncIterable<Uint8Array> =>
-    session.engine.restoreStream({ ...request, format }, task);
-  return sendToStdout(session, { command: COMMAND, format, bytes });
+    session.engine.restoreStream({ ...request, format, warn }, task);
+  return worstOf([
+    await sendToStdout(session, { command: COMMAND, format, bytes }),
+    exitCodeOfOutcome({ warnings }),
+  ]);
 }
 
 function isPipeFormat(format: RestoreFormat): format is StreamRequest['format'] {

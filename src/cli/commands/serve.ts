@@ -5,7 +5,7 @@ import type { NbdPlace } from '../../nbd/index.ts';
 import { absolutePath } from '../config-path.ts';
 import { consistencyText } from '../consistency-text.ts';
 import type { ServeRun, ServeTls } from '../engine.ts';
-import { EXIT } from '../exit-code.ts';
+import { EXIT, exitCodeOfOutcome, type ExitCode } from '../exit-code.ts';
 import { cliFaults } from '../faults.ts';
 import {
   diskOption,
@@ -64,14 +64,17 @@ export function registerServe(program: Command, run: Runner): void {
           ...(tls ? { tls } : {}),
           ...(options.write === undefined ? {} : { overlay: localPath(session, options.write) }),
         };
+        let code: ExitCode = EXIT.ok;
         await session.perform(TEXTS, (task, endPhase) =>
           session.engine.servePoint(request, task, async (served) => {
             endPhase();
             await session.output.result(served, () => lines(served));
+            for (const warning of served.warnings) session.output.warn(warning);
+            code = exitCodeOfOutcome(served);
             await aborted(task.signal);
           }),
         );
-        return EXIT.ok;
+        return code;
       }),
     );
 }

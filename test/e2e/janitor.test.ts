@@ -1,0 +1,175 @@
+/** The janitor against the emulated host: what runs left is found and removed, what others made is shown and stays. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { GiB, MiB, newGuid, silentProgress } from '../../src/base/index.ts';
+import { checkpointName } from '../../src/capture/index.ts';
+import { backupVm, janitor, type JanitorRequest, type JanitorVm } from '../../src/flows/index.ts';
+import { createMemoryStore, type ObjectStore } from '../../src/objectstore/index.ts';
+import { createRepository, type Repository } from '../../src/repository/index.ts';
+import { callLog, openLabStack, strangersCheckpoint, type LabStack } from './lab-stack.fixture.ts';
+
+interface Rig extends AsyncDisposable {
+  readonly stack: LabStack;
+  readonly store: ObjectStore;
+  readonly repository: Repository;
+  clean(request?: Partial<JanitorRequest>): Promise<JanitorVm[]>;
+}
+
+const LEDGER = 'made by hand';
+
+async function open(): Promise<Rig> {
+  const stack = await openLabStack();
+  const store = createMemoryStore();
+  const { repository } = await createRepository(store, { encryption: 'none' });
+  const deps = {
+    hyperv: stack.hyperv,
+    repositories: [{ name: 'main', repository }],
+    madeByHand: async () => [LEDGER],
+  };
+  const request = { dryRun: false, byHand: false, mergeTimeoutMs: 10_000, progress: silentProgress };
+  return {
+    stack,
+    store,
+    repository,
+    clean: (changes) => Array.fromAsync(janitor(deps, { ...request, ...changes })),
+    [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
+  };
+}
+
+/** A recovery checkpoint with a name of ours, as a run leaves it that is killed. */
+async function leave(rig: Rig, vmId: string, consumer = rig.repository.id.slice(0, 8)): Promise<string> {
+  const name = checkpointName(consumer, newGuid());
+  await rig.stack.hyperv.createRecoveryCheckpoint(vmId.toLowerCase(), { consistency: 'crash', name });
+  return name;
+}
+
+const states = ({ found }: JanitorVm): string[] =>
+  found!.checkpoints.map(({ state, kind }) => `${kind} ${state}`);
+
+async function names(store: ObjectStore): Promise<string[]> {
+  return (await Array.fromAsync(store.list(''))).map(({ name }) => name).toSorted();
+}
+
+test('a dry run names what a killed run left and changes nothing; then it goes, merged to the end, and what others made stays', async () => {
+  await using rig = await open();
+  const { lab } = rig.stack;
+  const disks = [{ size: 4 * MiB }];
+  const left = await lab.createVm({ name: 'left', disks });
+  const other = await lab.createVm({ name: 'other', disks });
+  await leave(rig, left.id, `${rig.repository.id.slice(0, 8)}.daily`);
+  await strangersCheckpoint(lab, other.id);
+  await strangersCheckpoint(lab, other.id, 'user');
+  await lab.configure({ windows: { freeBytes: 7 * GiB } });
+  await lab.guestWrite(left.id, { offset: 0, length: MiB, seed: 1 });
+  const before = await names(rig.store);
+  const log = callLog(lab);
+  const told = await rig.clean({ dryRun: true });
+  assert.deepEqual(told.map(states), [['recovery left-over'], ['recovery foreign', 'user foreign']]);
+  const { chainFiles, avhdxFiles, avhdxBytes, volumes } = told[0]!.found!;
+  assert.deepEqual([chainFiles, avhdxFiles, volumes.map(({ free }) => free)], [2, 1, [7 * GiB]]);
+  assert.ok(avhdxBytes >= MiB, `${avhdxBytes} bytes`);
+  assert.equal(told[1]!.found!.chainFiles, 3);
+  assert.deepEqual(log.changes(), [], 'nothing on the host');
+  assert.deepEqual(await names(rig.store), before, 'nothing in the repository');
+
+  const done = await rig.clean();
+  assert.deepEqual(done.map(states), [['recovery removed'], ['recovery foreign', 'user foreign']]);
+  assert.deepEqual([done[0]!.found!.merge, done[0]!.found!.chainFiles], ['merged', 1]);
+  assert.deepEqual(log.changes(), ['DestroySnapshot']);
+  assert.equal((await lab.vm(other.id)).checkpoints.length, 2);
+  assert.deepEqual(await rig.clean().then((again) => again.map(states)), [
+    [],
+    ['recovery foreign', 'user foreign'],
+  ]);
+});
+
+test('a checkpoint whose run lives is left alone, and so is one of which nobody here can say', async () => {
+  await using rig = await open();
+  const { lab } = rig.stack;
+  const live = await lab.createVm({ name: 'live', disks: [{ size: 4 * MiB }] });
+  const away = await lab.createVm({ name: 'away', disks: [{ size: 4 * MiB }] });
+  await leave(rig, live.id);
+  await leave(rig, away.id, '0badcafe');
+  const log = callLog(lab);
+  {
+    await using _lock = await rig.repository.lockVm(live.id.toLowerCase());
+    for (const dryRun of [true, false]) {
+      const found = await rig.clean({ dryRun });
+      assert.deepEqual(found.map(states), [['recovery in-use'], ['recovery owner-unknown']]);
+      assert.deepEqual(
+        found.flatMap(({ warnings }) => warnings.map(({ code }) => code)),
+        ['FLOW_OWNER_UNKNOWN'],
+      );
+    }
+  }
+  assert.deepEqual(log.changes(), []);
+  assert.deepEqual((await rig.clean()).map(states), [['recovery removed'], ['recovery owner-unknown']]);
+});
+
+test('checkpoints made by hand go only when that is asked for', async () => {
+  await using rig = await open();
+  const { id } = await rig.stack.lab.createVm({ name: 'hand', disks: [{ size: 4 * MiB }] });
+  await leave(rig, id, 'rct00000');
+  assert.deepEqual((await rig.clean()).map(states), [['recovery owner-unknown']]);
+  assert.deepEqual((await rig.clean({ byHand: true, dryRun: true })).map(states), [['recovery left-over']]);
+  assert.deepEqual((await rig.clean({ byHand: true })).map(states), [['recovery removed']]);
+});
+
+test('reference points that a newer one replaced go, the newest of each consumer and those of others stay', async () => {
+  await using rig = await open();
+  const { lab, hyperv, source } = rig.stack;
+  const { id } = await lab.createVm({ name: 'marks', disks: [{ size: 4 * MiB }] });
+  const deps = { source, repository: rig.repository, resolveVm: (name: string) => hyperv.vm(name) };
+  const backup = (consumer?: string) => backupVm(deps, { vm: 'marks', workers: 0, consumer });
+  await backup();
+  await backup('weekly');
+  // As after a run that died between recording its reference point and destroying the one before.
+  await lab.addFault({
+    method: 'DestroyReferencePoint',
+    misbehaviour: { kind: 'wmi-error', status: 0x8004_1001 },
+    times: 9,
+  });
+  assert.deepEqual(
+    (await backup()).warnings.map(({ code }) => code),
+    ['FLOW_BASELINE_NOT_ADOPTED'],
+  );
+  await lab.clearFaults();
+  const stranger = await hyperv.createRecoveryCheckpoint(id.toLowerCase(), {
+    consistency: 'crash',
+    name: 'Other',
+  });
+  await hyperv.convertToReferencePoint(stranger);
+  const before = (await hyperv.referencePoints(id.toLowerCase())).map(({ instanceId }) => instanceId);
+  const [told] = await rig.clean({ dryRun: true });
+  const [done] = await rig.clean();
+  for (const { found } of [told!, done!]) {
+    assert.deepEqual(found!.removedReferencePoints, [before[0]]);
+    assert.deepEqual([found!.ourReferencePoints, found!.otherReferencePoints], [2, 1]);
+  }
+  const after = (await hyperv.referencePoints(id.toLowerCase())).map(({ instanceId }) => instanceId);
+  assert.deepEqual(after, before.slice(1));
+  const next = await backup();
+  assert.deepEqual([next.disks[0]!.kind, next.warnings], ['delta', []]);
+});
+
+test('a merge that does not end is a warning; cancelled while it waits, the janitor ends and holds no lock', async () => {
+  await using rig = await open();
+  const { lab } = rig.stack;
+  const { id } = await lab.createVm({ name: 'stuck', disks: [{ size: 4 * MiB }] });
+  await leave(rig, id);
+  await lab.holdMerges(id, true);
+  const cancelled = new Error('Ctrl-C');
+  const controller = new AbortController();
+  const progress = { ...silentProgress, note: () => controller.abort(cancelled) };
+  await assert.rejects(rig.clean({ signal: controller.signal, progress }), (error) => error === cancelled);
+  await using _free = await rig.repository.lockVm(id.toLowerCase());
+  const [found] = await rig.clean({ mergeTimeoutMs: 20 });
+  assert.deepEqual(states(found!), []);
+  assert.equal(found!.found!.merge, 'running');
+  assert.deepEqual(
+    found!.warnings.map(({ code }) => code),
+    ['FLOW_MERGE_PENDING'],
+  );
+  await lab.holdMerges(id, false);
+  assert.equal((await rig.clean())[0]!.found!.merge, 'merged');
+});
