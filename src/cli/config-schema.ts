@@ -177,10 +177,23 @@ const bytesPerSecond = text.refine(
   'must be a size a second, such as 200MiB',
 );
 
+const pointCount = z.int().min(0, 'must be a number of restore points');
+
+const keepSchema = z.strictObject({
+  last: pointCount.optional(),
+  hourly: pointCount.optional(),
+  daily: pointCount.optional(),
+  weekly: pointCount.optional(),
+  monthly: pointCount.optional(),
+  yearly: pointCount.optional(),
+  minGood: pointCount.optional(),
+});
+
 const vmPolicySchema = z.strictObject({
   match: text,
   consistency: z.enum(CONSISTENCIES).optional(),
   truncateLogs: z.boolean().optional(),
+  keep: keepSchema.optional(),
 });
 
 export const configSchema = z.strictObject({

@@ -24,13 +24,15 @@ import type {
   DiskMap,
   JanitorVm,
   PointExplanation,
+  PruneRecord,
   RunCaps,
   VmPolicy,
+  VmRetention,
   VmSelection,
 } from '../flows/index.ts';
 import type { NbdPlace } from '../nbd/index.ts';
 import type { Recording } from '../recording/index.ts';
-import type { AuditBudget } from '../repository/index.ts';
+import type { AuditBudget, CollectReport, Pin } from '../repository/index.ts';
 import type { HostKeyOffer } from '../ssh/index.ts';
 import type { Secret } from './secret.ts';
 
@@ -660,6 +662,33 @@ export interface Engine extends DiskEngine {
     request: { readonly repository: RepositoryAccess; readonly point: PointSelector; readonly why: boolean },
     task: Task,
   ): Promise<PointDetails>;
+  /** Drops what no rule keeps; with `dryRun` only says so. */
+  prune(
+    request: {
+      readonly repository: RepositoryAccess;
+      readonly retention: readonly VmRetention[];
+      readonly vm?: string;
+      readonly dryRun: boolean;
+    },
+    task: Task,
+  ): Promise<PruneRecord>;
+  /** Deletes what no point needs, once two runs agree. */
+  collect(
+    request: { readonly repository: RepositoryAccess; readonly dryRun: boolean },
+    task: Task,
+  ): Promise<CollectReport>;
+  pinPoint(
+    request: {
+      readonly repository: RepositoryAccess;
+      readonly point: PointSelector;
+      readonly reason: string;
+    },
+    task: Task,
+  ): Promise<Pin>;
+  unpinPoint(
+    request: { readonly repository: RepositoryAccess; readonly point: PointSelector },
+    task: Task,
+  ): Promise<{ readonly pointId: string; readonly wasHeld: boolean }>;
   restore(request: RestoreRequest, task: Task): Promise<RestoreRun>;
   /** The bytes of an image or a package. Cut off when it throws. */
   restoreStream(request: StreamRequest, task: Task): AsyncIterable<Uint8Array>;

@@ -1,5 +1,6 @@
 /** An engine without hosts: remembers what it was asked, answers with small records. */
-import type { DiskFileInfo } from '../flows/index.ts';
+import type { DiskFileInfo, PruneRecord } from '../flows/index.ts';
+import type { CollectReport } from '../repository/index.ts';
 import type {
   BackupRun,
   DiskChanges,
@@ -69,6 +70,40 @@ export function pointSummary(changes: Partial<PointSummary> = {}): PointSummary 
     ...changes,
   };
 }
+
+const PRUNE_POINT = {
+  vm: WEB01,
+  createdAt: '2026-11-23T08:00:00.000Z',
+  good: true,
+};
+
+export const PRUNED: PruneRecord = {
+  dryRun: false,
+  points: [
+    { ...PRUNE_POINT, pointId: 'a1b2c3d4e5f6a7b8', keptBy: ['newest', 'daily'] },
+    { ...PRUNE_POINT, pointId: 'b1b2c3d4e5f6a7b8', keptBy: ['pinned'], pin: 'case 17' },
+    { ...PRUNE_POINT, pointId: 'c1b2c3d4e5f6a7b8', keptBy: [] },
+  ],
+  kept: 2,
+  dropped: 1,
+  warnings: [],
+};
+
+const NO_PACKS = { packs: 0, bytes: 0 };
+
+export const COLLECTED: CollectReport = {
+  epoch: 3,
+  points: 2,
+  openSessions: 1,
+  alive: { packs: 5, bytes: GiB },
+  deadInAliveBytes: 1024,
+  condemned: { packs: 2, bytes: 2 * 1024 ** 2 },
+  revived: NO_PACKS,
+  waiting: { packs: 1, bytes: 1024 ** 2 },
+  deleted: { packs: 3, bytes: 3 * 1024 ** 2 },
+  rewritten: NO_PACKS,
+  segmentsDeleted: 1,
+};
 
 export const RESTORED: RestoreRun = {
   pointId: 'a1b2c3d4e5f6a7b8',
@@ -317,6 +352,22 @@ const ANSWERS: Engine = {
   async hashDisk({ path, tree }) {
     const algorithm = tree ? 'hvlift-tree-1' : 'sha256';
     return { path, algorithm, hash: 'ab'.repeat(32), virtualBytes: 64 * GiB, readBytes: GiB };
+  },
+  async prune({ repository, dryRun }) {
+    await repository.unlock();
+    return { ...PRUNED, dryRun };
+  },
+  async collect({ repository }) {
+    await repository.unlock();
+    return COLLECTED;
+  },
+  async pinPoint({ repository, reason }) {
+    await repository.unlock();
+    return { pointId: 'a1b2c3d4e5f6a7b8', vmId: WEB01.id, reason, pinned: '2026-11-23T08:00:00.000Z' };
+  },
+  async unpinPoint({ repository }) {
+    await repository.unlock();
+    return { pointId: 'a1b2c3d4e5f6a7b8', wasHeld: true };
   },
   async repair(repository) {
     await repository.unlock();

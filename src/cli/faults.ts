@@ -2,6 +2,12 @@ import { faults } from '../base/index.ts';
 
 /** What is wrong with the command line itself, or with what it names. */
 export const cliFaults = faults('CLI', {
+  noRetention: {
+    kind: 'refused',
+    text: 'nothing says how many restore points to keep',
+    remedy:
+      'name rules such as --keep-daily 7 --keep-weekly 4, or put `keep` into `vms` of the configuration',
+  },
   insecureHost: {
     kind: 'refused',
     text: 'the certificate of host {name} is not checked (`insecure`): whoever is between here and there can be the host',

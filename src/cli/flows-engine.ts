@@ -8,6 +8,7 @@ import type { CliIo } from './io.ts';
 import { keysEngine } from './keys-engine.ts';
 import { pointsEngine } from './points-engine.ts';
 import { repositoryEngine } from './repository-engine.ts';
+import { retentionEngine } from './retention-engine.ts';
 import { serveEngine } from './serve-engine.ts';
 import { stateFolder } from './state-path.ts';
 
@@ -18,6 +19,7 @@ export function openEngine(io: Pick<CliIo, 'env' | 'platform' | 'homeFolder'>): 
     ...backupEngine,
     ...keysEngine,
     ...pointsEngine,
+    ...retentionEngine,
     ...serveEngine,
     ...diskEngine,
     ...doctorEngine,

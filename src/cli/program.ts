@@ -4,11 +4,13 @@ import type { Fault } from '../base/index.ts';
 import { registerBackup } from './commands/backup.ts';
 import { registerDisk } from './commands/disk.ts';
 import { registerDoctor } from './commands/doctor.ts';
+import { registerGc } from './commands/gc.ts';
 import { registerHost } from './commands/host.ts';
 import { registerInit } from './commands/init.ts';
 import { registerKeys } from './commands/keys.ts';
 import { registerJanitor } from './commands/janitor.ts';
 import { registerPoints } from './commands/points.ts';
+import { registerPrune } from './commands/prune.ts';
 import { registerRct } from './commands/rct.ts';
 import { registerRecord } from './commands/record.ts';
 import { registerRepair } from './commands/repair.ts';
@@ -34,6 +36,8 @@ const ORDER = [
   registerServe,
   registerVerify,
   registerRepair,
+  registerPrune,
+  registerGc,
   registerStatus,
   registerKeys,
   registerRct,

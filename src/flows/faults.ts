@@ -11,6 +11,16 @@ export const flowFaults = faults('FLOW', {
     text: 'nothing is left to be backed up: the account sees {visible} VMs, and all of them are excepted',
     remedy: 'look at --except; an account without rights on the host sees no VM at all',
   },
+  noPointsOf: {
+    kind: 'refused',
+    text: 'the repository has no restore point of a VM "{vm}"',
+    remedy: '`hvlift points` lists the restore points and their VMs',
+  },
+  vmNotPruned: {
+    kind: 'retry',
+    text: 'the restore points of {vm} were left alone: a run works on this VM',
+    remedy: 'nothing has to be done; the next `hvlift prune` looks at them again',
+  },
   noSuchDisk: {
     kind: 'refused',
     text: 'the restore point has no disk "{disk}"; it has {disks}',
@@ -156,6 +166,12 @@ export const flowFaults = faults('FLOW', {
     remedy:
       'this restore point is right: the disk was compared as a whole. Do not rely on the points named, which `hvlift points` marks as suspect, and find out what wrote past change tracking: storage, filter drivers, the host mounting the disk',
     lost: 'changes of the disk in the restore points named',
+  },
+  noteLost: {
+    kind: 'corrupt',
+    text: 'a note of an earlier run on "{vm}" is damaged ({note}): what that run left on the host may not be known any more',
+    remedy:
+      'look at the checkpoints of the VM with `hvlift janitor`; the note was removed, and this restore point is complete',
   },
   auditNotDone: {
     kind: 'corrupt',

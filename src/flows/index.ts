@@ -16,6 +16,7 @@ export { chosenDisks } from './point-disks.ts';
 export * from './point-stream.ts';
 export { pointWarnings, suspectWarningsOfAll } from './point-warnings.ts';
 export { changesSince, enableRct, resetRct, type ResetOptions } from './rct.ts';
+export { prunePoints, type PrunePoint, type PruneRecord, type VmRetention } from './prune.ts';
 export * from './reference-point-ledger.ts';
 export type { PipeFormat, RestoreFormat } from './restore-formats.ts';
 export * from './restore.ts';

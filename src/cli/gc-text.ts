@@ -1,0 +1,22 @@
+/** What a collection of garbage did, in lines. */
+import { formatBytes } from '../base/index.ts';
+import type { CollectReport } from '../repository/index.ts';
+import { count } from './numbers.ts';
+
+export function collectLines(report: CollectReport, dryRun: boolean): string[] {
+  const { alive, condemned, revived, waiting, deleted, rewritten, deadInAliveBytes } = report;
+  const text = ({ packs, bytes }: typeof alive): string => `${count(packs, 'pack')}, ${formatBytes(bytes)}`;
+  const lines = [
+    `${dryRun ? 'would be deleted' : 'deleted'}: ${text(deleted)}`,
+    `found dead, deleted by a later run: ${text(condemned)}`,
+    `needed: ${text(alive)}, ${formatBytes(deadInAliveBytes)} of that dead`,
+  ];
+  if (rewritten.packs > 0)
+    lines.push(`${dryRun ? 'would be rewritten' : 'rewritten'}, mostly dead: ${text(rewritten)}`);
+  if (revived.packs > 0) lines.push(`needed again: ${text(revived)}`);
+  if (waiting.packs > 0)
+    lines.push(
+      `waiting for a backup that began before they were found dead: ${text(waiting)} (${count(report.openSessions, 'run')} at work)`,
+    );
+  return lines;
+}
