@@ -94,7 +94,9 @@ export type CompareReason =
   | 'tracking-unsupported'
   | 'change-query-failed'
   /** A range of which no change was reported holds other bytes than the consumer has. */
-  | 'audit-mismatch';
+  | 'audit-mismatch'
+  /** Part of what the consumer has was found damaged: the disk is read whole, and laid over nothing. */
+  | 'base-damaged';
 
 export type DeltaReason = 'changes-since-reference-point';
 

@@ -120,6 +120,7 @@ async function runBackup(deps: BackupDeps, request: BackupRequest): Promise<Back
     );
     const { point, disks } = stored;
     warnings.push(...stored.warnings, ...(await finish(deps, request, capture, point)));
+    warnings.push(...(await lostNotes(deps.repository, capture)));
     return {
       type: 'backup',
       runId,
@@ -165,6 +166,12 @@ async function finish(
     confirmGone(capture, request),
   );
   return [...adopted, ...confirmed];
+}
+
+/** A note that nobody can read would be met by every run: it is told of once, and goes. When that fails, the next run does it. */
+async function lostNotes(repository: Repository, { vm }: Capture): Promise<Warning[]> {
+  const notes = await repository.journal.dropDamaged(vm.id).catch((): string[] => []);
+  return notes.map((note) => warningOf(flowFaults.noteLost({ vm: vm.name, note })));
 }
 
 async function asWarning(

@@ -110,6 +110,7 @@ class DiskStore {
   async store(disk: CapturedDisk): Promise<StoredDisk> {
     const started = performance.now();
     const ingested = disk.kind === 'delta' ? await this.#delta(disk) : await this.#whole(disk);
+    await this.#heal(disk);
     const { base, audit } = ingested;
     const suspects = await suspectsToName(
       this.#repository,
@@ -130,6 +131,8 @@ class DiskStore {
   async #delta(disk: CapturedDisk): Promise<Ingested> {
     const base = baseOfDelta(disk, this.#context.baselines);
     if (!base) return this.#whole(disk.asCompare('no-baseline'));
+    if (await this.#repository.isDamaged(base.disk, this.#context))
+      return this.#whole(disk.asCompare('base-damaged'));
     const { budget, previous } = { budget: this.#context.audit, previous: base.disk.audit };
     const { reader } = disk;
     const audit = this.#session.openAudit({ reader, root: base.disk.root, budget, previous });
@@ -168,11 +171,23 @@ class DiskStore {
   async #whole(disk: CapturedDisk): Promise<Ingested> {
     const base = disk.reason === 'first-backup' ? undefined : await this.#earlier(disk);
     const previous = base?.disk.audit;
+    // Laid over what is damaged, the new point would be damaged as well.
+    const isSound = base !== undefined && !(await this.#repository.isDamaged(base.disk, this.#context));
     const ingested =
-      disk.kind === 'compare' && base
+      disk.kind === 'compare' && isSound
         ? await this.#ingest(disk, base)
         : { ...(await this.#ingest({ ...disk, kind: 'full' }, undefined)), base };
     return { ...ingested, mark: previous && nextAudit(previous, disk.size, 0) };
+  }
+
+  /** What verifications found damaged of the disk in earlier points, and the source still has, is stored anew. */
+  async #heal({ id, reader }: CapturedDisk): Promise<void> {
+    if (!this.#repository.hasQuarantine) return;
+    this.#recent ??= recentPoints(this.#repository, this.#capture.vm.id, this.#context);
+    const disks = (await this.#recent).flatMap((point) => point.disks.filter((disk) => disk.diskId === id));
+    const { signal } = this.#context;
+    const healed = await this.#session.healDisk({ reader, disks, signal });
+    if (healed > 0) this.#context.progress.note(`${healed} damaged chunks were stored anew`);
   }
 
   async #earlier(disk: CapturedDisk): Promise<EarlierDisk | undefined> {

@@ -2,6 +2,7 @@
  * Notes of a run that must survive it: what it is about to do on the host, durable before it does it. A capture uses them to
  * find what a killed run left behind. Entries are small, sealed, and removed when the run is settled.
  */
+import { hasCode } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
 import type { ObjectStore } from '../objectstore/index.ts';
 import { FORMAT_VERSION } from './format.ts';
@@ -35,14 +36,29 @@ export class Journal {
     await this.#records.write(this.#prefix(vmId) + note.key, 'journal', value, options);
   }
 
-  /** In ascending order of keys. Throws `REPO_POINT_DAMAGED`. */
+  /**
+   * In ascending order of keys. One that is damaged is left out: it stays until {@link dropDamaged}, and must not keep the VM
+   * from being backed up.
+   */
   async notes(vmId: string, options: CallOptions = {}): Promise<JournalNote[]> {
     const notes: JournalNote[] = [];
     for await (const { name } of this.#store.list(this.#prefix(vmId), options)) {
-      const note = await this.check(name, options);
-      if (note) notes.push(note);
+      const note = await this.#readable(name, options);
+      if (note && note !== 'damaged') notes.push(note);
     }
     return notes;
+  }
+
+  /** Deletes what cannot be read, and returns the keys: what those runs left on the host, the journal cannot tell any more. */
+  async dropDamaged(vmId: string, options: CallOptions = {}): Promise<string[]> {
+    const prefix = this.#prefix(vmId);
+    const dropped: string[] = [];
+    for await (const { name } of this.#store.list(prefix, options)) {
+      if ((await this.#readable(name, options)) !== 'damaged') continue;
+      await this.#store.delete(name, options);
+      dropped.push(name.slice(prefix.length));
+    }
+    return dropped;
   }
 
   /** Throws `REPO_POINT_DAMAGED` unless the file is whole and belongs under its name. */
@@ -59,6 +75,15 @@ export class Journal {
   async clear(vmId: string, keyPrefix: string, options: CallOptions = {}): Promise<void> {
     for await (const { name } of this.#store.list(this.#prefix(vmId) + keyPrefix, options)) {
       await this.#store.delete(name, options);
+    }
+  }
+
+  async #readable(name: string, options: CallOptions): Promise<JournalNote | 'damaged' | undefined> {
+    try {
+      return await this.check(name, options);
+    } catch (error) {
+      if (hasCode(error, 'REPO_POINT_DAMAGED')) return 'damaged';
+      throw error;
     }
   }
 
