@@ -7,7 +7,10 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { KiB, MiB } from '../../src/base/index.ts';
+import { KiB, MiB, newGuid } from '../../src/base/index.ts';
+import { checkpointName } from '../../src/capture/index.ts';
+import { createHyperV } from '../../src/hyperv/index.ts';
+import { openWinrm } from '../../src/winrm/index.ts';
 import { LabCluster } from '../../lab/cluster/index.ts';
 import { INSTANT, LabHost } from '../../lab/model/index.ts';
 import { startWire, type Wire, type WireFaults } from '../../lab/wire/index.ts';
@@ -22,6 +25,8 @@ class ClusterHome implements AsyncDisposable {
   readonly folder: string;
   /** Of both nodes. */
   readonly faults: WireFaults = [];
+  /** Of the nodes, in their order. */
+  readonly wires: Wire[] = [];
   readonly #owned = new AsyncDisposableStack();
 
   private constructor(lab: LabHost, folder: string) {
@@ -36,8 +41,8 @@ class ClusterHome implements AsyncDisposable {
     const home = new ClusterHome(lab, folder);
     home.#owned.defer(() => rm(folder, { recursive: true, force: true }));
     home.#owned.defer(() => lab.close());
-    const wires = await Promise.all(NODES.map((node) => home.#wire(node)));
-    await home.#configure(wires.map(({ url }) => url));
+    home.wires.push(...(await Promise.all(NODES.map((node) => home.#wire(node)))));
+    await home.#configure(home.wires.map(({ url }) => url));
     return home;
   }
 
@@ -115,4 +120,45 @@ test('VMs of all nodes are listed, and one is backed up where it is, also when i
   assert.equal(home.faults.length, 0);
   const { checkpoints, referencePoints } = await home.lab.vm(id);
   assert.deepEqual([checkpoints.length, referencePoints.length], [0, 1]);
+});
+
+/** A recovery checkpoint of the repository, on whatever node has the VM, as a killed run leaves it. */
+async function leave(home: ClusterHome, vmId: string, { url }: Wire): Promise<void> {
+  const { repositoryId } = JSON.parse(await readFile(join(home.folder, 'repo', 'hvlift.json'), 'utf8'));
+  const name = checkpointName(String(repositoryId).slice(0, 8), newGuid());
+  const session = await openWinrm({ url, credentials: ACCOUNT });
+  try {
+    const options = { consistency: 'crash', name } as const;
+    await createHyperV(session, { pollMs: 5 }).createRecoveryCheckpoint(vmId.toLowerCase(), options);
+  } finally {
+    await session.close();
+  }
+}
+
+test('the janitor removes what runs left on every node, and names a node that does not answer', async () => {
+  await using home = await ClusterHome.open();
+  const [first, second] = home.wires;
+  const here = await home.lab.createVm({ name: 'here', disks: [{ size: MiB }] });
+  const there = await home.lab.createVm({ name: 'there', disks: [{ size: MiB }] });
+  await home.cluster.move(there.id, 'NODE2');
+  await leave(home, here.id, first!);
+  await leave(home, there.id, second!);
+  const states = (document: {
+    vms: { vm: { name: string }; found: { checkpoints: { state: string }[] } }[];
+  }) =>
+    document.vms.map(({ vm, found }) => [vm.name, ...found.checkpoints.map(({ state }) => state)]).toSorted();
+  assert.deepEqual(states(await home.json('janitor', '--dry-run')), [
+    ['here', 'left-over'],
+    ['there', 'left-over'],
+  ]);
+  assert.deepEqual(states(await home.json('janitor')), [
+    ['here', 'removed'],
+    ['there', 'removed'],
+  ]);
+  for (const { id } of [here, there]) assert.deepEqual((await home.lab.vm(id)).checkpoints, []);
+  await second!.close();
+  const partial = await home.run('janitor', '--json');
+  assert.equal(partial.code, 4, partial.stderr);
+  assert.deepEqual(states(partial.json()), [['here']]);
+  assert.match(partial.json().warnings[0].message, /^node NODE2 of the cluster does not answer/);
 });
