@@ -1,5 +1,6 @@
 export * from './blocking-files.ts';
 export * from './counting.ts';
+export * from './durable-file.ts';
 export * from './faults.ts';
 export * from './early-writeback.ts';
 export * from './file-reader.ts';

@@ -1,2 +1,3 @@
+export { punchHole } from './punch-hole.ts';
 export { nextData } from './sparse-file.ts';
 export { systemZstd, type SystemZstd } from './zstd.ts';

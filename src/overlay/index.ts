@@ -1,2 +1,2 @@
 export { overlayFaults } from './faults.ts';
-export { OverlayDisk, type OverlayBase } from './overlay-disk.ts';
+export { OverlayDisk, type OverlayBase, type WrittenRun } from './overlay-disk.ts';

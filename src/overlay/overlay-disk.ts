@@ -32,6 +32,11 @@ export interface OverlayBase {
   readonly identity: string;
 }
 
+/** A run of what an overlay holds itself. */
+export interface WrittenRun extends Extent {
+  readonly isZero: boolean;
+}
+
 const FORMAT = 'hvlift-overlay';
 const VERSION = 1;
 const PART_BYTES = TiB;
@@ -122,6 +127,14 @@ export class OverlayDisk implements Disk, RangeWriter {
   ): AsyncGenerator<Extent> {
     checkRange(within.offset, within.length, this.size);
     yield* coalesce(this.#allocated(within, options));
+  }
+
+  /** What differs from the disk below or may: runs of whole blocks, clipped to the disk. Writing behind them meanwhile is allowed. */
+  *written(): Generator<WrittenRun> {
+    this.#use.check();
+    for (const { offset, length, state } of this.#states.runs({ offset: 0, length: this.size })) {
+      if (state !== STATE.below) yield { offset, length, isZero: state === STATE.zero };
+    }
   }
 
   /** Flushes, and closes the disk below. The folder stays. */

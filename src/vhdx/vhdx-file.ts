@@ -9,8 +9,18 @@
  * headers name the log, so that who opens the file meanwhile must lay it over the tables, as `openVhdx` does.
  */
 import { Mutex, newGuid } from '../base/index.ts';
-import { LocalFile, checkRange, diskFaults, type FileSpan, type RangeWriter } from '../disk/index.ts';
+import {
+  LocalFile,
+  checkRange,
+  diskFaults,
+  type CallOptions,
+  type Disk,
+  type FileSpan,
+  type RangeWriter,
+} from '../disk/index.ts';
+import { coalesce, type Extent } from '../extents/index.ts';
 import { Allocator } from './allocator.ts';
+import { isPresent } from './bat.ts';
 import { BlockEdits, partsOf, type BlockPart, type EmptyState } from './block-edits.ts';
 import { BlockTable } from './block-table.ts';
 import { EditableTable } from './editable-table.ts';
@@ -51,7 +61,7 @@ export async function writableOver(file: LocalFile, options: OpenWritableOptions
 }
 
 /** A VHDX open to be written in place; a differencing one holds what was written and leaves the rest to its parent. */
-export class VhdxFile implements RangeWriter {
+export class VhdxFile implements Disk, RangeWriter {
   readonly path: string;
   /** As it was when opened. */
   readonly info: VhdxInfo;
@@ -87,6 +97,30 @@ export class VhdxFile implements RangeWriter {
 
   get size(): number {
     return this.info.size;
+  }
+
+  get logicalSectorSize(): number {
+    return this.info.logicalSectorSize;
+  }
+
+  /**
+   * What was written before reads back at once, flushed or not. `VHDX_NEEDS_PARENT` of a differencing file, which holds a part
+   * of its disk only.
+   */
+  async read(offset: number, into: Uint8Array, { signal }: CallOptions = {}): Promise<void> {
+    this.#checkReadable(offset, into.length);
+    signal?.throwIfAborted();
+    const reads = await this.#lock.run(() => this.#startReads(offset, into));
+    await Promise.all(reads);
+  }
+
+  /** By whole blocks. `VHDX_NEEDS_PARENT` of a differencing file. */
+  allocated(
+    within: Extent = { offset: 0, length: this.size },
+    options: CallOptions = {},
+  ): AsyncGenerator<Extent> {
+    this.#checkReadable(within.offset, within.length);
+    return coalesce(this.#presentBlocks(within, options));
   }
 
   /** Writes whole logical sectors (`VHDX_UNALIGNED_WRITE`). Durable after the next {@link VhdxFile.flush}. */
@@ -134,6 +168,35 @@ export class VhdxFile implements RangeWriter {
       await this.#lock.run(() => this.#finish());
     } finally {
       await this.#file.close();
+    }
+  }
+
+  #checkReadable(offset: number, length: number): void {
+    if (this.#closed) throw diskFaults.closed();
+    checkRange(offset, length, this.size);
+    if (this.info.kind === 'differencing') throw vhdxFaults.needsParent({ path: this.path });
+  }
+
+  /** They start before the lock is let go, and a flush waits for them: the room of a block is not used again under a read. */
+  async #startReads(offset: number, into: Uint8Array): Promise<Promise<void>[]> {
+    const reads: Promise<void>[] = [];
+    let done = 0;
+    for (const part of partsOf(this.#table.geometry, offset, offset + into.length)) {
+      const bytes = into.subarray(done, (done += part.to - part.from));
+      const { state, fileOffset } = await this.#table.block(part.block);
+      if (isPresent(state)) reads.push(this.#track(this.#file.read(fileOffset + part.from, bytes)));
+      else bytes.fill(0);
+    }
+    return reads;
+  }
+
+  async *#presentBlocks(within: Extent, { signal }: CallOptions): AsyncGenerator<Extent> {
+    const { geometry } = this.#table;
+    for (const part of partsOf(geometry, within.offset, within.offset + within.length)) {
+      signal?.throwIfAborted();
+      const { state } = await this.#lock.run(() => this.#table.block(part.block));
+      const offset = part.block * geometry.blockSize + part.from;
+      if (isPresent(state)) yield { offset, length: part.to - part.from };
     }
   }
 
