@@ -16,19 +16,23 @@ const MIGRATING = 32_774;
 interface Rig extends AsyncDisposable {
   readonly stack: LabStack;
   readonly repository: Repository;
+  /** Every object of the repository. */
+  stored(): Promise<string[]>;
   backup(vm: string, request?: Partial<BackupRequest>): ReturnType<typeof backupVm>;
   plan(vm: string, request?: Partial<BackupRequest>): ReturnType<typeof planVm>;
 }
 
 async function open(): Promise<Rig> {
   const stack = await openLabStack();
-  const { repository } = await createRepository(createMemoryStore(), { encryption: 'none' });
+  const store = createMemoryStore();
+  const { repository } = await createRepository(store, { encryption: 'none' });
   const resolveVm = (name: string) => stack.hyperv.vm(name);
   const deps = { source: stack.source, repository, resolveVm };
   const request = { workers: 0, lookEveryMs: 5 };
   return {
     stack,
     repository,
+    stored: async () => (await Array.fromAsync(store.list(''))).map(({ name }) => name),
     backup: (vm, changes) => backupVm(deps, { vm, ...request, ...changes }),
     plan: async (vm, changes) => planVm(deps, { vm: (await resolveVm(vm)).id, ...request, ...changes }),
     [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
@@ -120,8 +124,13 @@ test('a plan says of each disk what the backup then does, and why', async () => 
   const { id, disks } = await lab.createVm({ name: 'web', disks: [{ size: 4 * MiB }, { size: 8 * MiB }] });
   const told = async (): Promise<unknown> => {
     const log = callLog(lab);
+    const before = await rig.stored();
     const plan = await rig.plan('web');
-    assert.deepEqual(log.changes(), []);
+    assert.deepEqual(
+      [log.changes(), await rig.stored()],
+      [[], before],
+      'neither host nor repository changed',
+    );
     const run = await rig.backup('web');
     assert.equal(plan.consistency.expected, run.consistency.reached);
     const planned = plan.disks.map(({ diskId, kind, reason }) => ({ diskId, kind, reason }));
