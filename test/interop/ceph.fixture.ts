@@ -5,7 +5,7 @@
  * The keys of all daemons are in the keyring the monitor is made with: each `ceph auth` would cost a second of Python.
  */
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -23,11 +23,16 @@ export function requiresCeph(unproved: string): { skip?: string } {
   );
 }
 
-export interface Ceph extends AsyncDisposable {
-  /** `http://127.0.0.1:PORT` */
-  readonly endpoint: string;
+export interface S3Keys {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
+}
+
+export interface Ceph extends S3Keys, AsyncDisposable {
+  /** `http://127.0.0.1:PORT` */
+  readonly endpoint: string;
+  /** Another user, who may do nothing until a bucket allows it. */
+  createUser(name: string): Promise<S3Keys>;
   /** Ends the gateway at once, as a power cut would; what it acknowledged stays with the OSD. */
   killGateway(): Promise<void>;
   startGateway(): Promise<void>;
@@ -52,7 +57,7 @@ async function startGateway(folder: string, port: number, processes: readonly Ch
   const gateway = new Gateway(folder, port, processes);
   try {
     // At once: both make pools, and so both take the time of one.
-    await Promise.all([gateway.startGateway(), gateway.createUser()]);
+    await Promise.all([gateway.startGateway(), gateway.createUser('test', gateway)]);
     return gateway;
   } catch (error) {
     await gateway.killGateway();
@@ -61,14 +66,15 @@ async function startGateway(folder: string, port: number, processes: readonly Ch
 }
 
 class Gateway implements Ceph {
-  readonly accessKeyId = 'HVLIFTTEST';
-  readonly secretAccessKey = 'only-for-tests-of-this-run';
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
   readonly #folder: string;
   readonly #port: number;
   readonly #processes: readonly ChildProcess[];
   #gateway: ChildProcess | undefined;
 
   constructor(folder: string, port: number, processes: readonly ChildProcess[]) {
+    ({ accessKeyId: this.accessKeyId, secretAccessKey: this.secretAccessKey } = newKeys());
     this.#folder = folder;
     this.#port = port;
     this.#processes = processes;
@@ -92,12 +98,19 @@ class Gateway implements Ceph {
     await end(this.#folder, [...this.#processes, ...(this.#gateway ? [this.#gateway] : [])]);
   }
 
-  async createUser(): Promise<void> {
-    const user = ['--uid=test', '--display-name=test'];
-    const keys = [`--access-key=${this.accessKeyId}`, `--secret-key=${this.secretAccessKey}`];
-    const create = ['-n', 'client.rgw', 'user', 'create', ...user, ...keys];
-    await tool(this.#folder, 'radosgw-admin', create);
+  async createUser(name: string, keys: S3Keys = newKeys()): Promise<S3Keys> {
+    const user = [`--uid=${name}`, `--display-name=${name}`];
+    const pair = [`--access-key=${keys.accessKeyId}`, `--secret-key=${keys.secretAccessKey}`];
+    await tool(this.#folder, 'radosgw-admin', ['-n', 'client.rgw', 'user', 'create', ...user, ...pair]);
+    return keys;
   }
+}
+
+function newKeys(): S3Keys {
+  return {
+    accessKeyId: randomBytes(10).toString('hex').toUpperCase(),
+    secretAccessKey: randomBytes(20).toString('hex'),
+  };
 }
 
 async function writeConfiguration(folder: string, monitorPort: number, gatewayPort: number): Promise<void> {

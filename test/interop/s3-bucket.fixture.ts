@@ -1,5 +1,6 @@
 /** Buckets for tests: production code never makes one. */
-import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { readFileSync } from 'node:fs';
+import { CreateBucketCommand, PutBucketPolicyCommand, S3Client } from '@aws-sdk/client-s3';
 import type { S3Options } from '../../src/objectstore/index.ts';
 import type { Ceph } from './ceph.fixture.ts';
 
@@ -26,6 +27,23 @@ export async function createBucket(
   const client = s3Client(ceph);
   const lock = options.objectLock ? { ObjectLockEnabledForBucket: true } : {};
   await client.send(new CreateBucketCommand({ Bucket: bucket, ...lock }));
+  client.destroy();
+}
+
+/** The first policy of docs/operating/storage.md, with what its reader fills in. */
+export function documentedPolicy(bucket: string, prefix: string, user: string): string {
+  const document = readFileSync(new URL('../../docs/operating/storage.md', import.meta.url), 'utf8');
+  return /```json\n([^]*?)```/
+    .exec(document)![1]!
+    .replaceAll('arn:aws:iam::ACCOUNT:user/USER', `arn:aws:iam:::user/${user}`)
+    .replaceAll('arn:aws:iam::ACCOUNT:user/OWNER', 'arn:aws:iam:::user/test')
+    .replaceAll('BUCKET', bucket)
+    .replaceAll('PREFIX', prefix);
+}
+
+export async function applyPolicy(ceph: Ceph, bucket: string, policy: string): Promise<void> {
+  const client = s3Client(ceph);
+  await client.send(new PutBucketPolicyCommand({ Bucket: bucket, Policy: policy }));
   client.destroy();
 }
 

@@ -19,11 +19,24 @@ import {
   type ObjectStore,
   type S3Options,
 } from '../../src/objectstore/index.ts';
-import { backUp, diskWith, partsFor, temporaryFolder } from '../../src/repository/repository.fixture.ts';
+import {
+  backUp,
+  diskWith,
+  partsFor,
+  temporaryFolder,
+  VM_ID,
+} from '../../src/repository/repository.fixture.ts';
 import { Repository } from '../../src/repository/repository.ts';
 import type { CliRun, RunningCli } from '../e2e/cli.fixture.ts';
 import { openRemoteRepository } from './remote-repository.fixture.ts';
-import { createBucket, keysOf, s3Client, s3OptionsOf } from './s3-bucket.fixture.ts';
+import {
+  applyPolicy,
+  createBucket,
+  documentedPolicy,
+  keysOf,
+  s3Client,
+  s3OptionsOf,
+} from './s3-bucket.fixture.ts';
 import { tamperingProxy } from './tampering-proxy.fixture.ts';
 import { requiresCeph, startCeph, type Ceph } from './ceph.fixture.ts';
 
@@ -157,6 +170,40 @@ describe('S3', requiresCeph('that repositories work on S3'), () => {
     // A get for each chunk of 1 MiB, and the few pages of index and map.
     assert.ok(restored.get <= size / MiB + 24, `${restored.get} gets`);
     assert.ok(restored.put === 0 && restored.list <= 4, `${restored.list} lists for a restore`);
+  });
+
+  test('with the policy of storage.md a machine can back up, and neither remove nor change who can read', async () => {
+    const keys = await ceph.createUser('machine');
+    const owner = await open();
+    const prefix = `test-${stores}`;
+    await applyPolicy(ceph, 'stores', documentedPolicy('stores', prefix, 'machine'));
+    const machine = await openS3Store({
+      ...s3OptionsOf(ceph, 'stores'),
+      prefix: `${prefix}/`,
+      credentials: async () => keys,
+    });
+    const parts = partsFor(owner);
+    const disk = await diskWith(3 * MiB, [[0, randomBytes(MiB)]]);
+    const back = async (store: ObjectStore): Promise<unknown> => {
+      const repository = await Repository.open({ ...parts, store });
+      await using _ = await repository.lockVm(VM_ID);
+      return await backUp(repository, { reader: disk, extents: disk.allocated() });
+    };
+    await back(owner);
+    await disk.write(MiB, randomBytes(100));
+    await back(machine);
+    const denied = (error: unknown): boolean => hasCode(error, 'STORE_REQUEST_DENIED');
+    for await (const { name } of machine.list('')) {
+      if (/^(packs|points|keys|epoch|hvlift)/.test(name))
+        await assert.rejects(machine.delete(name), denied, name);
+    }
+    const [pack] = await Array.fromAsync(machine.list('packs/'));
+    assert.ok(pack);
+    const taken = (error: unknown): boolean => hasCode(error, 'STORE_NAME_TAKEN');
+    await assert.rejects(machine.putNew(pack.name, Buffer.from('x')), taken);
+    // As a compaction of the index does.
+    for await (const { name } of machine.list('index/')) await machine.delete(name);
+    assert.ok((await (await Repository.open(parts)).rebuildIndex()).packs > 0);
   });
 
   test('a backup and a restore go on when the gateway is killed under them and comes back', async () => {
