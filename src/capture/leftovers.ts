@@ -12,7 +12,7 @@
  */
 import { warningOf, type Warning } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
-import { isNamedByHost, type Checkpoint, type HyperV } from '../hyperv/index.ts';
+import { isNamedByHost, type Checkpoint, type HyperV, type ReferencePoint } from '../hyperv/index.ts';
 import { runOf } from './checkpoint-name.ts';
 import { captureFaults } from './faults.ts';
 import type { Baseline, CaptureJournal, JournalEntry } from './source.ts';
@@ -38,16 +38,14 @@ export async function removeLeftovers(
   const entries = await journal.entries(vm.id);
   const { ours, others } = await sortedCheckpoints(hyperv, vm, journal.consumer, entries, options);
   for (const checkpoint of ours) await hyperv.destroyCheckpoint(checkpoint, options);
-  // A checkpoint that was still there was not converted: no reference point came of it.
-  const converted = entries.filter(
-    (entry) => entry.step !== 'converting' || !ours.some((each) => each.instanceId === entry.checkpointId),
-  );
-  const points = await removeReferencePoints(hyperv, vm, converted, baselines, options);
+  const converted = convertedEntries(entries, ours);
+  const orphans = await orphanedPoints(hyperv, vm, converted, baselines, options);
+  for (const point of orphans.points) await hyperv.destroyReferencePoint(point, options);
   for (const runId of new Set(entries.map((entry) => entry.runId))) await journal.clear(vm.id, runId);
   return {
     removedCheckpoints: ours.map((each) => each.name),
-    removedReferencePoints: points.removed,
-    warnings: points.warnings,
+    removedReferencePoints: orphans.points.map((each) => each.instanceId),
+    warnings: orphans.warnings,
     others,
   };
 }
@@ -87,14 +85,20 @@ function createdNear(checkpoint: Checkpoint, at: string): boolean {
   return Math.abs(checkpoint.createdAt.getTime() - Date.parse(at)) <= NAMING_WINDOW_MS;
 }
 
-async function removeReferencePoints(
+export interface Orphans {
+  readonly points: readonly ReferencePoint[];
+  readonly warnings: readonly Warning[];
+}
+
+/** Reference points that runs made and did not record. `entries`: without those whose checkpoint still stands. */
+export async function orphanedPoints(
   hyperv: HyperV,
   vm: { id: string; name: string },
   entries: readonly JournalEntry[],
   baselines: readonly Baseline[],
   options: CallOptions,
-): Promise<{ removed: string[]; warnings: Warning[] }> {
-  const removed: string[] = [];
+): Promise<Orphans> {
+  const points: ReferencePoint[] = [];
   const warnings: Warning[] = [];
   const recorded = new Set(baselines.map((each) => each.referencePointId));
   for (const entry of entries) {
@@ -103,14 +107,27 @@ async function removeReferencePoints(
     // One recorded since is what this run made: it died later, and whatever else came is another tool's.
     if (baselines.some((each) => !entry.recordedBefore.includes(each.referencePointId))) continue;
     const orphans = (await hyperv.referencePoints(vm.id, options)).filter(
-      (each) => !before.has(each.instanceId) && !recorded.has(each.instanceId),
+      (each) => !before.has(each.instanceId) && !recorded.has(each.instanceId) && !points.some(isSame(each)),
     );
-    if (orphans.length === 1) {
-      await hyperv.destroyReferencePoint(orphans[0]!, options);
-      removed.push(orphans[0]!.instanceId);
-    } else if (orphans.length > 1) {
+    if (orphans.length === 1) points.push(orphans[0]!);
+    else if (orphans.length > 1)
       warnings.push(warningOf(captureFaults.orphanUnknown({ count: orphans.length, vm: vm.name })));
-    }
   }
-  return { removed, warnings };
+  return { points, warnings };
+}
+
+const isSame =
+  ({ instanceId }: ReferencePoint) =>
+  (other: ReferencePoint): boolean =>
+    other.instanceId === instanceId;
+
+/** A checkpoint that is still there was not converted: no reference point came of it. */
+export function convertedEntries(
+  entries: readonly JournalEntry[],
+  standing: readonly Checkpoint[],
+): JournalEntry[] {
+  return entries.filter(
+    (entry) =>
+      entry.step !== 'converting' || !standing.some((each) => each.instanceId === entry.checkpointId),
+  );
 }

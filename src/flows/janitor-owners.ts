@@ -4,7 +4,9 @@
  */
 import { hasCode } from '../base/index.ts';
 import {
+  convertedEntries,
   isNamedByUs,
+  orphanedPoints,
   ownerOf,
   removeLeftovers,
   sortedCheckpoints,
@@ -48,8 +50,8 @@ export interface FoundCheckpoint {
 export interface Leftovers {
   readonly owner: JanitorRepository;
   readonly checkpoints: readonly Checkpoint[];
-  /** Reference points that newer ones of the same consumer replaced. */
-  readonly superseded: readonly BaselineRecord[];
+  /** Reference points that newer ones of the same consumer replaced, or that a run made and did not record. */
+  readonly referencePoints: readonly string[];
   /** A run announced a step and did not say that it was done. */
   readonly unfinished: boolean;
 }
@@ -69,10 +71,15 @@ export async function leftoversOf(
   const entries = await journal.entries(vm.id);
   const { ours } = await sortedCheckpoints(hyperv, vm, journal.consumer, entries, options);
   const baselines = await owner.repository.baselines(vm.id, options);
+  const converted = convertedEntries(entries, ours);
+  const orphans = await orphanedPoints(hyperv, vm, converted, baselines, options);
   return {
     owner,
     checkpoints: ours,
-    superseded: supersededOf(baselines, points),
+    referencePoints: [
+      ...orphans.points.map(({ instanceId }) => instanceId),
+      ...supersededOf(baselines, points).map(({ referencePointId }) => referencePointId),
+    ],
     unfinished: entries.length > 0,
   };
 }
@@ -99,8 +106,8 @@ export interface CleanUp {
 
 /** Under the lock of the VM, so that no run of the repository lives meanwhile. */
 export async function cleanUp(
-  { hyperv, vm }: VmOnHost,
-  { owner, superseded }: Leftovers,
+  { hyperv, vm, points }: VmOnHost,
+  { owner }: Leftovers,
   options: CallOptions,
 ): Promise<CleanUp> {
   const { repository } = owner;
@@ -110,7 +117,7 @@ export async function cleanUp(
     const baselines = await repository.baselines(vm.id, options);
     const removed = await removeLeftovers(hyperv, vm, journal, baselines, options);
     const referencePoints = [...removed.removedReferencePoints];
-    for (const baseline of superseded) {
+    for (const baseline of supersededOf(baselines, points)) {
       await hyperv.destroyReferencePoint({ instanceId: baseline.referencePointId, vmId: vm.id }, options);
       await repository.forgetBaseline(baseline, options);
       referencePoints.push(baseline.referencePointId);

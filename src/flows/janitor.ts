@@ -136,15 +136,15 @@ async function removeOrTell(
   request: JanitorRequest,
   states: States,
 ): Promise<readonly string[]> {
-  const { owner, checkpoints, superseded, unfinished } = left;
-  if (checkpoints.length === 0 && superseded.length === 0 && !unfinished) return [];
+  const { owner, checkpoints, referencePoints, unfinished } = left;
+  if (checkpoints.length === 0 && referencePoints.length === 0 && !unfinished) return [];
   const tell = (state: CheckpointState): void => {
     for (const { instanceId } of checkpoints) states.set(instanceId, { state, repository: owner.name });
   };
   if (request.dryRun) {
     const state = await wouldBe(left, onHost.vm, request);
     tell(state);
-    return state === 'in-use' ? [] : superseded.map(({ referencePointId }) => referencePointId);
+    return state === 'in-use' ? [] : referencePoints;
   }
   const done = await cleanUp(onHost, left, request);
   tell(done.state);

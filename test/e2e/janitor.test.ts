@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { GiB, MiB, newGuid, silentProgress } from '../../src/base/index.ts';
 import { checkpointName } from '../../src/capture/index.ts';
 import { backupVm, janitor, type JanitorRequest, type JanitorVm } from '../../src/flows/index.ts';
+import { repositoryJournal } from '../../src/flows/repository-journal.ts';
 import { createMemoryStore, type ObjectStore } from '../../src/objectstore/index.ts';
 import { createRepository, type Repository } from '../../src/repository/index.ts';
 import { callLog, openLabStack, strangersCheckpoint, type LabStack } from './lab-stack.fixture.ts';
@@ -150,6 +151,31 @@ test('reference points that a newer one replaced go, the newest of each consumer
   assert.deepEqual(after, before.slice(1));
   const next = await backup();
   assert.deepEqual([next.disks[0]!.kind, next.warnings], ['delta', []]);
+});
+
+test('a reference point that a killed run made and did not record is told of, then destroyed', async () => {
+  await using rig = await open();
+  const { lab, hyperv } = rig.stack;
+  const { id } = await lab.createVm({ name: 'orphan', disks: [{ size: 4 * MiB }] });
+  const vmId = id.toLowerCase();
+  const name = checkpointName(rig.repository.id.slice(0, 8), 'run-1');
+  const checkpoint = await hyperv.createRecoveryCheckpoint(vmId, { consistency: 'crash', name });
+  await repositoryJournal(rig.repository).record({
+    step: 'converting',
+    vmId,
+    runId: 'run-1',
+    at: new Date().toISOString(),
+    checkpointId: checkpoint.instanceId,
+    referencePointsBefore: [],
+    recordedBefore: [],
+  });
+  const { instanceId } = await hyperv.convertToReferencePoint(checkpoint);
+  const [told] = await rig.clean({ dryRun: true });
+  assert.deepEqual(told!.found!.removedReferencePoints, [instanceId]);
+  assert.equal((await hyperv.referencePoints(vmId)).length, 1);
+  const [done] = await rig.clean();
+  assert.deepEqual(done!.found!.removedReferencePoints, [instanceId]);
+  assert.deepEqual(await hyperv.referencePoints(vmId), []);
 });
 
 test('a merge that does not end is a warning; cancelled while it waits, the janitor ends and holds no lock', async () => {
