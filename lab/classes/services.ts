@@ -24,6 +24,7 @@ export const snapshotService = service(
       },
       { reference: 'ResultingSnapshot Job' },
     ),
+    ApplySnapshot: method({ reference: 'Snapshot' }, JOB),
     DestroySnapshot: method({ reference: 'AffectedSnapshot' }, JOB),
     DestroySnapshotTree: method({ reference: 'SnapshotSettingData' }, JOB),
     ConvertToReferencePoint: method(

@@ -140,6 +140,14 @@ export class ChangeTracker {
     await this.save();
   }
 
+  /** The disk is what it was at a seal that is still known: later ones are forgotten, and so is what was written since. */
+  async revert(seal: number): Promise<void> {
+    this.#generations = this.#generations.filter(({ since }) => since <= seal);
+    const open = this.#generations.at(-1);
+    if (open?.since === seal) open.changes = new IntervalSet();
+    await this.save();
+  }
+
   /** As when the tracking files do not belong to the disk any more: no id handed out so far is known. */
   async forget(): Promise<void> {
     this.#trackingId = newGuid();

@@ -76,10 +76,15 @@ async function sealDisk(
   sealId: string,
 ): Promise<{ disk: VirtualDisk; sealed: SealedDisk; leaf: string }> {
   const seal = await disk.seal(sealId);
-  const leaf = `${disk.state.files[0]!.path.replace(/\.a?vhdx$/i, '')}_${newGuid().toUpperCase()}.avhdx`;
+  const leaf = newLeafOf(disk);
   await disk.branch(leaf);
   const sealed = { diskId: disk.state.id, path: disk.leaf.path, seal, rctId: disk.tracker.idOf(seal) };
   return { disk, sealed, leaf };
+}
+
+/** As Hyper-V names it. */
+export function newLeafOf(disk: VirtualDisk): string {
+  return `${disk.state.files[0]!.path.replace(/\.a?vhdx$/i, '')}_${newGuid().toUpperCase()}.avhdx`;
 }
 
 function checkpointOf(

@@ -35,6 +35,7 @@ export async function testHost(
 
 const SERVICES: Readonly<Record<string, string>> = {
   CreateSnapshot: 'Msvm_VirtualSystemSnapshotService',
+  ApplySnapshot: 'Msvm_VirtualSystemSnapshotService',
   DestroySnapshot: 'Msvm_VirtualSystemSnapshotService',
   DestroySnapshotTree: 'Msvm_VirtualSystemSnapshotService',
   ConvertToReferencePoint: 'Msvm_VirtualSystemSnapshotService',

@@ -347,6 +347,14 @@ export class LabHost {
     return this.#core.close();
   }
 
+  /**
+   * The host is gone from one moment to the next: what guests had cached is lost, jobs and merges end where they are, and of
+   * the changes since the last seal only the coarse region table is left, so that more is reported afterwards than changed.
+   */
+  losePower(): Promise<void> {
+    return this.#core.losePower();
+  }
+
   #machine(vm: string): Machine {
     const byId = this.#core.machine(vm);
     if (byId) return byId;

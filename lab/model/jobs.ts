@@ -23,6 +23,7 @@ export const JOB_TYPE = {
   pause: 26,
   reset: 28,
   snapshot: 70,
+  applySnapshot: 71,
   deleteSnapshot: 72,
   convert: 200,
   deleteReferencePoint: 202,

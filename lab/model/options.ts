@@ -2,6 +2,7 @@
 import { KiB, MiB } from '../../src/base/index.ts';
 import { DEFAULT_WINDOWS, type WindowsFacts } from '../windows/index.ts';
 import type { ReportOptions } from './change-report.ts';
+import type { ReturnCodes } from './return-codes.ts';
 
 export interface LabOptions {
   /** Of all texts the host makes. Clients must not read them. */
@@ -25,6 +26,8 @@ export interface LabOptions {
   readonly keepUnreferencedIds: boolean;
   /** Reference points name one tracking id too few. */
   readonly unequalReferencePoints: boolean;
+  /** In which of the two documented families services refuse; a client has to understand both. */
+  readonly returnCodes: ReturnCodes;
   /** The Windows the host runs on. */
   readonly windows: WindowsFacts;
 }
@@ -56,6 +59,7 @@ export const DEFAULT_OPTIONS: LabOptions = {
   strictByteLength: false,
   keepUnreferencedIds: false,
   unequalReferencePoints: false,
+  returnCodes: 'hyperv',
   windows: DEFAULT_WINDOWS,
 };
 

@@ -16,7 +16,7 @@ import { LabFailure } from './failure.ts';
 import { imageMethods } from './image-methods.ts';
 import { answer, notFound, type Method } from './method-call.ts';
 import { ofKind, type Misbehaviour } from './rehearsal.ts';
-import { WBEM } from './return-codes.ts';
+import { WBEM, returnCodeOf } from './return-codes.ts';
 import { rowsOf } from './rows.ts';
 import { referencePointMethods, snapshotMethods } from './snapshot-methods.ts';
 import { computerSystemMethods, jobMethods, managementMethods, shutdownMethods } from './system-methods.ts';
@@ -74,7 +74,9 @@ export class LabProvider implements LabCimProvider {
     const refusal = ofKind(misbehaviours, 'return');
     if (refusal) return answer(refusal.code);
     const call = { core: this.#core, target, parameters, owner: caller.user, misbehaviours };
-    const result = await answered(() => run(call));
+    const refused = (code: number): number =>
+      returnCodeOf(code, target.className, this.#core.options.returnCodes);
+    const result = await answered(() => run(call), refused);
     dropAfter(misbehaviours);
     return result;
   }
@@ -100,11 +102,14 @@ export class LabProvider implements LabCimProvider {
 }
 
 /** A refusal is a number, not a fault. */
-async function answered(run: () => Promise<LabMethodResult> | LabMethodResult): Promise<LabMethodResult> {
+async function answered(
+  run: () => Promise<LabMethodResult> | LabMethodResult,
+  refused: (code: number) => number,
+): Promise<LabMethodResult> {
   try {
     return await run();
   } catch (error) {
-    if (error instanceof LabFailure) return answer(error.code);
+    if (error instanceof LabFailure) return answer(refused(error.code));
     throw error;
   }
 }

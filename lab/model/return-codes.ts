@@ -15,6 +15,24 @@ export const RETURN = {
   locked: 32781,
 } as const;
 
+/** What those of family C answer instead of the numbers above (facts: hyperv-classes.md, return-code families). */
+const CIM: Readonly<Record<number, number>> = {
+  [RETURN.notSupported]: 1,
+  [RETURN.failed]: 2,
+  [RETURN.timeout]: 3,
+  [RETURN.invalidParameter]: 4,
+  [RETURN.invalidState]: 5,
+};
+/** Its page has numbers of family H only; the pages of all other services have those of family C, with H as vendor numbers. */
+const HYPERV_ONLY = 'Msvm_ImageManagementService';
+
+export type ReturnCodes = 'hyperv' | 'cim';
+
+/** The number a method of the class answers for a failure. */
+export function returnCodeOf(code: number, className: string, codes: ReturnCodes): number {
+  return codes === 'hyperv' || className === HYPERV_ONLY ? code : (CIM[code] ?? code);
+}
+
 /** HRESULTs of WMI itself. */
 export const WBEM = {
   notFound: 0x80041002,

@@ -1,5 +1,6 @@
 /** Msvm_VirtualSystemSnapshotService and Msvm_VirtualSystemReferencePointService. */
 import type { LabMethodResult } from '../cim.ts';
+import { applyCheckpoint } from './apply-checkpoint.ts';
 import {
   convertToReferencePoint,
   createCheckpoint,
@@ -26,6 +27,7 @@ import { RETURN } from './return-codes.ts';
 const SNAPSHOT_KINDS: Readonly<Record<number, CheckpointRequest['kind']>> = { 2: 'user', 32768: 'recovery' };
 const CREATING = 32768;
 const DELETING = 32770;
+const APPLYING = 32769;
 
 export const snapshotMethods: Readonly<Record<string, Method>> = {
   CreateSnapshot(call) {
@@ -36,6 +38,21 @@ export const snapshotMethods: Readonly<Record<string, Method>> = {
       machine,
       busy: CREATING,
       work: async () => settingsPath((await createCheckpoint(call.core, machine, request)).id),
+    });
+  },
+  ApplySnapshot(call) {
+    const { machine, checkpoint } = checkpointByPath(call.core, pathParameter(call, 'Snapshot'));
+    if (!['off', 'saved'].includes(machine.state.power)) {
+      throw new LabFailure(RETURN.invalidState, machine.state.power);
+    }
+    return startJob(call, {
+      type: JOB_TYPE.applySnapshot,
+      machine,
+      busy: APPLYING,
+      work: async () => {
+        await applyCheckpoint(call.core, machine, checkpoint.id);
+        return undefined;
+      },
     });
   },
   DestroySnapshot: (call) => destroy(call, 'AffectedSnapshot', { tree: false }),

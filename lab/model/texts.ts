@@ -31,6 +31,7 @@ const JAPANESE: Texts = {
   operationFailed: '操作に失敗しました。',
   busy: {
     32768: 'チェックポイントを作成中',
+    32769: 'チェックポイントを適用中',
     32770: 'チェックポイントを削除中',
     32772: 'ディスクを結合中',
   },
@@ -43,6 +44,7 @@ const JAPANESE: Texts = {
     26: '仮想マシンの一時停止',
     28: '仮想マシンのリセット',
     70: '仮想マシンのスナップショット',
+    71: '仮想マシンのスナップショットの適用',
     72: '仮想マシンのスナップショットの削除',
     200: 'スナップショットから参照ポイントへの変換',
     202: '参照ポイントの削除',
@@ -60,7 +62,12 @@ const ENGLISH: Texts = {
   jobSucceeded: 'Job completed successfully',
   jobFailed: 'Job ended with an error',
   operationFailed: 'The operation failed.',
-  busy: { 32768: 'Creating Checkpoint', 32770: 'Deleting Checkpoint', 32772: 'Merging Disks' },
+  busy: {
+    32768: 'Creating Checkpoint',
+    32769: 'Applying Checkpoint',
+    32770: 'Deleting Checkpoint',
+    32772: 'Merging Disks',
+  },
   jobs: {
     1: 'Define Virtual Machine',
     2: 'Modify Virtual Machine',
@@ -70,6 +77,7 @@ const ENGLISH: Texts = {
     26: 'Pause Virtual Machine',
     28: 'Reset Virtual Machine',
     70: 'Snapshot Virtual Machine',
+    71: 'Apply Virtual Machine Snapshot',
     72: 'Delete Virtual Machine Snapshot',
     200: 'Convert Snapshot to Reference Point',
     202: 'Delete Reference Point',

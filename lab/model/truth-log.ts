@@ -13,7 +13,7 @@ import { mkdir, open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { assert, guid, struct, u32, u64, type StructOf } from '../../src/base/index.ts';
 
-export const EVENT = { write: 1, zero: 2, seal: 3, resize: 4, flushed: 5 } as const;
+export const EVENT = { write: 1, zero: 2, seal: 3, resize: 4, flushed: 5, revert: 6 } as const;
 
 const NO_SEAL = '00000000-0000-0000-0000-000000000000';
 const EVENT_SIZE = 48;
@@ -26,7 +26,7 @@ const event = struct('truth event', EVENT_SIZE, {
   length: u64(16),
   /** Of a write: where in data.log its bytes begin. */
   dataOffset: u64(24),
-  /** Of a seal: its id. */
+  /** Of a seal: its id; of a revert: to which seal. */
   seal: guid(32),
 });
 export type TruthEvent = StructOf<typeof event>;
@@ -106,6 +106,12 @@ export class TruthLog {
   async resize(size: number): Promise<void> {
     await this.#append({ kind: EVENT.resize, length: size });
     this.#size = size;
+  }
+
+  /** From here on the content is that of the seal `id`, which the VHDX file shows already. */
+  async revert(id: string): Promise<void> {
+    await this.#append({ kind: EVENT.revert, seal: id });
+    await this.flushed();
   }
 
   /** Everything so far is in the VHDX file, and readable by who opens it. */

@@ -20,19 +20,32 @@ interface Piece {
 
 /** Content at the seal `sealId`, or now without one. `undefined` when the disk has no such seal. */
 export async function openTruth(log: TruthLog, sealId?: string): Promise<TruthReader | undefined> {
-  const pieces = new PieceMap();
-  let size = 0;
+  const content = await contentAt(log, sealId);
+  return content && TruthReader.open(log, content.pieces, content.size);
+}
+
+interface Content {
+  readonly pieces: PieceMap;
+  readonly size: number;
+}
+
+/** A revert is played as what it is: everything up to its seal once more. Each goes back to an earlier event, so it ends. */
+async function contentAt(log: TruthLog, sealId: string | undefined): Promise<Content | undefined> {
+  let content: Content = { pieces: new PieceMap(), size: 0 };
   for await (const event of log.events()) {
-    if (event.kind === EVENT.resize) {
+    const { pieces } = content;
+    if (event.kind === EVENT.revert) {
+      content = (await contentAt(log, event.seal))!;
+    } else if (event.kind === EVENT.resize) {
       pieces.put(event.length, Number.MAX_SAFE_INTEGER, FROM_ZEROS);
-      size = event.length;
+      content = { pieces, size: event.length };
     } else if (event.kind === EVENT.seal) {
-      if (event.seal === sealId) return TruthReader.open(log, pieces, size);
+      if (event.seal === sealId) return content;
     } else {
       pieces.apply(event);
     }
   }
-  return sealId === undefined ? TruthReader.open(log, pieces, size) : undefined;
+  return sealId === undefined ? content : undefined;
 }
 
 export class TruthReader implements Truth {

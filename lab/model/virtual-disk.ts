@@ -174,6 +174,25 @@ export class VirtualDisk {
     await this.settle();
   }
 
+  /**
+   * The disk is again what `file` shows, and `newLeaf` takes the writes from now on; the caller saves the state and then
+   * deletes the files whose paths are returned. Tracking is what it was then: ids sealed later are unknown.
+   */
+  async revert(
+    file: { readonly path: string; readonly seal: number },
+    sealId: string,
+    newLeaf: string,
+  ): Promise<string[]> {
+    await this.settle();
+    const kept = this.state.files.findIndex(({ path }) => samePath(path, file.path)) + 1;
+    const left = this.state.files.splice(kept).map(({ path }) => path);
+    await this.branch(newLeaf);
+    this.state.files.push({ path: newLeaf });
+    await this.tracker.revert(file.seal);
+    await this.#truth.revert(sealId);
+    return left;
+  }
+
   /** Keeps only the tracking that `seals` begin. */
   retain(seals: ReadonlySet<number>): Promise<void> {
     return this.tracker.retain(seals);
@@ -182,6 +201,12 @@ export class VirtualDisk {
   async close(): Promise<void> {
     await this.settle();
     await this.tracker.save();
+    await this.#truth.close();
+  }
+
+  /** The files are let go, and what only a clean stop writes down about changes is not written. */
+  async abandon(): Promise<void> {
+    await this.#closeFiles();
     await this.#truth.close();
   }
 

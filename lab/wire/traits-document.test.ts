@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { test } from 'node:test';
 
 const root = join(import.meta.dirname, '..', '..');
 /** The files whose tests are traits: named "claim (source)". */
-const TRAIT_FILES = ['connection', 'endpoint', 'enumerating', 'instance', 'invoking'];
+const TRAIT_FILES = ['connection', 'endpoint', 'enumerating', 'instance', 'invoking', '../model/traits'];
 
 test('docs/protocols/lab-wire.md lists every trait with its source and its test, and invents none', () => {
   const tested = TRAIT_FILES.flatMap((file) => traitsIn(`${file}.test.ts`));
@@ -21,7 +21,7 @@ function traitsIn(file: string): string[] {
   const names = [...text.matchAll(/^test\(\s*(['"])((?:[^\\]|\\.)*?)\1, /gm)].map((match) =>
     match[2]!.replace(/\\(.)/g, '$1').replaceAll('|', '\\|'),
   );
-  return names.map((name) => `${withSource(name)} ${file}`);
+  return names.map((name) => `${withSource(name)} ${basename(file)}`);
 }
 
 /** What no document or recording says is ours: it is marked as such in the table. */
