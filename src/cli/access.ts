@@ -1,6 +1,7 @@
 /** From what the user named to what the engine needs: the entry in the configuration and the source of its secret. */
 import path from 'node:path';
 import { CURRENT_USER } from '../auth/index.ts';
+import { parseBytes } from '../base/index.ts';
 import type { Config, HostConfig, RepositoryConfig } from './config-schema.ts';
 import { NAME_PATTERN, fullUrl, hostOf } from './config-values.ts';
 import type { ConfigFile } from './config-file.ts';
@@ -89,7 +90,13 @@ export class Access {
       path: place,
       ...(kind === 's3' && config.s3 ? { s3: this.#s3Access(name ?? place, config.s3) } : {}),
       ...(kind === 'sftp' ? { ssh: this.#storeSsh(name ?? place, config.ssh) } : {}),
+      ...(config.rate === undefined ? {} : { bytesPerSecond: parseBytes(config.rate)! }),
+      ...(config.cache ? { cache: this.#cacheAccess(config.cache) } : {}),
     };
+  }
+
+  #cacheAccess({ folder, size }: NonNullable<RepositoryConfig['cache']>): NonNullable<StoreAccess['cache']> {
+    return { folder: this.#fromFile(folder), bytesMax: parseBytes(size)! };
   }
 
   #s3Access(name: string, { accessKeyId, secretKeyFile, secretKeyEnv, caFile, ...s3 }: S3Config): S3Access {

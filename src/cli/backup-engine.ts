@@ -24,6 +24,8 @@ import type { Repository } from '../repository/index.ts';
 import type { BackupRequest, BackupRun, Engine, PlannedVm, Task } from './engine.ts';
 import { openHost, type OpenHost } from './open-host.ts';
 import { openRepositoryOf } from './repository-engine.ts';
+import { requestsBy } from './repository-store.ts';
+import { requestsText } from './request-text.ts';
 import { NO_SIZES, sumOf } from './sum-of-sizes.ts';
 
 export const backupEngine: Pick<Engine, 'backup' | 'planBackup'> = { backup, planBackup };
@@ -45,6 +47,8 @@ async function* backup(request: BackupRequest, task: Task): AsyncGenerator<Backu
       progress,
     });
   });
+  const requests = requestsBy(request.repository);
+  if (requests) task.progress.note(`asked of the repository: ${requestsText(requests)}`);
 }
 
 async function* planBackup(request: BackupRequest, task: Task): AsyncGenerator<PlannedVm> {

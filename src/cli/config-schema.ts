@@ -15,7 +15,7 @@ import {
 } from './config-values.ts';
 import { CONSISTENCIES, FILE_KINDS } from './engine.ts';
 import { logOnKeys, logOnProblems } from './log-on-config.ts';
-import { s3Schema, storeProblems } from './store-config.ts';
+import { cacheSchema, s3Schema, storeProblems } from './store-config.ts';
 
 interface FilesConfig {
   readonly kind: (typeof FILE_KINDS)[number];
@@ -155,11 +155,18 @@ export const hostSchema = hostShape.superRefine((host, context) => {
     context.addIssue({ code: 'custom', path, message });
 });
 
+const bytesPerSecond = text.refine(
+  (size) => (parseBytes(size) ?? 0) > 0,
+  'must be a size a second, such as 200MiB',
+);
+
 export const repositorySchema = z
   .strictObject({
     path: text,
     passphraseFile: text.optional(),
     passphraseEnv: variableName.optional(),
+    rate: bytesPerSecond.optional(),
+    cache: cacheSchema.optional(),
     s3: s3Schema.optional(),
     ssh: z.strictObject({ ...sshLogOnKeys, ...sshTrustKeys }).optional(),
   })
@@ -171,11 +178,6 @@ export const repositorySchema = z
 
 const VMS_RULE = `must be a number of VMs, 1 to ${VMS_AT_ONCE_MAX}`;
 const vmsAtOnce = z.int().min(1, VMS_RULE).max(VMS_AT_ONCE_MAX, VMS_RULE);
-
-const bytesPerSecond = text.refine(
-  (size) => (parseBytes(size) ?? 0) > 0,
-  'must be a size a second, such as 200MiB',
-);
 
 const pointCount = z.int().min(0, 'must be a number of restore points');
 

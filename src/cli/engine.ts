@@ -31,9 +31,11 @@ import type {
   VmSelection,
 } from '../flows/index.ts';
 import type { NbdPlace } from '../nbd/index.ts';
+import type { Requests } from '../objectstore/index.ts';
 import type { Recording } from '../recording/index.ts';
-import type { AuditBudget, CollectReport, Pin } from '../repository/index.ts';
+import type { AuditBudget, CollectReport, Pin, VerifiedState, VerifyBudget } from '../repository/index.ts';
 import type { HostKeyOffer } from '../ssh/index.ts';
+import type { ReplicateEngine } from './replicate-port.ts';
 import type { Secret } from './secret.ts';
 
 export interface Task {
@@ -117,6 +119,16 @@ export interface StoreAccess {
   readonly s3?: S3Access;
   /** Present with `sftp://`; host, port and user are those of the address. */
   readonly ssh?: Omit<SshAccess, 'host' | 'port' | 'user' | 'usePassword'>;
+  /** To and from the store, at most. */
+  readonly bytesPerSecond?: number;
+  /** Where pages that are read again and again are kept. */
+  readonly cache?: { readonly folder: string; readonly bytesMax: number };
+}
+
+/** What a command asked of a store that bills it. */
+export interface StoreRequests extends Requests {
+  /** By the list prices of AWS; an estimate. */
+  readonly costDollars: number;
 }
 
 export interface S3Access {
@@ -514,6 +526,10 @@ export interface RepositoryStatus {
   /** `none` is shown loudly. */
   readonly encryption: string;
   readonly storedBytes: number;
+  /** Of an object store: what it took to find this out. */
+  readonly requests?: StoreRequests;
+  /** What was read back when. */
+  readonly verified: VerifiedState;
   readonly vms: readonly {
     readonly id: string;
     readonly name: string;

@@ -32,7 +32,7 @@ import type {
 } from './engine.ts';
 import { cliFaults } from './faults.ts';
 import { openNewStore } from './new-repository.ts';
-import { openStore } from './repository-store.ts';
+import { openStore, requestsBy } from './repository-store.ts';
 import { Secret } from './secret.ts';
 import { sumOf } from './sum-of-sizes.ts';
 
@@ -158,11 +158,14 @@ async function repositoryStatus(access: RepositoryAccess, task: Task): Promise<R
   let storedBytes = 0;
   for await (const { size } of store.list('', task)) storedBytes += size;
   const { id, formatVersion, encrypted } = repository.status();
+  const requests = requestsBy(access);
   return {
     repositoryId: id,
     formatVersion,
     encryption: encrypted ? 'aes-256-gcm' : 'none',
     storedBytes,
+    ...(requests ? { requests } : {}),
+    verified: await repository.verified(task),
     vms: await Promise.all([...vms.values()].map((points) => vmStatus(repository, points, task))),
     warnings: [],
   };

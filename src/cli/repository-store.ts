@@ -1,13 +1,21 @@
 /** From where a repository is to the store it is in. Secrets are read when the store asks for them. */
 import { readFile } from 'node:fs/promises';
+import { RateLimit } from '../base/index.ts';
 import {
+  cachedStore,
+  costOf,
+  countingStore,
   openDirectoryStore,
   openS3Store,
   openSftpStore,
+  requestsOf,
   retryingStore,
+  throttledStore,
   type ObjectStore,
+  type Requests,
+  type StoreStats,
 } from '../objectstore/index.ts';
-import type { S3Access, StoreAccess, Task } from './engine.ts';
+import type { S3Access, StoreAccess, StoreRequests, Task } from './engine.ts';
 import { sshLogOn } from './host-access.ts';
 import { parseLocation, type S3Location } from './repository-location.ts';
 
@@ -18,8 +26,34 @@ export interface OpenStoreOptions extends Pick<Task, 'signal'> {
 
 /** What is on the other side of a network is tried again while it restarts; a folder fails at once, and says why. */
 export async function openStore(access: StoreAccess, options: OpenStoreOptions): Promise<ObjectStore> {
-  const store = await openStoreOnce(access, options);
-  return parseLocation(access.path).kind === 'folder' ? store : retryingStore(store);
+  const driver = await openStoreOnce(access, options);
+  if (parseLocation(access.path).kind === 'folder') return driver;
+  const { store: counted, stats } = countingStore(driver);
+  counters.set(access, [...(counters.get(access) ?? []), stats]);
+  const { bytesPerSecond, cache } = access;
+  const paced =
+    bytesPerSecond === undefined ? counted : throttledStore(counted, new RateLimit(bytesPerSecond));
+  const patient = retryingStore(paced);
+  return cache ? cachedStore(patient, cache) : patient;
+}
+
+/** Of the stores that were opened by an access, which is one command's. */
+const counters = new WeakMap<StoreAccess, readonly StoreStats[]>();
+
+/** What was asked so far of a bucket; undefined of stores that bill nothing. */
+export function requestsBy(access: StoreAccess): StoreRequests | undefined {
+  if (parseLocation(access.path).kind !== 's3') return undefined;
+  const each = (counters.get(access) ?? []).map(requestsOf);
+  const sum = (of: keyof Requests): number => each.reduce((total, requests) => total + requests[of], 0);
+  const requests = {
+    put: sum('put'),
+    get: sum('get'),
+    head: sum('head'),
+    list: sum('list'),
+    delete: sum('delete'),
+    receivedBytes: sum('receivedBytes'),
+  };
+  return { ...requests, costDollars: costOf(requests) };
 }
 
 /** As {@link openStore}, with nothing tried again: to find out what is wrong. */

@@ -1,5 +1,6 @@
 /** The part of the configuration of a repository that is about a store on another machine. */
 import { z } from 'zod';
+import { parseBytes } from '../base/index.ts';
 import { locationProblem, isAddress } from './repository-location.ts';
 
 const text = z.string().min(1, 'must not be empty');
@@ -20,6 +21,11 @@ export const s3Schema = z.strictObject({
     .optional(),
 });
 
+export const cacheSchema = z.strictObject({
+  folder: text,
+  size: text.refine((size) => (parseBytes(size) ?? 0) > 0, 'must be a size, such as 1GiB'),
+});
+
 export type S3Config = z.infer<typeof s3Schema>;
 
 interface Problem {
@@ -32,8 +38,10 @@ export function storeProblems(repository: {
   readonly path: string;
   readonly s3?: S3Config | undefined;
   readonly ssh?: object | undefined;
+  readonly rate?: string | undefined;
+  readonly cache?: object | undefined;
 }): Problem[] {
-  const { path, s3, ssh } = repository;
+  const { path, s3, ssh, rate, cache } = repository;
   const problem = isAddress(path) ? locationProblem(path) : undefined;
   if (problem !== undefined) return [{ path: ['path'], message: problem }];
   const at = (key: string, message: string): Problem => ({ path: [key], message });
@@ -41,8 +49,12 @@ export function storeProblems(repository: {
     ...(s3 && !/^s3:/i.test(path) ? [at('s3', 'belongs to a path that begins with s3://')] : []),
     ...(ssh && !/^sftp:/i.test(path) ? [at('ssh', 'belongs to a path that begins with sftp://')] : []),
     ...(s3 ? keyProblems(s3) : []),
+    ...(rate !== undefined && !isAddress(path) ? [at('rate', ELSEWHERE)] : []),
+    ...(cache && !isAddress(path) ? [at('cache', ELSEWHERE)] : []),
   ];
 }
+
+const ELSEWHERE = 'belongs to a path that begins with s3:// or sftp://';
 
 function keyProblems({ accessKeyId, secretKeyFile, secretKeyEnv }: S3Config): Problem[] {
   const sources = [secretKeyFile, secretKeyEnv].filter((source) => source !== undefined).length;

@@ -1,4 +1,5 @@
 export * from './atomic-names.ts';
+export * from './cached-store.ts';
 export * from './counting-store.ts';
 export * from './directory-store.ts';
 export { storeFaults } from './faults.ts';
@@ -14,3 +15,4 @@ export type { S3Credentials, S3ObjectLock, S3Options } from './s3-client.ts';
 export * from './s3-store.ts';
 export * from './sftp-store.ts';
 export * from './store-layer.ts';
+export * from './throttled-store.ts';

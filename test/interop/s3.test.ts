@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, mock, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -213,13 +213,15 @@ describe('S3', requiresCeph('that repositories work on S3'), () => {
       await writeFile(home.path('secret'), keys.secretAccessKey, { mode: 0o600 });
       home.secrets.push(keys.secretAccessKey);
       const s3 = { accessKeyId: keys.accessKeyId, secretKeyFile: '~/secret' };
-      return { address, config: { s3 }, diskBytes: 96 * MiB };
+      const cache = { folder: '~/cache', size: '10MiB' };
+      return { address, config: { s3, cache, rate: '200MiB' }, diskBytes: 96 * MiB };
     });
     await remote.change(1, 250);
     const backup = remote.start('backup', 'db', '--rate', '20MiB');
     await backup.said('checkpoint');
     await sleep(300);
-    await killedUnder(backup, 'backup');
+    const { stderr } = await killedUnder(backup, 'backup');
+    assert.match(stderr, /asked of the repository: \d+ puts, .* about \$0\.0\d+ by the list prices of AWS/);
     await remote.assertRestores('undisturbed');
     await remote.change(2, 20);
     await remote.ok('backup', 'db');
@@ -229,6 +231,9 @@ describe('S3', requiresCeph('that repositories work on S3'), () => {
       return await killedUnder(restore, 'restore');
     });
     await remote.ok('verify', '--all');
+    const [status] = (await remote.ok('status', '--json')).json().repositories;
+    assert.ok(status.requests.list >= 3 && status.requests.put === 0, JSON.stringify(status.requests));
+    assert.ok((await readdir(remote.home.path('cache'))).length > 0);
     const { findings } = (await remote.home.run('doctor', 'repo', '--repo', 'remote', '--json')).json();
     const odd = findings.filter(({ state }: { state: string }) => state !== 'ok');
     assert.deepEqual(

@@ -6,6 +6,7 @@ import { exitCodeOf, exitCodeOfOutcome, type ExitCode } from '../exit-code.ts';
 import { count, timeCell } from '../numbers.ts';
 import { passphraseFileOption, recoveryKeyFileOption, repoOption } from '../options.ts';
 import { NOTHING_TO_CLEAN } from '../interrupts.ts';
+import { requestsText } from '../request-text.ts';
 import type { Runner, Session } from '../session.ts';
 import { tableLines, type Column } from '../table.ts';
 import { consistencyCell } from '../consistency-text.ts';
@@ -96,6 +97,8 @@ function statusLines({ name, path }: RepositoryAccess, status: RepositoryStatus)
   const where = name === undefined ? path : `${name} (${path})`;
   return [
     `${where}: ${locked}, ${formatBytes(storedBytes)} stored, ${count(vms.length, 'VM')}, repository ${repositoryId}`,
+    `  ${verifiedText(verified)}`,
+    ...(status.requests ? [`  this took ${requestsText(status.requests)}`] : []),
     ...(vms.length > 0 ? tableLines(COLUMNS, vms).map((line) => `  ${line}`) : []),
   ];
 }
