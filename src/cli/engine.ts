@@ -33,9 +33,8 @@ import type {
 import type { NbdPlace } from '../nbd/index.ts';
 import type { Requests } from '../objectstore/index.ts';
 import type { Recording } from '../recording/index.ts';
-import type { AuditBudget, CollectReport, Pin, VerifiedState, VerifyBudget } from '../repository/index.ts';
+import type { AuditBudget, CollectReport, Pin } from '../repository/index.ts';
 import type { HostKeyOffer } from '../ssh/index.ts';
-import type { ReplicateEngine } from './replicate-port.ts';
 import type { Secret } from './secret.ts';
 
 export interface Task {
@@ -528,8 +527,6 @@ export interface RepositoryStatus {
   readonly storedBytes: number;
   /** Of an object store: what it took to find this out. */
   readonly requests?: StoreRequests;
-  /** What was read back when. */
-  readonly verified: VerifiedState;
   readonly vms: readonly {
     readonly id: string;
     readonly name: string;

@@ -165,7 +165,6 @@ async function repositoryStatus(access: RepositoryAccess, task: Task): Promise<R
     encryption: encrypted ? 'aes-256-gcm' : 'none',
     storedBytes,
     ...(requests ? { requests } : {}),
-    verified: await repository.verified(task),
     vms: await Promise.all([...vms.values()].map((points) => vmStatus(repository, points, task))),
     warnings: [],
   };

@@ -97,7 +97,6 @@ function statusLines({ name, path }: RepositoryAccess, status: RepositoryStatus)
   const where = name === undefined ? path : `${name} (${path})`;
   return [
     `${where}: ${locked}, ${formatBytes(storedBytes)} stored, ${count(vms.length, 'VM')}, repository ${repositoryId}`,
-    `  ${verifiedText(verified)}`,
     ...(status.requests ? [`  this took ${requestsText(status.requests)}`] : []),
     ...(vms.length > 0 ? tableLines(COLUMNS, vms).map((line) => `  ${line}`) : []),
   ];
