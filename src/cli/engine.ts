@@ -33,7 +33,7 @@ import type {
 import type { NbdPlace } from '../nbd/index.ts';
 import type { Requests } from '../objectstore/index.ts';
 import type { Recording } from '../recording/index.ts';
-import type { AuditBudget, CollectReport, Pin } from '../repository/index.ts';
+import type { AuditBudget, CollectReport, Pin, VerifiedState, VerifyBudget } from '../repository/index.ts';
 import type { HostKeyOffer } from '../ssh/index.ts';
 import type { Secret } from './secret.ts';
 
@@ -393,6 +393,8 @@ export interface PointSummary {
 /** A restore point with all it says of itself. */
 export interface PointDetails extends PointSummary {
   /** It ran there. */
+  /** Ranges of disks that cannot be restored, as far as verifications have found out. */
+  readonly losses: readonly { readonly disk: number; readonly extents: readonly Extent[] }[];
   readonly host: string;
   readonly runId: string;
   /** The restore point its deltas were made over. */
@@ -479,6 +481,12 @@ export interface RestoreRun {
 }
 
 export interface VerifyRun {
+export interface VerifyRequest {
+  readonly repository: RepositoryAccess;
+  readonly point?: PointSelector;
+  readonly budget?: VerifyBudget;
+}
+
   readonly points: number;
   readonly objects: number;
   readonly readBytes: number;
@@ -495,7 +503,10 @@ export interface VerifyRun {
       readonly extents: readonly Extent[];
     }[];
   }[];
+    /** Restore points whose VM settings need it. */
+    readonly settings: readonly { readonly pointId: string; readonly vm: string }[];
   readonly warnings: readonly Warning[];
+  readonly verified: VerifiedState;
 }
 
 export interface DiskCheckRun {
@@ -513,10 +524,20 @@ export interface DiskCheckRun {
 
 export interface RepairRun {
   readonly packs: number;
+  /** False: it was only looked at. */
+  readonly applied: boolean;
   readonly objects: number;
   /** What is wrong with each damaged pack; its objects were found by walking through it. */
+  /** Of these, what the index did not have. */
+  readonly unknownObjects: number;
+  /** Segments of the index that cannot be read. */
+  readonly damagedSegments: number;
+  /** Names of packs that the index has and that are not there. */
+  readonly missingPacks: readonly string[];
   readonly damagedPacks: readonly string[];
   readonly warnings: readonly Warning[];
+  /** Files of `about/` that are missing or of another version. */
+  readonly about: readonly string[];
 }
 
 export interface RepositoryStatus {
@@ -528,6 +549,8 @@ export interface RepositoryStatus {
   /** Of an object store: what it took to find this out. */
   readonly requests?: StoreRequests;
   readonly vms: readonly {
+  /** What was read back when. */
+  readonly verified: VerifiedState;
     readonly id: string;
     readonly name: string;
     readonly points: number;
@@ -707,13 +730,13 @@ export interface Engine extends DiskEngine {
   restoreStream(request: StreamRequest, task: Task): AsyncIterable<Uint8Array>;
   /** Serves a restore point by NBD while `use` runs. */
   servePoint(request: ServeRequest, task: Task, use: (served: ServeRun) => Promise<void>): Promise<void>;
-  /** Reads back one point, or everything. Damage is in the report, not thrown. */
-  verify(
-    request: { readonly repository: RepositoryAccess; readonly point?: PointSelector },
+  /** Reads back one point, a budget, or everything. Damage is in the report, not thrown. */
+  verify(request: VerifyRequest, task: Task): Promise<VerifyRun>;
+  /** Makes the index anew from the packs, or without `apply` says what that would change. */
+  repair(
+    request: { readonly repository: RepositoryAccess; readonly apply: boolean },
     task: Task,
-  ): Promise<VerifyRun>;
-  /** Makes the index anew from the packs. */
-  repair(repository: RepositoryAccess, task: Task): Promise<RepairRun>;
+  ): Promise<RepairRun>;
   /** Makes a reference point: from now on the host can tell what changes. */
   enableRct(
     request: { readonly host: HostAccess; readonly vm: string },

@@ -130,9 +130,20 @@ export const VERIFIED: VerifyRun = {
   seconds: 20,
   damaged: [],
   warnings: [],
+  verified: { since: '2026-11-20T08:00:00.000Z', neverBytes: 0, totalBytes: 21 * GiB },
 };
 
-const REPAIRED: RepairRun = { packs: 3, objects: 400, damagedPacks: [], warnings: [] };
+export const REPAIRED: RepairRun = {
+  applied: true,
+  packs: 3,
+  objects: 400,
+  unknownObjects: 0,
+  damagedSegments: 0,
+  missingPacks: [],
+  damagedPacks: [],
+  about: [],
+  warnings: [],
+};
 
 const REACHED = { asked: 'application-preferred', reached: 'application' } as const;
 
@@ -142,6 +153,7 @@ export const STATUS: RepositoryStatus = {
   encryption: 'aes-256-gcm',
   storedBytes: 21 * GiB,
   vms: [
+  verified: { since: '2026-11-20T08:00:00.000Z', neverBytes: 0, totalBytes: 21 * GiB },
     {
       ...WEB01,
       points: 2,
@@ -292,7 +304,7 @@ const ANSWERS: Engine = {
   },
   async showPoint({ repository }) {
     await repository.unlock();
-    return { ...pointSummary(), host: 'hv1', runId: 'run-1', warnings: [] };
+    return { ...pointSummary(), losses: [], host: 'hv1', runId: 'run-1', warnings: [] };
   },
   async *restoreStream({ repository }) {
     await repository.unlock();
@@ -369,7 +381,7 @@ const ANSWERS: Engine = {
     await repository.unlock();
     return { pointId: 'a1b2c3d4e5f6a7b8', wasHeld: true };
   },
-  async repair(repository) {
+  async repair({ repository, apply }) {
     await repository.unlock();
     return REPAIRED;
   },

@@ -8,6 +8,12 @@ export const cliFaults = faults('CLI', {
     remedy:
       'name rules such as --keep-daily 7 --keep-weekly 4, or put `keep` into `vms` of the configuration',
   },
+  verificationUnrecorded: {
+    kind: 'refused',
+    text: 'what was verified could not be written down: {reason}',
+    remedy:
+      'verify with rights to write to the repository: without them damage is not stored again by the next backup',
+  },
   insecureHost: {
     kind: 'refused',
     text: 'the certificate of host {name} is not checked (`insecure`): whoever is between here and there can be the host',

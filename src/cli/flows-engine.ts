@@ -13,12 +13,14 @@ import { serveEngine } from './serve-engine.ts';
 import { stateFolder } from './state-path.ts';
 
 export function openEngine(io: Pick<CliIo, 'env' | 'platform' | 'homeFolder'>): Engine {
+import { verifyEngine } from './verify-engine.ts';
   return {
     ...createHostEngine(stateFolder(io)),
     ...repositoryEngine,
     ...backupEngine,
     ...keysEngine,
     ...pointsEngine,
+    ...verifyEngine,
     ...retentionEngine,
     ...serveEngine,
     ...diskEngine,

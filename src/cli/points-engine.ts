@@ -1,4 +1,5 @@
 /** The part of the engine that looks into one restore point. */
+import { normalise } from '../extents/index.ts';
 import { explainPoint, readSettings, SuspectPoints } from '../flows/index.ts';
 import type { Repository, RestorePoint } from '../repository/index.ts';
 import type { Engine, PointDetails, PointSummary, Task, Warning } from './engine.ts';
@@ -10,6 +11,7 @@ export const pointsEngine: Pick<Engine, 'showPoint'> = {
     const point = await selectPoint(repository, selector, task);
     return {
       ...(await summaryWithSuspects(repository, point, task)),
+      losses: await lossesOf(repository, point, task),
       host: point.vm.host,
       runId: point.runId,
       ...(point.parent === undefined ? {} : { parent: point.parent }),
@@ -31,6 +33,19 @@ async function summaryWithSuspects(
     suspects.of(each);
   }
   return summaryOf(point, suspects);
+}
+
+async function lossesOf(
+  repository: Repository,
+  point: RestorePoint,
+  { signal }: Task,
+): Promise<PointDetails['losses']> {
+  const { disks } = await repository.lossesOf(point, { signal });
+  return point.disks.flatMap(({ diskId }, index) => {
+    const lost = disks.filter((each) => each.diskId === diskId);
+    const extents = normalise(lost.flatMap(({ ranges }) => [...ranges]));
+    return extents.length === 0 ? [] : [{ disk: index + 1, extents }];
+  });
 }
 
 async function settingsOf(

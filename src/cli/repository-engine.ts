@@ -1,13 +1,6 @@
-/** The part of the engine that works on a repository: make it, back up into it, list, restore, verify. */
+/** The part of the engine that works on a repository: make it, list, restore. */
 import { hasCode } from '../base/index.ts';
-import {
-  chosenDisks,
-  pointWarnings,
-  restorePoint,
-  streamPoint,
-  suspectWarningsOfAll,
-  SuspectPoints,
-} from '../flows/index.ts';
+import { chosenDisks, pointWarnings, restorePoint, streamPoint, SuspectPoints } from '../flows/index.ts';
 import type { ObjectStore } from '../objectstore/index.ts';
 import {
   auditBound,
@@ -17,7 +10,6 @@ import {
   type PointDisk,
   type Repository,
   type RestorePoint,
-  type VerifyProblem,
 } from '../repository/index.ts';
 import type {
   Engine,
@@ -27,7 +19,6 @@ import type {
   RepositoryStatus,
   Sizes,
   Task,
-  VerifyRun,
   Warning,
 } from './engine.ts';
 import { cliFaults } from './faults.ts';
@@ -38,7 +29,7 @@ import { sumOf } from './sum-of-sizes.ts';
 
 type RepositoryEngine = Pick<
   Engine,
-  'createRepository' | 'repositoryStatus' | 'points' | 'restore' | 'restoreStream' | 'verify' | 'repair'
+  'createRepository' | 'repositoryStatus' | 'points' | 'restore' | 'restoreStream'
 >;
 
 export const repositoryEngine: RepositoryEngine = {
@@ -98,12 +89,6 @@ export const repositoryEngine: RepositoryEngine = {
     const { format, disks } = request;
     for (const doubt of await doubtsOf(repository, { point, disks }, task)) request.warn(doubt);
     yield* streamPoint(repository, { point, format, ...(disks.length > 0 ? { disks } : {}), ...task });
-  },
-  verify,
-  async repair(access, task) {
-    const repository = await openRepositoryOf(access, task);
-    const { packs, objects, damagedPacks } = await repository.rebuildIndex(task);
-    return { packs, objects, damagedPacks: damagedPacks.map(({ message }) => message), warnings: [] };
   },
 };
 
@@ -165,6 +150,7 @@ async function repositoryStatus(access: RepositoryAccess, task: Task): Promise<R
     encryption: encrypted ? 'aes-256-gcm' : 'none',
     storedBytes,
     ...(requests ? { requests } : {}),
+    verified: await repository.verified(task),
     vms: await Promise.all([...vms.values()].map((points) => vmStatus(repository, points, task))),
     warnings: [],
   };
@@ -198,45 +184,6 @@ function newestOfEach(baselines: readonly BaselineRecord[]): RepositoryStatus['v
     ...(consumer === undefined ? {} : { consumer }),
     referencePointId,
   }));
-}
-
-async function verify(
-  request: { readonly repository: RepositoryAccess; readonly point?: PointSelector },
-  task: Task,
-): Promise<VerifyRun> {
-  const repository = await openRepositoryOf(request.repository, task);
-  const point = request.point && (await selectPoint(repository, request.point, task));
-  const started = performance.now();
-  const report = await repository.verify({ ...(point ? { point } : {}), ...task });
-  const doubts = point
-    ? await pointWarnings(repository, { point }, task)
-    : await suspectWarningsOfAll(repository, task);
-  return {
-    points: report.points,
-    objects: report.objects,
-    readBytes: report.storedBytes,
-    seconds: (performance.now() - started) / 1000,
-    damaged: await Promise.all(report.problems.map((problem) => damageOf(repository, problem, task))),
-    warnings: doubts,
-  };
-}
-
-async function damageOf(
-  repository: Repository,
-  problem: VerifyProblem,
-  task: Task,
-): Promise<VerifyRun['damaged'][number]> {
-  const affects = problem.affected.map(async (each) => ({
-    pointId: each.pointId,
-    vm: each.vmName,
-    disk: numberOf(await repository.point(each.pointId, task), each.diskId),
-    extents: each.ranges,
-  }));
-  return {
-    object: problem.objectId ?? problem.fault.code,
-    problem: problem.fault.message,
-    affects: await Promise.all(affects),
-  };
 }
 
 export function summaryOf(point: RestorePoint, suspects: SuspectPoints): PointSummary {
@@ -280,6 +227,6 @@ function isVm(point: RestorePoint, nameOrId: string): boolean {
   return point.vm.id === nameOrId.toLowerCase() || point.vm.name.toLowerCase() === nameOrId.toLowerCase();
 }
 
-function numberOf(point: RestorePoint, diskId: string): number {
+export function numberOf(point: RestorePoint, diskId: string): number {
   return point.disks.findIndex((disk) => disk.diskId === diskId) + 1;
 }

@@ -3,6 +3,7 @@ import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { CommandLine } from './command-line.fixture.ts';
+import { VERIFIED } from './fake-engine.fixture.ts';
 
 const CONFIG = 'hosts: { hv1: { url: "http://hv1", user: backup, passwordFile: hv1.password } }\n';
 
@@ -111,7 +112,7 @@ test('an unencrypted repository asks for nothing', async () => {
   const { code } = await line.run(['verify', '--repo', './plain'], {
     engine: {
       async verify() {
-        return { points: 0, objects: 0, readBytes: 0, seconds: 0, damaged: [], warnings: [] };
+        return VERIFIED;
       },
     },
   });

@@ -4,7 +4,7 @@
  *
  *   about/repository.md   about/read_repository.py
  *
- * They are not sealed, and nothing depends on them.
+ * They are not sealed, and nothing depends on them; a repair brings them up to date.
  */
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -29,6 +29,20 @@ export async function writeAbout(store: ObjectStore, options: CallOptions = {}):
       if (!hasCode(error, 'STORE_NAME_TAKEN')) throw error; // another process was faster
     }
   }
+}
+
+/** Names of those that are not what this version writes. */
+export async function outdatedAbout(store: ObjectStore, options: CallOptions = {}): Promise<string[]> {
+  const outdated: string[] = [];
+  for (const [name, file] of Object.entries(FILES)) {
+    const content = await readFile(join(packageFolder(), file));
+    const found = await store.stat(name, options);
+    const isSame =
+      found?.size === content.length &&
+      content.equals(await store.getRange(name, 0, content.length, options));
+    if (!isSame) outdated.push(name);
+  }
+  return outdated;
 }
 
 /** Upwards from here: `src/repository` and `dist/src/repository` differ in depth. */

@@ -64,7 +64,7 @@ export const repositoryFaults = faults('REPO', {
     kind: 'corrupt',
     text: 'the {kind} object {id} is in no pack the index knows',
     remedy:
-      '`hvlift repair` makes the index anew; if that does not help, a pack file is lost: bring it back from a copy',
+      '`hvlift repair --apply` makes the index anew; if that does not help, a pack file is lost: bring it back from a copy',
     lost: 'what the object held, in every restore point that uses it',
   },
   objectDamaged: {
@@ -93,7 +93,7 @@ export const repositoryFaults = faults('REPO', {
   indexDamaged: {
     kind: 'corrupt',
     text: 'the index segment {name} is damaged: {problem}',
-    remedy: '`hvlift repair` makes the index anew; the packs hold everything that is needed for it',
+    remedy: '`hvlift repair --apply` makes the index anew; the packs hold everything that is needed for it',
   },
   pointDamaged: {
     kind: 'corrupt',

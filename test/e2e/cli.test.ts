@@ -174,7 +174,7 @@ test('a damaged index hides what it holds, names the command that makes it anew,
   const refused = await home.run(...restore, '--json');
   assertFailed(refused, { exit: 3, code: 'REPO_INDEX_DAMAGED' });
   assert.match(refused.json().error.remedy, /`hvlift repair`/);
-  await home.ok('repair', ...options);
+  await home.ok('repair', '--apply', ...options);
   await home.ok('verify', ...options);
   await home.ok(...restore);
 });

@@ -61,6 +61,7 @@ function details(changes: Partial<PointDetails> = {}): PointDetails {
   return {
     ...pointSummary(),
     host: 'HV01',
+    losses: [],
     runId: 'run-1',
     parent: 'b1b2c3d4e5f6a7b8',
     configuration: CONFIGURATION,
@@ -128,4 +129,13 @@ test('a point whose settings are lost is shown with a warning and its exit code'
   assert.equal(outcome.code, 4);
   assert.match(outcome.stderr, /FLOW_SETTINGS_LOST/);
   assert.match(outcome.stdout, /^point a1b2c3d4e5f6a7b8/);
+});
+
+test('what of a point cannot be restored is told in capitals, and is exit code 3', async () => {
+  await using line = await CommandLine.open();
+  const losses = [{ disk: 1, extents: [{ offset: 0, length: 3 * MiB }] }];
+  const engine = { showPoint: async () => details({ losses }) };
+  const { code, stdout } = await line.run(['points', 'show', 'a1b2'], { engine });
+  assert.equal(code, 3);
+  assert.match(stdout, /DAMAGED: 3 MiB in 1 range of disk 1 cannot be restored/);
 });

@@ -4,7 +4,7 @@ import { MiB, formatBytes } from '../../base/index.ts';
 import type { VmConfiguration } from '../../hyperv/index.ts';
 import { consistencyText } from '../consistency-text.ts';
 import type { PointDetails, PointDisk } from '../engine.ts';
-import { exitCodeOfOutcome } from '../exit-code.ts';
+import { EXIT, exitCodeOfOutcome, worstOf } from '../exit-code.ts';
 import { count, timeCell } from '../numbers.ts';
 import {
   latestOfOption,
@@ -45,7 +45,8 @@ export function registerPointsShow(points: Command, run: Runner): void {
         );
         await session.output.result(details, () => linesOf(details, session.output.width));
         for (const warning of details.warnings) session.output.warn(warning);
-        return exitCodeOfOutcome(details);
+        const damage = details.losses.length > 0 ? EXIT.corrupt : EXIT.ok;
+        return worstOf([damage, exitCodeOfOutcome(details)]);
       }),
     );
 }
@@ -69,9 +70,15 @@ function linesOf(details: PointDetails, width: number): string[] {
     ...machineLines(details.configuration ?? {}),
     '',
     ...tableLines(DISK_COLUMNS, details.disks, width),
+    ...details.losses.map(lossLine),
     ...(details.leftOut ?? []).map(({ path, why }) => `left out: ${path}: ${why}`),
     ...(why ? why.disks.flatMap((disk, index) => ['', ...whyLines(disk, index + 1, width)]) : []),
   ];
+}
+
+function lossLine({ disk, extents }: PointDetails['losses'][number]): string {
+  const bytes = extents.reduce((sum, { length }) => sum + length, 0);
+  return `DAMAGED: ${formatBytes(bytes)} in ${count(extents.length, 'range')} of disk ${disk} cannot be restored`;
 }
 
 /** As stored: settings from before there was a version have less in them. */

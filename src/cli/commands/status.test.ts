@@ -11,6 +11,7 @@ test('a repository shows its encryption, its VMs and where the next backup start
   assert.equal(
     stdout,
     `main (${line.home}/backups): encrypted with aes-256-gcm, 21 GiB stored, 1 VM, repository 9c1b\n` +
+      '  every byte in packs was read since 2026-11-20 08:00:00Z\n' +
       '  VM     POINTS  LATEST                CONSISTENCY  NEXT BACKUP  ID\n' +
       `  web01       2  2026-11-23 08:00:00Z  application  incremental  ${STATUS.vms[0]!.id}\n`,
   );

@@ -11,6 +11,7 @@ import type { Runner, Session } from '../session.ts';
 import { tableLines, type Column } from '../table.ts';
 import { consistencyCell } from '../consistency-text.ts';
 import type { JsonDocument } from '../json-document.ts';
+import { verifiedText } from './verify.ts';
 
 export function registerStatus(program: Command, run: Runner): void {
   program
@@ -92,11 +93,12 @@ function nextBackup({ baselines }: Row): string {
 }
 
 function statusLines({ name, path }: RepositoryAccess, status: RepositoryStatus): string[] {
-  const { encryption, storedBytes, repositoryId, vms } = status;
+  const { encryption, storedBytes, repositoryId, vms, verified } = status;
   const locked = encryption === 'none' ? 'NOT ENCRYPTED' : `encrypted with ${encryption}`;
   const where = name === undefined ? path : `${name} (${path})`;
   return [
     `${where}: ${locked}, ${formatBytes(storedBytes)} stored, ${count(vms.length, 'VM')}, repository ${repositoryId}`,
+    `  ${verifiedText(verified)}`,
     ...(status.requests ? [`  this took ${requestsText(status.requests)}`] : []),
     ...(vms.length > 0 ? tableLines(COLUMNS, vms).map((line) => `  ${line}`) : []),
   ];
