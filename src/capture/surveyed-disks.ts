@@ -37,6 +37,17 @@ const OF_ONE_FILE = [
   'HYPERV_OPERATION_FAILED',
 ];
 
+/** No way leads there, whoever holds the file. */
+const NO_WAY = [
+  'HOSTFILE_NOT_FOUND',
+  'HOSTFILE_NO_MAPPING',
+  'HOSTFILE_NO_SHARE',
+  'HOSTFILE_NOT_A_FILE',
+  'HOSTFILE_BAD_PATH',
+  'HOSTFILE_AMBIGUOUS',
+  'HOSTFILE_ESCAPED',
+];
+
 export async function surveyDisks(
   host: SourceHost,
   vm: Vm,
@@ -93,7 +104,7 @@ async function look(
 }
 
 async function judged(
-  { hyperv: _hyperv, files }: SourceHost,
+  { files }: SourceHost,
   vm: Vm,
   disk: Looked,
   { chainMax }: DiskSurvey,
@@ -102,7 +113,7 @@ async function judged(
   const unprotectable = unprotectableFault(vm.name, disk);
   if (unprotectable) return { unprotectable };
   const unreachable =
-    disk.fault ?? tooDeep(vm.name, disk, chainMax) ?? (await unreadable(files, vm.name, disk, options));
+    disk.fault ?? tooDeep(vm.name, disk, chainMax) ?? (await unreadable(files, vm, disk, options));
   return unreachable ? { unreachable } : {};
 }
 
@@ -121,12 +132,13 @@ function tooDeep(vm: string, { attached, files }: Looked, most: number): Fault |
 }
 
 /**
- * Opened and closed at once, since a way that does not lead there would else be found with a checkpoint on the host. A file
- * that its running VM holds has been found; the frozen one will be shared.
+ * Opened and closed at once, since a way that does not lead there would else be found with a checkpoint on the host. The file of a
+ * VM that runs is held by the host, and depending on the way that looks like any refusal (by SFTP, like a lack of rights): the
+ * frozen file, which the host shares, will tell.
  */
 async function unreadable(
   files: HostFiles,
-  vm: string,
+  vm: Vm,
   { attached }: Looked,
   options: CallOptions,
 ): Promise<Fault | undefined> {
@@ -134,9 +146,11 @@ async function unreadable(
     await (await files.open(attached.path, options)).close();
     return undefined;
   } catch (error) {
-    if (hasCode(error, 'HOSTFILE_IN_USE')) return undefined;
     if (!isFault(error) || !error.code.startsWith('HOSTFILE_')) throw error;
+    const isHeld = vm.state !== 'off' && vm.state !== 'saved';
+    const decides = hasCode(error, ...NO_WAY) || (!isHeld && hasCode(error, 'HOSTFILE_NO_ACCESS'));
+    if (!decides) return undefined;
     const reason = `${error.message} (${error.code})`;
-    return captureFaults.diskUnreachable({ vm, disk: slotOf(attached), reason }, { cause: error });
+    return captureFaults.diskUnreachable({ vm: vm.name, disk: slotOf(attached), reason }, { cause: error });
   }
 }
