@@ -18,3 +18,4 @@ export type { DiskAdapter, VmdkOptions } from './vmdk-descriptor.ts';
 export * from './vmdk-flat-image.ts';
 export * from './vmdk-image.ts';
 export * from './vmdk-stream.ts';
+export { element } from './xml.ts';

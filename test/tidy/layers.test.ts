@@ -35,6 +35,7 @@ const LAYERS = [
   'objectstore',
   'repository',
   'capture',
+  'machines',
   'targets',
   'flows',
   'doctor',

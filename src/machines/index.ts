@@ -1,0 +1,15 @@
+export { accelerator } from './accelerator.ts';
+export type { CapturedDisk } from './captured-disks.ts';
+export {
+  describeMachine,
+  type CapturedVm,
+  type DescribedMachine,
+  type MachineChoices,
+} from './captured-machine.ts';
+export { machineFaults } from './faults.ts';
+export { findUefi, type UefiFirmware } from './firmware.ts';
+export { libvirtDomain } from './libvirt-domain.ts';
+export type { Accelerator, AdapterNetwork, DiskSource, Machine } from './machine.ts';
+export { machineFiles, QEMU, qemuArguments, shellLine, type MachineFiles } from './qemu-command.ts';
+export { prepareMachineFolder } from './machine-folder.ts';
+export { runQemu } from './run-qemu.ts';
