@@ -35,6 +35,7 @@ import type { Requests } from '../objectstore/index.ts';
 import type { Recording } from '../recording/index.ts';
 import type { AuditBudget, CollectReport, Pin, VerifiedState, VerifyBudget } from '../repository/index.ts';
 import type { HostKeyOffer } from '../ssh/index.ts';
+import type { ReplicateEngine } from './replicate-port.ts';
 import type { Secret } from './secret.ts';
 
 export interface Task {
@@ -392,9 +393,9 @@ export interface PointSummary {
 
 /** A restore point with all it says of itself. */
 export interface PointDetails extends PointSummary {
-  /** It ran there. */
   /** Ranges of disks that cannot be restored, as far as verifications have found out. */
   readonly losses: readonly { readonly disk: number; readonly extents: readonly Extent[] }[];
+  /** It ran there. */
   readonly host: string;
   readonly runId: string;
   /** The restore point its deltas were made over. */
@@ -436,6 +437,8 @@ export interface ServeRequest {
   readonly tls?: ServeTls;
   /** Folder for what clients write; without it nothing can be written. */
   readonly overlay?: string;
+  /** Only with `overlay`: a machine writes to its disks. */
+  readonly machine?: MachineRequest;
 }
 
 /** PEM files, absolute paths. */
@@ -460,6 +463,7 @@ export interface ServeRun {
     /** The folder of what is written to this disk. */
     readonly overlay?: string;
   }[];
+  readonly machine?: PointMachine;
   readonly warnings: readonly Warning[];
 }
 
@@ -480,13 +484,13 @@ export interface RestoreRun {
   readonly warnings: readonly Warning[];
 }
 
-export interface VerifyRun {
 export interface VerifyRequest {
   readonly repository: RepositoryAccess;
   readonly point?: PointSelector;
   readonly budget?: VerifyBudget;
 }
 
+export interface VerifyRun {
   readonly points: number;
   readonly objects: number;
   readonly readBytes: number;
@@ -502,11 +506,11 @@ export interface VerifyRequest {
       readonly disk: number;
       readonly extents: readonly Extent[];
     }[];
-  }[];
     /** Restore points whose VM settings need it. */
     readonly settings: readonly { readonly pointId: string; readonly vm: string }[];
-  readonly warnings: readonly Warning[];
+  }[];
   readonly verified: VerifiedState;
+  readonly warnings: readonly Warning[];
 }
 
 export interface DiskCheckRun {
@@ -523,21 +527,21 @@ export interface DiskCheckRun {
 }
 
 export interface RepairRun {
-  readonly packs: number;
   /** False: it was only looked at. */
   readonly applied: boolean;
+  readonly packs: number;
   readonly objects: number;
-  /** What is wrong with each damaged pack; its objects were found by walking through it. */
   /** Of these, what the index did not have. */
   readonly unknownObjects: number;
   /** Segments of the index that cannot be read. */
   readonly damagedSegments: number;
   /** Names of packs that the index has and that are not there. */
   readonly missingPacks: readonly string[];
+  /** What is wrong with each damaged pack; its objects were found by walking through it. */
   readonly damagedPacks: readonly string[];
-  readonly warnings: readonly Warning[];
   /** Files of `about/` that are missing or of another version. */
   readonly about: readonly string[];
+  readonly warnings: readonly Warning[];
 }
 
 export interface RepositoryStatus {
@@ -548,9 +552,9 @@ export interface RepositoryStatus {
   readonly storedBytes: number;
   /** Of an object store: what it took to find this out. */
   readonly requests?: StoreRequests;
-  readonly vms: readonly {
   /** What was read back when. */
   readonly verified: VerifiedState;
+  readonly vms: readonly {
     readonly id: string;
     readonly name: string;
     readonly points: number;
@@ -638,7 +642,7 @@ export interface JanitorCall {
   readonly remark: (warning: Warning) => void;
 }
 
-export interface Engine extends DiskEngine {
+export interface Engine extends DiskEngine, ReplicateEngine {
   /** Tries what a backup needs, one check after the other; a failed check is in the report, not thrown. */
   testHost(host: HostAccess, task: Task): Promise<HostReport>;
   /** Looks at everything a backup needs and changes nothing; what is wrong is a finding, not thrown. */
@@ -730,6 +734,8 @@ export interface Engine extends DiskEngine {
   restoreStream(request: StreamRequest, task: Task): AsyncIterable<Uint8Array>;
   /** Serves a restore point by NBD while `use` runs. */
   servePoint(request: ServeRequest, task: Task, use: (served: ServeRun) => Promise<void>): Promise<void>;
+  /** Runs QEMU with this command until its guest is off; the signal of the task asks the guest to switch itself off. */
+  runMachine(command: readonly string[], task: Task): Promise<void>;
   /** Reads back one point, a budget, or everything. Damage is in the report, not thrown. */
   verify(request: VerifyRequest, task: Task): Promise<VerifyRun>;
   /** Makes the index anew from the packs, or without `apply` says what that would change. */

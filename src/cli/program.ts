@@ -14,6 +14,8 @@ import { registerPrune } from './commands/prune.ts';
 import { registerRct } from './commands/rct.ts';
 import { registerRecord } from './commands/record.ts';
 import { registerRepair } from './commands/repair.ts';
+import { registerReplica } from './commands/replica.ts';
+import { registerReplicate } from './commands/replicate.ts';
 import { registerRestore } from './commands/restore.ts';
 import { registerServe } from './commands/serve.ts';
 import { registerStatus } from './commands/status.ts';
@@ -34,6 +36,8 @@ const ORDER = [
   registerPoints,
   registerRestore,
   registerServe,
+  registerReplicate,
+  registerReplica,
   registerVerify,
   registerRepair,
   registerPrune,

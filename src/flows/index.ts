@@ -12,6 +12,7 @@ export type { CheckpointState, FoundCheckpoint, JanitorRepository } from './jani
 export * from './limits.ts';
 export type { FoundBy, LocalDiskFile, LocalDiskOptions } from './local-disk.ts';
 export * from './plan-backup.ts';
+export { machineOfPoint, MACHINE_KINDS, type MachineRequest, type PointMachine } from './machine-of-point.ts';
 export { chosenDisks } from './point-disks.ts';
 export * from './point-stream.ts';
 export { pointWarnings, suspectWarningsOfAll } from './point-warnings.ts';
@@ -19,6 +20,17 @@ export { changesSince, enableRct, resetRct, type ResetOptions } from './rct.ts';
 export { prunePoints, type PrunePoint, type PruneRecord, type VmRetention } from './prune.ts';
 export * from './reference-point-ledger.ts';
 export type { PipeFormat, RestoreFormat } from './restore-formats.ts';
+export { replicateVm, type ReplicateDeps, type ReplicateRecord, type ReplicateRequest } from './replicate.ts';
+export type { ReplicatedDisk, ReplicaReason } from './replicate-disk.ts';
+export {
+  findReplica,
+  findReplicas,
+  Replica,
+  replicaId,
+  type FoundReplica,
+  type ReplicaState,
+} from './replicate-state.ts';
+export { settleTarget, type SeedDisk, type SeedOver } from './replicate-target.ts';
 export * from './restore.ts';
 export * from './run-record.ts';
 export * from './selection.ts';

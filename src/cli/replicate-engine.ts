@@ -1,0 +1,190 @@
+/** The part of the engine that keeps replicas: cycles, once or for ever, and what is known of them on this machine. */
+import { isFault, sleep } from '../base/index.ts';
+import {
+  findReplica,
+  findReplicas,
+  Replica,
+  replicateVm,
+  settleTarget,
+  type FoundReplica,
+  type ReplicateRecord,
+  type SeedDisk,
+} from '../flows/index.ts';
+import { openTarget } from '../targets/index.ts';
+import type { Task } from './engine.ts';
+import { openHost, type OpenHost } from './open-host.ts';
+import { openRepositoryOf, selectPoint } from './repository-engine.ts';
+import type {
+  RemoveReplicaCall,
+  ReplicaCall,
+  ReplicaSummary,
+  ReplicateCall,
+  ReplicateEngine,
+  ReplicateRun,
+} from './replicate-port.ts';
+
+/** `defaultFolder`: where replicas have their state when the call names no other. */
+export function createReplicateEngine(defaultFolder: string): ReplicateEngine {
+  const folderOf = (call: { readonly stateFolder?: string }): string => call.stateFolder ?? defaultFolder;
+  return {
+    replicate: (call, task) => replicate(call, folderOf(call), task),
+    async replicas(call) {
+      return (await findReplicas(folderOf(call))).map(summaryOf);
+    },
+    async showReplica(call) {
+      return summaryOf(await findReplica(folderOf(call), call.replica));
+    },
+    settleReplica: (call, task) => settle(call, folderOf(call), task),
+    removeReplica: (call, task) => remove(call, folderOf(call), task),
+  };
+}
+
+/** Each cycle connects anew: hosts and targets come and go between two of them. What cannot pass by itself ends it. */
+async function* replicate(
+  call: ReplicateCall,
+  stateFolder: string,
+  task: Task,
+): AsyncGenerator<ReplicateRun> {
+  for (let seed = call.seed; ; seed = undefined) {
+    const started = Date.now();
+    const run = await cycle({ ...call, seed }, stateFolder, task, new Date(started));
+    yield run;
+    const goesOn = run.error === undefined || (isFault(run.error) && run.error.kind === 'retry');
+    if (call.everySeconds === undefined || !goesOn) return;
+    task.progress.phase('waiting for the next cycle');
+    await sleep(Math.max(0, call.everySeconds * 1000 - (Date.now() - started)), task.signal);
+  }
+}
+
+async function cycle(
+  call: ReplicateCall,
+  stateFolder: string,
+  task: Task,
+  startedAt: Date,
+): Promise<ReplicateRun> {
+  try {
+    return runOf(await oneCycle(call, stateFolder, task));
+  } catch (error) {
+    task.signal.throwIfAborted();
+    const finishedAt = new Date();
+    return {
+      vm: { name: call.vm },
+      target: call.target,
+      startedAt: startedAt.toISOString(),
+      finishedAt: finishedAt.toISOString(),
+      seconds: (finishedAt.getTime() - startedAt.getTime()) / 1000,
+      disks: [],
+      warnings: [],
+      error,
+    };
+  }
+}
+
+async function oneCycle(call: ReplicateCall, stateFolder: string, task: Task): Promise<ReplicateRecord> {
+  const target = openTarget(call.target);
+  await using host = await openHost(call.host, task);
+  await using copies = await seedOf(call, task);
+  const { hyperv, source } = host;
+  return await replicateVm(
+    { source, resolveVm: (vm, options) => hyperv.vm(vm, options) },
+    {
+      vm: call.vm,
+      target,
+      stateFolder,
+      ...(call.consistency === undefined ? {} : { consistency: call.consistency }),
+      ...(call.seed === 'existing' ? { over: 'existing' } : {}),
+      ...(copies.disks ? { seed: copies.disks } : {}),
+      ...task,
+    },
+  );
+}
+
+/** The disks of the restore point that the first cycle begins with. */
+async function seedOf(
+  { seed }: ReplicateCall,
+  task: Task,
+): Promise<AsyncDisposable & { readonly disks?: readonly SeedDisk[] }> {
+  if (seed === undefined || seed === 'existing') return { async [Symbol.asyncDispose]() {} };
+  const repository = await openRepositoryOf(seed.repository, task);
+  const point = await selectPoint(repository, seed.point, task);
+  const disks = point.disks.map((disk) => ({
+    id: disk.diskId,
+    size: disk.size,
+    logicalSectorSize: disk.logicalSectorSize,
+    hostFileBytes: disk.hostFileBytes ?? disk.size,
+    reader: repository.openDisk(disk.root, disk.size, disk),
+  }));
+  return {
+    disks,
+    async [Symbol.asyncDispose]() {
+      for (const { reader } of disks) await reader.close();
+    },
+  };
+}
+
+function runOf(record: ReplicateRecord): ReplicateRun {
+  const { type: _type, ...facts } = record;
+  return { ...facts, seconds: (Date.parse(record.finishedAt) - Date.parse(record.startedAt)) / 1000 };
+}
+
+function summaryOf({ id, folder, state, error }: FoundReplica): ReplicaSummary {
+  if (!state) return { id, folder, disks: [], error };
+  const { vm, target, phase, generation, disks, baselines } = state;
+  const held = new Set(generation?.disks.map(({ diskId }) => diskId));
+  const place = openTarget(target);
+  return {
+    id,
+    folder,
+    vm,
+    target,
+    phase,
+    ...(generation
+      ? {
+          generation: {
+            number: generation.number,
+            time: generation.time,
+            consistency: generation.consistency,
+          },
+        }
+      : {}),
+    disks: disks.map((disk) => ({
+      number: disk.number,
+      id: disk.diskId,
+      place: place.placeOf(disk),
+      inGeneration: held.has(disk.diskId),
+    })),
+    referencePoints: baselines.map(({ referencePointId }) => referencePointId),
+  };
+}
+
+async function settle(call: ReplicaCall, folder: string, task: Task): Promise<ReplicaSummary> {
+  const { state } = await findReplica(folder, call.replica);
+  await using replica = await Replica.hold(folder, state, { signal: task.signal });
+  task.progress.phase('onto the target');
+  await settleTarget(replica, openTarget(state.target), {
+    signal: task.signal,
+    advance: (bytes) => task.progress.advance(bytes),
+  });
+  const settled = summaryOf({ id: replica.id, folder: replica.folder, state: replica.state });
+  return settled;
+}
+
+/** The mark on the host goes first: afterwards nobody knows that it was ours. */
+async function remove(call: RemoveReplicaCall, folder: string, task: Task): Promise<ReplicaSummary> {
+  const { state } = await findReplica(folder, call.replica);
+  await using replica = await Replica.hold(folder, state, { signal: task.signal });
+  if (call.host) {
+    await using host = await openHost(call.host, task);
+    await destroyMarks(host, replica, task);
+  }
+  const summary = summaryOf({ id: replica.id, folder: replica.folder, state: replica.state });
+  await replica.remove();
+  return summary;
+}
+
+async function destroyMarks({ hyperv }: OpenHost, { state }: Replica, task: Task): Promise<void> {
+  const vmId = state.vm.id;
+  for (const { referencePointId: instanceId } of state.baselines) {
+    await hyperv.forVm(vmId).destroyReferencePoint({ instanceId, vmId }, { signal: task.signal });
+  }
+}

@@ -1,0 +1,66 @@
+import { faults } from '../base/index.ts';
+
+export const replicaFaults = faults('REPLICA', {
+  busy: {
+    kind: 'retry',
+    text: 'another run works on this replica: {holder}',
+    remedy: 'wait until it ends, then run again',
+  },
+  unknown: {
+    kind: 'refused',
+    text: 'there is no replica "{replica}" in {folder}',
+    remedy: '`hvlift replica list` shows the replicas of this machine; --state names another folder',
+  },
+  ambiguous: {
+    kind: 'refused',
+    text: '"{replica}" may mean {count} replicas: {ids}',
+    remedy: 'name it by its id',
+  },
+  stateUnreadable: {
+    kind: 'corrupt',
+    text: 'the state of the replica in {path} cannot be read: {reason}',
+    remedy:
+      'move the folder away and run `hvlift replicate` with --seed existing: all is compared, and only differences are written',
+    lost: 'which generation the replica is at',
+  },
+  folderUnusable: {
+    kind: 'refused',
+    text: 'the folder {path} for the state of replicas cannot be used: {reason}',
+    remedy: 'name one you may write to with --state',
+  },
+  begun: {
+    kind: 'refused',
+    text: 'the replica has generation {generation} already, and takes no seed',
+    remedy: 'leave --seed out: only what changed is sent; or `hvlift replica remove` first',
+  },
+  baselineNotSealed: {
+    kind: 'retry',
+    text: 'generation {generation} is complete, but its checkpoint could not become a reference point: {reason}',
+    remedy: 'nothing is lost; the next cycle reads a little more',
+  },
+  baselineNotAdopted: {
+    kind: 'retry',
+    text: 'generation {generation} is complete, but its reference point could not be recorded: {reason}',
+    remedy: 'nothing is lost; the next cycle removes what is left on the host',
+  },
+  checkpointNotConfirmed: {
+    kind: 'retry',
+    text: 'generation {generation} is complete, but it is not known whether its checkpoint is gone: {reason}',
+    remedy: 'look at the host; the next cycle removes what is left of it',
+  },
+  mergeRunning: {
+    kind: 'retry',
+    text: 'the host still merges the checkpoint of {vm} after {seconds} s',
+    remedy: 'it goes on by itself; look at the load of its storage if it lasts',
+  },
+  notTrackable: {
+    kind: 'refused',
+    text: 'the host cannot track the changes of {vm}',
+    remedy: 'each cycle reads and compares all of it; raise the configuration version of the VM',
+  },
+  diskLeft: {
+    kind: 'refused',
+    text: 'the disk {place} is no longer part of the VM; generation {generation} is without it',
+    remedy: 'remove it when you no longer need it; should the disk come back, it is gone on with',
+  },
+});

@@ -1,0 +1,250 @@
+/**
+ * One cycle of a replica: the VM as it is now becomes the next generation on the target.
+ *
+ *   finish what a dead cycle left ─► is the target there? ─► capture, by the replica's own baseline
+ *     ─► per disk: what changed into the staging (a new disk: onto the target) ─► all of it durable
+ *     ─► commit: the state says "staged" ─► seal the checkpoint into the next baseline
+ *     ─► staging onto the target ─► "idle" ─► confirm that the checkpoint is gone
+ *
+ * All disks of a generation switch at the commit. Before it the last generation is what the target holds; after it, the target
+ * with the staging. Whatever dies in between, the next cycle goes on from there, without a seed.
+ */
+import { newGuid, silentProgress, warningOf, type Progress, type Warning } from '../base/index.ts';
+import type {
+  Capture,
+  CaptureRequest,
+  CapturedConsistency,
+  CheckpointBudget,
+  ConsistencyPolicy,
+  DiskSelection,
+  LeftOutDisk,
+  Source,
+} from '../capture/index.ts';
+import type { Target } from '../targets/index.ts';
+import { roomOf } from './backup-room.ts';
+import { replicateDisk, type DiskInWork, type ReplicatedDisk } from './replicate-disk.ts';
+import { replicaFaults } from './replicate-faults.ts';
+import { abortQuietly, confirmGone, handOver } from './replicate-hand-over.ts';
+import { makeDurable, type StagedDisk } from './replicate-staging.ts';
+import { Replica, type ReplicaGeneration } from './replicate-state.ts';
+import {
+  bringToTarget,
+  changedByOthers,
+  checkHeld,
+  claimDisks,
+  settleTarget,
+  seedFrom,
+  specOf,
+  type SeedDisk,
+  type SeedOver,
+} from './replicate-target.ts';
+
+export interface ReplicateRequest {
+  readonly vm: string;
+  readonly target: Target;
+  /** Where replicas have their state. */
+  readonly stateFolder: string;
+  /** `existing`: what is on the target is a copy of the VM; it is compared, and only differences are written. Default: nothing. */
+  readonly over?: SeedOver;
+  /** Copies of disks of the VM, written onto the target before the first cycle, which compares them with the VM. */
+  readonly seed?: readonly SeedDisk[];
+  readonly consistency?: ConsistencyPolicy;
+  /** Which disks; default: all. */
+  readonly disks?: DiskSelection | undefined;
+  readonly skipUnprotectable?: boolean;
+  readonly checkpointBudget?: CheckpointBudget | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly progress?: Progress;
+  /** How long to wait for the host to merge the checkpoint before the cycle ends with a warning. */
+  readonly mergeTimeoutMs?: number;
+}
+
+export interface ReplicateDeps {
+  readonly source: Source;
+  resolveVm(
+    nameOrId: string,
+    options: { signal?: AbortSignal | undefined },
+  ): Promise<{ id: string; name: string }>;
+}
+
+export interface ReplicateRecord {
+  readonly type: 'replicate';
+  readonly runId: string;
+  /** Id of the replica. */
+  readonly replica: string;
+  readonly vm: { readonly id: string; readonly name: string; readonly host: string };
+  readonly target: string;
+  /** That the target holds now. */
+  readonly generation: number;
+  readonly startedAt: string;
+  readonly finishedAt: string;
+  /** A cycle that died before had left a complete generation, which was brought to the target first. */
+  readonly resumed: boolean;
+  readonly consistency: CapturedConsistency;
+  readonly disks: readonly ReplicatedDisk[];
+  readonly leftOut: readonly LeftOutDisk[];
+  readonly warnings: readonly Warning[];
+}
+
+/**
+ * Throws what the host, the target and this machine's disks throw, and `REPLICA_BUSY`, `REPLICA_BEGUN`,
+ * `REPLICA_STATE_UNREADABLE`. Whatever it throws, the last complete generation stays.
+ */
+export async function replicateVm(deps: ReplicateDeps, request: ReplicateRequest): Promise<ReplicateRecord> {
+  const { target, stateFolder, signal } = request;
+  const { id, name } = await deps.resolveVm(request.vm, { signal });
+  await using replica = await Replica.hold(
+    stateFolder,
+    { vm: { id, name }, target: target.address },
+    { signal },
+  );
+  return await runCycle(deps, replica, request); // awaited here: the replica is let go when this function is left
+}
+
+async function runCycle(
+  deps: ReplicateDeps,
+  replica: Replica,
+  request: ReplicateRequest,
+): Promise<ReplicateRecord> {
+  const { target, signal, progress = silentProgress } = request;
+  const startedAt = new Date().toISOString();
+  const runId = newGuid();
+  refuseSeed(replica, request);
+  const apply = { signal, advance: (bytes: number): void => progress.advance(bytes) };
+  progress.phase('what an earlier cycle left');
+  const resumed = await settleTarget(replica, target, apply);
+  await checkHeld(replica, target, { signal });
+  if (request.seed)
+    await seedFrom(replica, target, request.seed, { ...request, over: request.over ?? 'nothing' });
+  // Aborts when the run is cancelled, and when its checkpoint takes more room than it may.
+  const room = roomOf(request);
+  const capture = await deps.source.open(captureRequest(replica, request, { runId, signal: room.signal }));
+  const made = await committed({ replica, capture, room, request, runId, startedAt });
+  const warnings = [...capture.warnings, ...made.warnings];
+  progress.phase('handing over the checkpoint');
+  warnings.push(...(await handOver(replica, capture, made.generation.number)));
+  progress.phase('onto the target');
+  await bringToTarget(replica, target, made.staged, apply);
+  warnings.push(...(await confirmGone(capture, made.generation.number, request)));
+  return {
+    type: 'replicate',
+    runId,
+    replica: replica.id,
+    vm: { id: capture.vm.id, name: capture.vm.name, host: capture.vm.host },
+    target: target.address,
+    generation: made.generation.number,
+    startedAt,
+    finishedAt: new Date().toISOString(),
+    resumed,
+    consistency: capture.consistency,
+    disks: made.disks,
+    leftOut: capture.leftOut,
+    warnings,
+  };
+}
+
+/** A replica that has a generation would not be compared with what the user thinks it is. */
+function refuseSeed({ state: { generation } }: Replica, { over, seed }: ReplicateRequest): void {
+  if (generation && (over === 'existing' || seed))
+    throw replicaFaults.begun({ generation: generation.number });
+}
+
+function captureRequest(
+  replica: Replica,
+  request: ReplicateRequest,
+  { runId, signal }: { runId: string; signal: AbortSignal },
+): CaptureRequest {
+  const { state, journal } = replica;
+  return {
+    vm: state.vm.id,
+    runId,
+    consistency: request.consistency ?? 'application-preferred',
+    baselines: state.baselines,
+    earlierDisks: state.disks.map(({ diskId }) => diskId),
+    skipUnprotectable: request.skipUnprotectable ?? false,
+    disks: request.disks ?? {},
+    journal,
+    progress: request.progress ?? silentProgress,
+    signal,
+  };
+}
+
+interface Committed {
+  readonly generation: ReplicaGeneration;
+  readonly staged: readonly StagedDisk[];
+  readonly disks: readonly ReplicatedDisk[];
+  readonly warnings: readonly Warning[];
+}
+
+interface CycleParts {
+  readonly replica: Replica;
+  readonly capture: Capture;
+  readonly room: ReturnType<typeof roomOf>;
+  readonly request: ReplicateRequest;
+  readonly runId: string;
+  readonly startedAt: string;
+}
+
+/** Up to the commit. What fails leaves the last generation, and nothing of this run on the host. */
+async function committed(parts: CycleParts): Promise<Committed> {
+  const { capture, room } = parts;
+  const opened: { close(): Promise<void> }[] = [];
+  try {
+    return await room.watching(capture, () => readAll(parts, (disk) => opened.push(disk)));
+  } catch (error) {
+    // The staging stays: a commit that failed may have arrived all the same, and the next run sees whether it did.
+    await Promise.allSettled(opened.map((disk) => disk.close()));
+    await abortQuietly(capture);
+    throw error;
+  }
+}
+
+async function readAll(
+  { replica, capture, room, request, runId, startedAt }: CycleParts,
+  open: (opened: { close(): Promise<void> }) => void,
+): Promise<Committed> {
+  const { target, progress = silentProgress, over = 'nothing' } = request;
+  const { signal } = room;
+  const changed = await changedByOthers(replica, target);
+  await claimDisks(replica, target, capture.disks, { over, signal });
+  const number = (replica.state.generation?.number ?? 0) + 1;
+  const context = { replica, target, generation: number, changedByOthers: changed, progress, signal };
+  const inWork: DiskInWork[] = [];
+  for (const disk of capture.disks)
+    inWork.push(await replicateDisk(context, disk, specOf(replica, { ...disk, diskId: disk.id }), open));
+  for (const { direct } of inWork) await direct?.close();
+  const staged = inWork.flatMap((each) => each.staged ?? []);
+  progress.phase('commit');
+  await makeDurable(replica, staged);
+  signal.throwIfAborted();
+  const generation = generationOf(capture, { number, time: startedAt, runId });
+  const warnings = disksLeft(replica, target, generation);
+  await replica.save({ phase: 'staged', generation, staged: staged.map(({ diskId }) => diskId) });
+  return { generation, staged, disks: inWork.map(({ done }) => done), warnings };
+}
+
+function generationOf(
+  { consistency, disks }: Capture,
+  about: Pick<ReplicaGeneration, 'number' | 'time' | 'runId'>,
+): ReplicaGeneration {
+  return {
+    ...about,
+    consistency,
+    disks: disks.map(({ id, attachmentId, size, logicalSectorSize }) => ({
+      diskId: id,
+      attachmentId,
+      size,
+      logicalSectorSize,
+    })),
+  };
+}
+
+function disksLeft(replica: Replica, target: Target, next: ReplicaGeneration): Warning[] {
+  const kept = new Set(next.disks.map(({ diskId }) => diskId));
+  const left = replica.state.generation?.disks.filter(({ diskId }) => !kept.has(diskId)) ?? [];
+  return left.map((disk) =>
+    warningOf(
+      replicaFaults.diskLeft({ place: target.placeOf(specOf(replica, disk)), generation: next.number }),
+    ),
+  );
+}

@@ -1,0 +1,60 @@
+/**
+ * Targets: places that hold the disks of a replica.
+ *
+ *   prepare ──► openDisk … write, zero, flush … close ──► markOf
+ *
+ * A target knows disks and nothing of VMs, generations or journals: those are the flow's. It must take writes at any offset and
+ * make them durable by `flush`. Nothing but what the caller writes ever goes onto its disks.
+ */
+import type { CallOptions, Disk, RangeWriter } from '../disk/index.ts';
+
+/** A disk as its target knows it. What is here stays the same for the life of the replica, but for the size. */
+export interface TargetDiskSpec {
+  /** VirtualDiskId. */
+  readonly diskId: string;
+  /** From 1, never given to another disk of the replica. */
+  readonly number: number;
+  /** A file name without its extension. */
+  readonly name: string;
+  /** Bytes of the virtual disk. */
+  readonly size: number;
+  readonly logicalSectorSize: number;
+}
+
+export interface PlannedTargetDisk extends TargetDiskSpec {
+  /**
+   * `ours`: it must be there; `begun`: a seed may have begun it; `new`: nothing may be there; `existing`: what is there may be
+   * written over, and is gone on with.
+   */
+  readonly expected: 'ours' | 'begun' | 'new' | 'existing';
+  /** What is going to be written to it, at most. */
+  readonly neededBytes: number;
+}
+
+export interface TargetDisk extends Disk, RangeWriter {
+  /** It is all zeros: just made, or known to hold no data. */
+  readonly isNew: boolean;
+  /**
+   * Gives the place of the disk the size that the disk was opened with. Until then it keeps the size it had, so that an
+   * earlier generation stays what it was; bytes behind its end read as zeros, and must not be written.
+   */
+  settleSize(options?: CallOptions): Promise<void>;
+}
+
+export interface Target {
+  /** One spelling for one place. */
+  readonly address: string;
+  /** One line for people. */
+  describe(): string;
+  /**
+   * Finds out before anything is written whether all `disks` can be held: any `TARGET_` fault. May be called again; makes
+   * nothing.
+   */
+  prepare(disks: readonly PlannedTargetDisk[], options?: CallOptions): Promise<void>;
+  /** Opens a disk, and makes it where it is not there. What it has may be closed at any time; it is gone on with. */
+  openDisk(spec: TargetDiskSpec, options?: CallOptions): Promise<TargetDisk>;
+  /** The name of the place of one disk, for people. */
+  placeOf(spec: Pick<TargetDiskSpec, 'diskId' | 'number' | 'name'>): string;
+  /** Changes whenever anybody writes to the disk, which must be closed; absent where that cannot be told. */
+  markOf?(spec: TargetDiskSpec): Promise<string | undefined>;
+}
