@@ -36,11 +36,13 @@ export async function cachedStore(inner: ObjectStore, options: CacheOptions): Pr
 class CachedStore implements ObjectStore {
   readonly #inner: ObjectStore;
   readonly #cache: RangeCache;
+  readonly lockDays?: number;
   readonly retain?: NonNullable<ObjectStore['retain']>;
 
   constructor(inner: ObjectStore, cache: RangeCache) {
     this.#inner = inner;
     this.#cache = cache;
+    if (inner.lockDays !== undefined) this.lockDays = inner.lockDays;
     if (inner.retain) this.retain = (name, until, options) => inner.retain!(name, until, options);
   }
 

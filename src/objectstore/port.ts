@@ -39,8 +39,11 @@ export interface ObjectStore {
   /** Removes an object; removing what is not there is success. */
   delete(name: string, options?: CallOptions): Promise<void>;
 
+  /** What is needed for long is locked for so many days from when it is stored. Absent: nothing is locked. */
+  readonly lockDays?: number;
+
   /**
-   * Nobody can remove the object's bytes before `until`; a later date that is set already stays. Absent where a store cannot
+   * Nobody can remove the object's bytes before `until`, or longer, as a driver sees fit; a later date that is set already stays. Absent where a store cannot
    * do that. `STORE_NOT_FOUND`, `STORE_LOCK_UNSUPPORTED`.
    */
   retain?(name: string, until: Date, options?: CallOptions): Promise<void>;

@@ -25,7 +25,7 @@ export function lockHeaders(name: string, body: Uint8Array, lock: S3ObjectLock |
 interface Retention {
   readonly name: string;
   readonly until: Date;
-  readonly mode: S3ObjectLock['mode'] | undefined;
+  readonly lock: S3ObjectLock | undefined;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -33,13 +33,15 @@ interface Retention {
 export async function retainUntil(
   connection: S3Connection,
   key: { readonly Bucket: string; readonly Key: string },
-  { name, until, mode = 'governance', signal }: Retention,
+  { name, until, lock = { mode: 'governance', days: 0 }, signal }: Retention,
 ): Promise<void> {
   const { sdk, location } = connection;
   try {
     const present = await presentRetention(connection, key, signal);
     if (present !== undefined && present >= until) return;
-    const Retention = { Mode: modeOf(mode), RetainUntilDate: until };
+    // Anew in full where it is due: then most later calls find enough of it left.
+    const RetainUntilDate = new Date(Math.max(until.getTime(), Date.now() + lock.days * DAY_MS));
+    const Retention = { Mode: modeOf(lock.mode), RetainUntilDate };
     const command = new sdk.PutObjectRetentionCommand({ ...key, Retention });
     await connection.send(`the lock of ${name}`, command, signal);
   } catch (error) {

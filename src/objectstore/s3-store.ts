@@ -28,12 +28,14 @@ export async function openS3Store(options: S3Options): Promise<ObjectStore> {
 }
 
 class S3Store implements ObjectStore {
+  readonly lockDays?: number;
   readonly #connection: S3Connection;
   readonly #options: S3Options;
 
   constructor(connection: S3Connection, options: S3Options) {
     this.#connection = connection;
     this.#options = options;
+    if (options.objectLock) this.lockDays = options.objectLock.days;
   }
 
   get location(): string {
@@ -128,8 +130,8 @@ class S3Store implements ObjectStore {
 
   async retain(name: string, until: Date, { signal }: CallOptions = {}): Promise<void> {
     checkName(name);
-    const { objectLock } = this.#options;
-    await retainUntil(this.#connection, this.#key(name), { name, until, mode: objectLock?.mode, signal });
+    const lock = this.#options.objectLock;
+    await retainUntil(this.#connection, this.#key(name), { name, until, lock, signal });
   }
 
   async close(): Promise<void> {

@@ -37,6 +37,7 @@ export function layered(inner: ObjectStore, around: Around, listing?: Listing): 
 }
 
 class StoreLayer implements ObjectStore {
+  readonly lockDays?: number;
   readonly localPath?: (name: string) => string;
   readonly retain?: (name: string, until: Date, options?: CallOptions) => Promise<void>;
   readonly #inner: ObjectStore;
@@ -48,6 +49,7 @@ class StoreLayer implements ObjectStore {
     this.#inner = inner;
     this.#around = around;
     this.#listing = listing ?? ((prefix, options) => inner.list(prefix, options));
+    if (inner.lockDays !== undefined) this.lockDays = inner.lockDays;
     if (inner.localPath) this.localPath = (name) => inner.localPath!(name);
     if (inner.retain) {
       this.retain = (name, until, options) =>

@@ -17,6 +17,7 @@ import { isUsable, noEpoch, type Epoch, type Epochs } from './epochs.ts';
 import { repositoryFaults } from './faults.ts';
 import { hexOf, packFooter, packHeader, packName } from './format.ts';
 import { Lease, type LeaseOptions } from './lease.ts';
+import { extendLocks } from './lock-extension.ts';
 import { Marking } from './marking.ts';
 import type { ObjectCodec } from './object.ts';
 import { ObjectIndex, type AvoidedPlaces } from './object-index.ts';
@@ -126,6 +127,7 @@ export class Collector {
     const deleted = await this.#sweep(epoch, found.packs);
     const segments = await this.#index.collect(this.#request);
     await this.#parts.epochs.clear(this.#request);
+    await extendLocks(this.#parts.store, this.#alivePacks(found, emptied).map(packNameOf), this.#request);
     return this.#report(found, { ...plan, next: epoch }, emptied, { deleted, segments });
   }
 
@@ -227,10 +229,14 @@ export class Collector {
     await this.#index.drop((packId) => !doomed.has(hexOf(packId)), this.#request);
     const present = [...doomed.keys()].filter((pack) => packs.has(pack));
     for (const pack of present) {
-      await this.#parts.store.delete(packName(Buffer.from(pack, 'hex')), this.#request);
+      await this.#parts.store.delete(packNameOf(pack), this.#request);
       this.#progress.advance(packs.get(pack)!);
     }
     return present;
+  }
+
+  #alivePacks({ packs, marking }: Pick<Found, 'packs' | 'marking'>, emptied: ReadonlySet<string>): string[] {
+    return [...packs.keys()].filter((pack) => marking.aliveBytes(pack) > 0 && !emptied.has(pack));
   }
 
   #report(
@@ -240,7 +246,7 @@ export class Collector {
     done: { readonly deleted: readonly string[]; readonly segments: number },
   ): CollectReport {
     const tally = (chosen: Iterable<string>): PackTally => tallyOf(chosen, packs);
-    const alive = [...packs.keys()].filter((pack) => marking.aliveBytes(pack) > 0 && !emptied.has(pack));
+    const alive = this.#alivePacks({ packs, marking }, emptied);
     const aliveBytes = alive.reduce((sum, pack) => sum + marking.aliveBytes(pack), 0);
     return {
       epoch: this.#request.dryRun ? epoch.number : plan.next.number,
@@ -256,6 +262,10 @@ export class Collector {
       segmentsDeleted: done.segments,
     };
   }
+}
+
+function packNameOf(pack: string): string {
+  return packName(Buffer.from(pack, 'hex'));
 }
 
 function tallyOf(chosen: Iterable<string>, packs: ReadonlyMap<string, number>): PackTally {
