@@ -5,7 +5,7 @@ import type { HyperV, Vm } from '../hyperv/index.ts';
 import { decide, usableBaseline, type BaselineState } from './decide.ts';
 import { consistencyFault, expectedConsistency } from './freeze.ts';
 import { sortedCheckpoints } from './leftovers.ts';
-import { attachmentOf, preflight, type Preflight } from './preflight.ts';
+import { attachmentOf, pathOf, preflight, type Preflight } from './preflight.ts';
 import type { SourceHost } from './source-host.ts';
 import type { CapturePlan, CaptureRequest, Obstacle, PlannedDisk } from './source.ts';
 import type { SurveyedDisk } from './surveyed-disks.ts';
@@ -65,7 +65,7 @@ function plannedDisk(
     number,
     ...(info?.virtualDiskId === undefined ? {} : { diskId: info.virtualDiskId }),
     attachment: attachmentOf(disk),
-    path: attached.path,
+    path: pathOf(attached),
     ...(info ? { size: info.size } : {}),
     files: files.length,
     kind,

@@ -9,7 +9,14 @@
  */
 import { warningOf, type Fault, type Warning } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
-import type { Checkpoint, HostVolume, Vm, VmConfiguration, VssReadiness } from '../hyperv/index.ts';
+import type {
+  AttachedDisk,
+  Checkpoint,
+  HostVolume,
+  Vm,
+  VmConfiguration,
+  VssReadiness,
+} from '../hyperv/index.ts';
 import { readVmConfiguration } from './configuration-record.ts';
 import { captureFaults } from './faults.ts';
 import { consistencyFault, readGuest } from './freeze.ts';
@@ -125,10 +132,15 @@ function leftOutDisk({ number, attached, info, unprotectable }: SurveyedDisk): L
     number,
     attachment: attachmentOf({ attached }),
     ...(info?.virtualDiskId === undefined ? {} : { diskId: info.virtualDiskId }),
-    path: attached.path,
+    path: pathOf(attached),
     reason: unprotectable ? 'unprotectable' : 'asked',
     why: unprotectable?.message ?? 'the run was asked to leave it out',
   };
+}
+
+/** A physical disk is no file; its object path, of 150 letters, says nothing to anybody. */
+export function pathOf({ kind, path, controller, slot }: AttachedDisk): string {
+  return kind === 'virtual' ? path : `physical disk at ${controller.kind} ${controller.number}:${slot}`;
 }
 
 export function attachmentOf({ attached }: Pick<SurveyedDisk, 'attached'>): CapturedDisk['attachment'] {

@@ -208,6 +208,7 @@ export interface LeftOutDisk {
   readonly attachment: CapturedDisk['attachment'];
   /** VirtualDiskId, when it is known. */
   readonly diskId?: string;
+  /** The file the VM uses; of a physical disk where it is attached. */
   readonly path: string;
   /** `asked`: the run was about other disks. */
   readonly reason: 'asked' | 'unprotectable';
