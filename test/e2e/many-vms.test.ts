@@ -8,9 +8,12 @@ import { INSTANT, LabHost } from '../../lab/model/index.ts';
 import { startWire, type Wire } from '../../lab/wire/index.ts';
 import { hasCode, KiB, MiB, silentProgress, type Progress } from '../../src/base/index.ts';
 import { backupEngine } from '../../src/cli/backup-engine.ts';
-import type { BackupRequest, BackupRun } from '../../src/cli/engine.ts';
+import type { BackupRequest, BackupRun, Warning } from '../../src/cli/engine.ts';
+import { secretFaults } from '../../src/cli/faults.ts';
+import { createJanitorEngine } from '../../src/cli/janitor-engine.ts';
 import { Secret } from '../../src/cli/secret.ts';
-import { openDirectoryStore } from '../../src/objectstore/index.ts';
+import { ReferencePointLedger } from '../../src/flows/index.ts';
+import { createMemoryStore, openDirectoryStore } from '../../src/objectstore/index.ts';
 import { createRepository } from '../../src/repository/index.ts';
 
 const VMS = 30;
@@ -192,4 +195,34 @@ test('a plan names the VMs with their volumes and policies, and leaves no trace 
     ],
   );
   assert.deepEqual(await traces(), before);
+});
+
+test('the janitor asks every repository that opens, names the one that does not, and shows every VM once', async () => {
+  const asked = await request();
+  const locked = await mkdtemp(join(folder, 'repo-'));
+  const secret = { passphrase: 'correct horse battery staple' };
+  await createRepository(await openDirectoryStore(locked, { create: true }), { encryption: secret });
+  const unlock = () =>
+    Promise.reject(secretFaults.noTerminal({ what: 'a passphrase', instead: 'name a file' }));
+  const engine = createJanitorEngine(async () => new ReferencePointLedger(createMemoryStore()));
+  const remarks: Warning[] = [];
+  const call = {
+    host: asked.host,
+    repositories: [
+      { ...asked.repository, name: 'open' },
+      { path: locked, name: 'locked', unlock },
+    ],
+    dryRun: true,
+    byHand: false,
+    mergeMinutes: 1,
+    remark: (warning: Warning) => void remarks.push(warning),
+  };
+  const { signal } = new AbortController();
+  const found = await Array.fromAsync(engine.janitor(call, { progress: silentProgress, signal }));
+  assert.deepEqual(
+    remarks.map(({ code, message }) => [code, / locked /.test(message)]),
+    [['CLI_REPOSITORY_NOT_ASKED', true]],
+  );
+  assert.deepEqual(found.map(({ vm }) => vm.name).toSorted(), [...ids.keys()].toSorted());
+  assert.ok(found.every((vm) => vm.found!.chainFiles === 1 && vm.found!.ourReferencePoints === 0));
 });
