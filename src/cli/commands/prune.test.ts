@@ -53,8 +53,8 @@ test('gc says what it deleted, what waits and for what', async () => {
   assert.equal(code, 0);
   assert.match(stdout, /deleted: 3 packs, 3 MiB/);
   assert.match(stdout, /waiting .*: 1 pack, 1 MiB \(1 run at work\)/);
-  const { json } = await line.run(['gc', '--dry-run', '--json'], { env });
-  assert.deepEqual(json(), { dryRun: true, ...COLLECTED });
+  const dry = await line.run(['gc', '--dry-run', '--json'], { env });
+  assert.deepEqual(dry.json(), { dryRun: true, ...COLLECTED });
 });
 
 test('a point is held with a reason, and let go', async () => {
