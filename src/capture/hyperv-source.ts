@@ -3,6 +3,7 @@ import { hasCode, isFault, silentProgress, type Warning } from '../base/index.ts
 import type { CallOptions } from '../disk/index.ts';
 import type { Checkpoint, HyperV, Vm } from '../hyperv/index.ts';
 import { checkpointName } from './checkpoint-name.ts';
+import { baselineState } from './baseline-state.ts';
 import { capturedDisk } from './captured-disk.ts';
 import { freeze, type Frozen } from './freeze.ts';
 import { openFrozenDisks, slotOf, type FrozenDisk } from './frozen-disks.ts';
@@ -10,7 +11,7 @@ import { HyperVCapture } from './hyperv-capture.ts';
 import { captureFaults } from './faults.ts';
 import type { SourceHost } from './source-host.ts';
 import { removeLeftovers } from './leftovers.ts';
-import { baselineState, planCapture } from './plan.ts';
+import { planCapture } from './plan.ts';
 import { preflight, throwRefusals, type Preflight } from './preflight.ts';
 import type { Baseline, Capture, CaptureRequest, PlanningSource } from './source.ts';
 

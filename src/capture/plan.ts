@@ -1,8 +1,8 @@
 /** What a capture would do with a VM, by the same questions and decisions, and without changing anything on the host. */
 import { warningOf, type Warning } from '../base/index.ts';
-import type { CallOptions } from '../disk/index.ts';
-import type { HyperV, Vm } from '../hyperv/index.ts';
-import { decide, usableBaseline, type BaselineState } from './decide.ts';
+import type { Vm } from '../hyperv/index.ts';
+import { baselineState } from './baseline-state.ts';
+import { decide, type BaselineState } from './decide.ts';
 import { consistencyFault, expectedConsistency } from './freeze.ts';
 import { sortedCheckpoints } from './leftovers.ts';
 import { attachmentOf, pathOf, preflight, type Preflight } from './preflight.ts';
@@ -31,20 +31,6 @@ export async function planCapture(host: SourceHost, request: CaptureRequest): Pr
     obstacles: obstaclesOf(vm, found, request),
     volumes: found.volumes,
   };
-}
-
-/** The baselines of the consumer, and whether one of them stands on the host. */
-export async function baselineState(
-  hyperv: HyperV,
-  vm: Vm,
-  request: CaptureRequest,
-  options: CallOptions,
-): Promise<BaselineState> {
-  const { baselines, earlierDisks = [] } = request;
-  const hadAny = baselines.length > 0;
-  if (!hadAny) return { usable: undefined, hadAny, earlierDisks };
-  const usable = usableBaseline(baselines, await hyperv.referencePoints(vm.id, options));
-  return { usable, hadAny, earlierDisks };
 }
 
 function plannedDisk(
