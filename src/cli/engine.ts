@@ -23,7 +23,9 @@ import type {
   DiskInfoRecord,
   DiskMap,
   JanitorVm,
+  MachineRequest,
   PointExplanation,
+  PointMachine,
   PruneRecord,
   RunCaps,
   VmPolicy,
@@ -35,6 +37,7 @@ import type { Requests } from '../objectstore/index.ts';
 import type { Recording } from '../recording/index.ts';
 import type { AuditBudget, CollectReport, Pin, VerifiedState, VerifyBudget } from '../repository/index.ts';
 import type { HostKeyOffer } from '../ssh/index.ts';
+import type { ReplicateEngine } from './replicate-port.ts';
 import type { Secret } from './secret.ts';
 
 export interface Task {
@@ -436,6 +439,8 @@ export interface ServeRequest {
   readonly tls?: ServeTls;
   /** Folder for what clients write; without it nothing can be written. */
   readonly overlay?: string;
+  /** Only with `overlay`: a machine writes to its disks. */
+  readonly machine?: MachineRequest;
 }
 
 /** PEM files, absolute paths. */
@@ -460,6 +465,7 @@ export interface ServeRun {
     /** The folder of what is written to this disk. */
     readonly overlay?: string;
   }[];
+  readonly machine?: PointMachine;
   readonly warnings: readonly Warning[];
 }
 
@@ -638,7 +644,7 @@ export interface JanitorCall {
   readonly remark: (warning: Warning) => void;
 }
 
-export interface Engine extends DiskEngine {
+export interface Engine extends DiskEngine, ReplicateEngine {
   /** Tries what a backup needs, one check after the other; a failed check is in the report, not thrown. */
   testHost(host: HostAccess, task: Task): Promise<HostReport>;
   /** Looks at everything a backup needs and changes nothing; what is wrong is a finding, not thrown. */
@@ -730,6 +736,8 @@ export interface Engine extends DiskEngine {
   restoreStream(request: StreamRequest, task: Task): AsyncIterable<Uint8Array>;
   /** Serves a restore point by NBD while `use` runs. */
   servePoint(request: ServeRequest, task: Task, use: (served: ServeRun) => Promise<void>): Promise<void>;
+  /** Runs QEMU with this command until its guest is off; the signal of the task asks the guest to switch itself off. */
+  runMachine(command: readonly string[], task: Task): Promise<void>;
   /** Reads back one point, a budget, or everything. Damage is in the report, not thrown. */
   verify(request: VerifyRequest, task: Task): Promise<VerifyRun>;
   /** Makes the index anew from the packs, or without `apply` says what that would change. */

@@ -1,13 +1,15 @@
 /** The part of the engine that serves restore points by NBD. */
 import { readFile } from 'node:fs/promises';
-import { servePoint as serve } from '../flows/index.ts';
+import { machineOfPoint, servePoint as serve } from '../flows/index.ts';
+import { runQemu } from '../machines/index.ts';
 import type { NbdServerTls } from '../nbd/index.ts';
 import type { Engine, ServeTls } from './engine.ts';
 import { cliFaults } from './faults.ts';
 import { doubtsOf, openRepositoryOf, selectPoint } from './repository-engine.ts';
 
-export const serveEngine: Pick<Engine, 'servePoint'> = {
-  async servePoint({ repository: access, point: selector, disks, place, tls, overlay }, task, use) {
+export const serveEngine: Pick<Engine, 'servePoint' | 'runMachine'> = {
+  async servePoint(request, task, use) {
+    const { repository: access, point: selector, disks, place, tls, overlay } = request;
     const repository = await openRepositoryOf(access, task);
     const point = await selectPoint(repository, selector, task);
     await using server = await serve(repository, {
@@ -24,15 +26,21 @@ export const serveEngine: Pick<Engine, 'servePoint'> = {
       id: diskId,
       ...each,
     }));
+    const machine =
+      request.machine && overlay !== undefined
+        ? await machineOfPoint(repository, { point, exports: server.exports, overlay }, request.machine, task)
+        : undefined;
     await use({
       pointId: point.id,
       vm: { id: point.vm.id, name: point.vm.name },
       consistency: point.consistency,
       created: point.created,
       exports,
+      ...(machine ? { machine } : {}),
       warnings: await doubtsOf(repository, { point, disks }, task),
     });
   },
+  runMachine: (command, task) => runQemu(command, task),
 };
 
 async function readTls({ certificateFile, keyFile, clientsFile }: ServeTls): Promise<NbdServerTls> {

@@ -16,11 +16,25 @@ import {
   repoOption,
 } from '../options.ts';
 import type { Runner, Session } from '../session.ts';
+import {
+  devicesOption,
+  machineLines,
+  machineOf,
+  machineOption,
+  memoryOption,
+  networkOption,
+  noSecureBootOption,
+  runOption,
+} from './serve-machine.ts';
 
 const COMMAND = 'hvlift serve';
 const TEXTS = {
   cleaning: 'clients are cut off; what they wrote and flushed is safe',
   leftBehind: 'what was written since the last flush may be lost',
+};
+const TEXTS_OF_RUN = {
+  cleaning: 'the guest is asked to switch itself off, and has 60 seconds for it',
+  leftBehind: 'the guest is cut off, as if its cable had been pulled',
 };
 
 export function registerServe(program: Command, run: Runner): void {
@@ -50,12 +64,19 @@ export function registerServe(program: Command, run: Runner): void {
     .addOption(
       new Option('--tls-clients <file>', 'authority (PEM) of the certificates that clients must have'),
     )
+    .addOption(machineOption)
+    .addOption(runOption)
+    .addOption(devicesOption)
+    .addOption(networkOption)
+    .addOption(memoryOption)
+    .addOption(noSecureBootOption)
     .addOption(passphraseFileOption)
     .addOption(recoveryKeyFileOption)
     .action((point, options) =>
       run(async (session) => {
         const place = placeOf(session, options);
         const tls = tlsOf(session, options);
+        const machine = machineOf(options, COMMAND);
         const request = {
           point: pointSelector(point, options.vm, COMMAND),
           repository: await session.repository(options),
@@ -63,15 +84,18 @@ export function registerServe(program: Command, run: Runner): void {
           ...(place ? { place } : {}),
           ...(tls ? { tls } : {}),
           ...(options.write === undefined ? {} : { overlay: localPath(session, options.write) }),
+          ...(machine ? { machine } : {}),
         };
         let code: ExitCode = EXIT.ok;
-        await session.perform(TEXTS, (task, endPhase) =>
+        await session.perform(options.run ? TEXTS_OF_RUN : TEXTS, (task, endPhase) =>
           session.engine.servePoint(request, task, async (served) => {
             endPhase();
             await session.output.result(served, () => lines(served));
             for (const warning of served.warnings) session.output.warn(warning);
             code = exitCodeOfOutcome(served);
-            await aborted(task.signal);
+            await (options.run && served.machine
+              ? session.engine.runMachine(served.machine.command, task)
+              : aborted(task.signal));
           }),
         );
         return code;
@@ -114,13 +138,14 @@ function tlsOf(session: Session, { tlsCert, tlsKey, tlsClients }: TlsOptions): S
   };
 }
 
-function lines({ vm, pointId, created, consistency, exports }: ServeRun): string[] {
+function lines({ vm, pointId, created, consistency, exports, machine }: ServeRun): string[] {
   return [
     `${vm.name} as of ${created} (point ${pointId}, consistency ${consistencyText(consistency)}), until Ctrl-C:`,
     ...exports.flatMap(({ number, size, address, overlay }) => [
       `  disk ${number}, ${formatBytes(size)}, ${overlay === undefined ? 'read-only' : `writes go to ${overlay}`}`,
       `    ${address}`,
     ]),
+    ...(machine ? machineLines(machine) : []),
   ];
 }
 
