@@ -16,7 +16,7 @@ import { ProviderSession } from '../property/provider-session.ts';
 import type { ScheduledCall } from '../property/schedule.ts';
 import { Tally } from '../property/tally.ts';
 import { World, type OpenSession } from '../property/world.ts';
-import { settledProvider } from './settled-provider.ts';
+import { settledProvider } from '../property/settled-provider.ts';
 
 export interface CutScenario {
   readonly name: string;

@@ -7,7 +7,7 @@ import { checkEveryPoint, checkRun, observe } from '../property/invariants.ts';
 import { Tally } from '../property/tally.ts';
 import { World } from '../property/world.ts';
 import { outcomeOf } from './broken-run.ts';
-import { ClusterProgram } from './cluster-program.ts';
+import { ClusterProgram } from '../property/cluster-program.ts';
 
 export interface Move {
   /** Before this call of the run to the host, from 0. */

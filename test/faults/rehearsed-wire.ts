@@ -6,7 +6,7 @@ import { openWinrm, type CimSession, type WinrmSession } from '../../src/winrm/i
 import type { ManualClock } from '../../lab/model/index.ts';
 import { startWire, type Wire, type WireFaultRule } from '../../lab/wire/index.ts';
 import type { OpenSession } from '../property/world.ts';
-import { settledProvider } from './settled-provider.ts';
+import { settledProvider } from '../property/settled-provider.ts';
 
 const ACCOUNT = { user: 'Administrator', password: 'Passw0rd of a test' };
 /** Small, so that listings take several pages and every kind of request comes up. */

@@ -10,10 +10,13 @@ import type { LabOptions, Misbehaviour } from '../../lab/model/index.ts';
 import { commands } from './command.ts';
 import { changeGuest, guestChanges, type GuestChange } from './guest.ts';
 import { loseReferencePoint, otherBackup, userCheckpoint } from './host-events.ts';
+import { AUDITED_BYTES } from './lies.ts';
 import { checkRun, observe, type Run } from './invariants.ts';
 import { Cancelled, type Happening, type Trouble, type When } from './schedule.ts';
 import { STRANGER, type World } from './world.ts';
 
+/** A policy of its own for the same VM, with a baseline of its own. */
+const SECOND = 'second';
 /** A quiet run of a VM with two disks makes about 130 calls, the later half of them after the commit. */
 const CALLS_MAX = 260;
 /** Far more than a run takes in a busy minute: nothing hangs. */
@@ -32,14 +35,14 @@ const report: fc.Arbitrary<Partial<LabOptions['changes']>> = fc.record(
   { noNullPrototype: true },
 );
 
-type Interference = GuestChange | { readonly what: 'lose' | 'user checkpoint' | 'other backup' };
+type Interference = GuestChange | { readonly what: 'lose' | 'user checkpoint' | 'other backup' | 'move' };
 
 const interference: fc.Arbitrary<Interference> = fc.oneof(
   { weight: 8, arbitrary: guestChanges as fc.Arbitrary<Interference> },
   {
     weight: 1,
     arbitrary: fc.record(
-      { what: fc.constantFrom('lose', 'user checkpoint', 'other backup') },
+      { what: fc.constantFrom('lose', 'user checkpoint', 'other backup', 'move') },
       { noNullPrototype: true },
     ) as fc.Arbitrary<Interference>,
   },
@@ -114,6 +117,8 @@ const trouble = fc.record(
 );
 
 export interface BackupSpec {
+  /** Whose baseline it continues; undefined: that of the repository. */
+  readonly consumer?: string | undefined;
   readonly consistency: ConsistencyPolicy;
   readonly full: boolean;
   /** How much of what the host did not report is read again. */
@@ -136,6 +141,7 @@ function sometimes<T>(inFive: number, drawn: fc.Arbitrary<T>): fc.Arbitrary<T | 
 
 const spec: fc.Arbitrary<BackupSpec> = fc.record(
   {
+    consumer: sometimes(1, fc.constant(SECOND)),
     consistency: fc.constantFrom<ConsistencyPolicy>(
       'application-preferred',
       'application-preferred',
@@ -171,10 +177,11 @@ export const QUIET: BackupSpec = {
 export const backupCommands = [{ weight: 14, arbitrary: commands('backup', spec, backUp) }] as const;
 
 /** One run of ours from its start to its end, and every invariant after it. */
-export async function backUp(world: World, spec: BackupSpec): Promise<void> {
+export async function backUp(world: World, drawn: BackupSpec): Promise<void> {
+  const spec = world.lied ? watchful(drawn) : drawn;
   await world.lab.settle();
-  const before = await observe(world);
-  await world.lab.configure({ changes: { ...PLAIN, ...spec.report } });
+  const before = await observe(world, spec.consumer);
+  await world.lab.configure({ changes: { ...PLAIN, ...spec.report, underReport: world.lies } });
   if (spec.host) await world.lab.addFault({ ...spec.host, spares: STRANGER });
   const lostBefore = world.knowledge.pointsLost;
   const ended = await attempt(world, spec);
@@ -188,6 +195,11 @@ export async function backUp(world: World, spec: BackupSpec): Promise<void> {
     interfered: world.knowledge.pointsLost > lostBefore,
   };
   await checkRun(world, run);
+}
+
+/** Where the host lies, every run audits, and one consumer has all points, so that they are one line. */
+function watchful(spec: BackupSpec): BackupSpec {
+  return { ...spec, consumer: undefined, audit: { bytes: AUDITED_BYTES } };
 }
 
 const PLAIN: Partial<LabOptions['changes']> = {
@@ -206,9 +218,11 @@ async function attempt(world: World, spec: BackupSpec): Promise<{ record?: Backu
     happenings: spec.meanwhile.map((each) => happening(world, each)),
     trouble: spec.trouble,
   });
-  const { consistency, full, audit } = spec;
+  const { consistency, full, audit, consumer } = spec;
+  if (consumer) world.tally.count('run of the second consumer');
   const run = backupVm(deps, {
     vm: world.vmId,
+    consumer,
     consistency,
     full,
     audit,
@@ -223,7 +237,6 @@ async function attempt(world: World, spec: BackupSpec): Promise<{ record?: Backu
     return { error };
   } finally {
     world.schedule.stop();
-    world.lookAnew();
   }
 }
 
@@ -232,6 +245,7 @@ function happening(world: World, { at, what }: BackupSpec['meanwhile'][number]):
     if (what.what === 'lose') return loseReferencePoint(world, 0);
     if (what.what === 'user checkpoint') return userCheckpoint(world);
     if (what.what === 'other backup') return otherBackup(world);
+    if (what.what === 'move') return world.move();
     return changeGuest(world, what as GuestChange);
   };
   return { at, act };

@@ -12,11 +12,12 @@ export function expectedReasons(world: World, { spec, before }: Run, disk: Point
   if (!base) return ['new-disk'];
   const known = world.knowledge.points.get(before.usable.pointId)!;
   const id = disk.diskId.toLowerCase();
-  const tracked = known.lives.get(id) === world.knowledge.livesNow().get(id);
+  const tracked = world.knowledge.isTracked(known, id);
   if (base.size !== disk.size) return ['size-changed'];
   const now = before.vm.disks.find((each) => each.diskId.toLowerCase() === id)?.files ?? [];
   const reasons: string[] = [];
   if (tracked) reasons.push('changes-since-reference-point');
+  if (tracked && world.lied) reasons.push('audit-mismatch');
   else reasons.push('change-query-failed');
   // By the files alone a chain that grew above a user's checkpoint cannot always be told from one that was reverted.
   if (base.chain.length > 1 || now.length > 1) reasons.push('chain-changed');

@@ -79,7 +79,7 @@ export const guestCommands = [
     arbitrary: commands(
       'VSS',
       fc.record(
-        { mode: fc.constantFrom('ok', 'ok', 'disabled', 'no-contact', 'fails') },
+        { mode: fc.constantFrom('ok', 'ok', 'disabled', 'no-contact', 'timeout', 'fails') },
         { noNullPrototype: true },
       ),
       (world, { mode }) => world.lab.setGuest(world.vmId, { vss: mode }),

@@ -36,9 +36,10 @@ async function holdMerges(world: World): Promise<void> {
   await world.lab.settle();
 }
 
-/** A restarted host has forgotten that its merges are held. */
-async function restart(world: World): Promise<void> {
-  await world.restartHost();
+/** A restarted host has forgotten that its merges are held. One that lost power has lost what its guests had cached too. */
+async function restart(world: World, { clean }: { clean: boolean }): Promise<void> {
+  await world.restartHost({ clean });
+  world.tally.count(clean ? 'the host restarted' : 'the host lost power');
   world.knowledge.mergesHeld = false;
   await world.lab.settle();
 }
@@ -74,6 +75,35 @@ async function deleteUserCheckpoint(world: World, which: number): Promise<void> 
   );
   if (returnValue === RETURN.jobStarted) world.knowledge.foreign.delete(`Microsoft:${checkpoint.id}`);
   await world.lab.settle();
+}
+
+/** A user turns the VM off and goes back to the newest checkpoint: the ids of what was sealed since are not known any more. */
+export async function revert(world: World): Promise<void> {
+  const { checkpoints } = await world.vm();
+  const newest = checkpoints.at(-1);
+  if (newest?.kind !== 'user') return;
+  await world.lab.setPower(world.vmId, 'off');
+  const Snapshot = {
+    className: 'Msvm_VirtualSystemSettingData',
+    keys: { InstanceID: `Microsoft:${newest.id}` },
+  };
+  const before = await world.vm();
+  await world.lab.provider.invoke(SERVICE, 'ApplySnapshot', { Snapshot }, { user: STRANGER });
+  await world.lab.settle();
+  await world.lab.setPower(world.vmId, 'running');
+  const after = await world.vm();
+  if (after.disks.every(({ files }, index) => files.at(-1) === before.disks[index]?.files.at(-1))) return;
+  world.tally.count('a VM was reverted');
+  await noteRevert(world, newest.id);
+  const kept = new Set(after.disks.map(({ diskId }) => diskId));
+  world.knowledge.detached.push(...before.disks.map(({ diskId }) => diskId).filter((id) => !kept.has(id)));
+}
+
+async function noteRevert(world: World, checkpointId: string): Promise<void> {
+  const seals = await world.lab.seals(world.vmId);
+  const index = seals.findIndex(({ id }) => id === checkpointId);
+  const later = new Set(seals.slice(index + 1).map(({ id }) => id));
+  for (const { diskId } of seals[index]!.disks) world.knowledge.reverted(diskId, later);
 }
 
 /** Another backup tool freezes the VM, or goes on with what it froze: its checkpoint becomes a reference point. */
@@ -117,8 +147,17 @@ export const hostCommands = [
   },
   { weight: 1, arbitrary: commands('reset the tracking', choice, (w, { which }) => resetTracking(w, which)) },
   { weight: 1, arbitrary: commands('hold or release merges', nothing, holdMerges) },
-  { weight: 1, arbitrary: commands('restart the host', nothing, restart) },
-  { weight: 2, arbitrary: commands('user checkpoint', nothing, userCheckpoint) },
+  {
+    weight: 2,
+    arbitrary: commands(
+      'restart the host',
+      fc.record({ clean: fc.boolean() }, { noNullPrototype: true }),
+      restart,
+    ),
+  },
+  { weight: 1, arbitrary: commands('move to another node', nothing, (w) => w.move()) },
+  { weight: 3, arbitrary: commands('user checkpoint', nothing, userCheckpoint) },
+  { weight: 2, arbitrary: commands('revert to the newest checkpoint', nothing, revert) },
   {
     weight: 2,
     arbitrary: commands('delete a user checkpoint', choice, (w, { which }) => deleteUserCheckpoint(w, which)),

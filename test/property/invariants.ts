@@ -7,6 +7,7 @@ import type { SealState, VmInfo } from '../../lab/model/index.ts';
 import type { BackupSpec } from './backup.ts';
 import { expectedReasons } from './expectation.ts';
 import type { KnownPoint } from './knowledge.ts';
+import { judgeLies, noteWrong } from './lies.ts';
 import type { World } from './world.ts';
 
 /** What can be seen from outside before a run. */
@@ -15,10 +16,12 @@ export interface Before {
   readonly seals: number;
   /** Restore points there are. */
   readonly points: number;
-  /** Recorded baselines, newest first. */
+  /** Recorded baselines of the consumer, newest first. */
   readonly recorded: readonly BaselineRecord[];
-  /** The newest whose reference point stands on the host. */
+  /** The newest of them whose reference point stands on the host. */
   readonly usable: BaselineRecord | undefined;
+  /** Those that other consumers can continue from; each one's newest. */
+  readonly others: readonly BaselineRecord[];
   readonly changes: ReadonlyMap<string, number>;
 }
 
@@ -33,12 +36,15 @@ export interface Run {
   readonly interfered: boolean;
 }
 
-export async function observe(world: World): Promise<Before> {
+export async function observe(world: World, consumer?: string): Promise<Before> {
   const repository = await world.looker();
   const vm = await world.vm();
-  const recorded = await repository.baselines(world.vmId);
+  const all = await repository.baselines(world.vmId);
+  const recorded = all.filter((each) => each.consumer === consumer);
+  const others = all.filter((each) => each.consumer !== consumer && stands(vm, each.referencePointId));
   return {
     vm,
+    others: [...new Map(others.toReversed().map((each) => [each.consumer, each])).values()],
     seals: (await world.lab.seals(world.vmId)).length,
     points: world.knowledge.points.size,
     recorded,
@@ -70,6 +76,7 @@ export async function checkRun(world: World, run: Run): Promise<void> {
   for (const point of fresh) await checkPoint(world, run, point);
   if (record && (record.outcome === 'ok' || isQuiet(run))) await checkTidy(world, run, record);
   for (const point of fresh) await checkContent(world, point);
+  if (world.lied) for (const point of fresh) await judgeLies(world, point);
 }
 
 function tell({ tally }: World, { spec, struck, error, record }: Run): void {
@@ -105,6 +112,7 @@ async function adoptNewPoints(world: World, run: Run): Promise<KnownPoint[]> {
       id,
       seal,
       lives: world.knowledge.livesNow(),
+      wrong: new Map(),
       ...(untouched ? { changes: run.before.changes } : {}),
     };
     world.knowledge.points.set(id, known);
@@ -118,10 +126,16 @@ function isOurs(world: World, seal: SealState): boolean {
 
 /** I5, from outside: whatever happened, what could be continued before can be continued now, from the old or the new mark. */
 async function checkBaselineSurvives(world: World, run: Run): Promise<void> {
-  if (!run.before.usable || run.interfered) return;
-  const after = await observe(world);
-  assert.ok(after.usable, 'I5: the old baseline or a new one stands after every run');
+  if (run.interfered) return;
+  const after = await observe(world, run.spec.consumer);
   const repository = await world.looker();
+  for (const { pointId } of run.before.others)
+    assert.ok(
+      after.others.some((each) => each.pointId === pointId),
+      'I5: a run leaves the baselines of other consumers alone',
+    );
+  if (!run.before.usable) return;
+  assert.ok(after.usable, 'I5: the old baseline or a new one stands after every run');
   await repository.point(after.usable.pointId);
 }
 
@@ -222,12 +236,14 @@ async function checkTidy(world: World, run: Run, record: BackupRecord): Promise<
   if (record.warnings.some(({ code }) => code === 'CAPTURE_ORPHAN_UNKNOWN')) knowledge.abandoned += 1;
   const points = vm.referencePoints.filter(ours);
   const repository = await world.looker();
-  const recorded = await repository.baselines(world.vmId);
+  const all = await repository.baselines(world.vmId);
+  const recorded = all.filter(({ consumer }) => consumer === run.spec.consumer);
   assert.equal(recorded.length, 1, 'I4: one baseline is recorded after success');
   assert.equal(recorded[0]!.pointId, record.pointId, 'I4: the baseline is the new restore point');
   if (!run.interfered) {
     assert.ok(stands(vm, recorded[0]!.referencePointId), 'I4: its reference point stands');
-    assert.ok(points.length <= 1 + knowledge.abandoned, `I4: ${points.length} reference points of ours`);
+    const most = all.length + knowledge.abandoned;
+    assert.ok(points.length <= most, `I4: ${points.length} reference points of ours, not ${most}`);
   }
   assert.deepEqual(await repository.journal.notes(world.vmId), [], 'nothing is noted as under way');
   if (record.outcome === 'ok')
@@ -248,7 +264,8 @@ export async function checkEveryPoint(world: World): Promise<void> {
 }
 
 /** I1, and with it I2: a change that was not captured shows as a byte that is not the truth. */
-async function checkContent(world: World, { id, seal }: KnownPoint): Promise<void> {
+async function checkContent(world: World, known: KnownPoint): Promise<void> {
+  const { id, seal } = known;
   const repository = await world.looker();
   const point = await repository.point(id);
   for (const disk of point.disks) {
@@ -257,7 +274,8 @@ async function checkContent(world: World, { id, seal }: KnownPoint): Promise<voi
     const stored = repository.openDisk(disk.root, disk.size, { logicalSectorSize });
     try {
       const at = await truth.firstDifference(stored);
-      assert.equal(at, undefined, `I1: ${disk.kind} of ${disk.diskId} in point ${id} is wrong at byte ${at}`);
+      if (world.lied) await noteWrong(known, disk, { truth, stored, isWrong: at !== undefined });
+      else assert.equal(at, undefined, `I1: ${disk.kind} of ${disk.diskId} in ${id} is wrong at byte ${at}`);
     } finally {
       await stored.close();
       await truth.close();

@@ -9,6 +9,8 @@ export interface KnownPoint {
   readonly changes?: ReadonlyMap<string, number>;
   /** Which life of its tracking each disk was in: another one now means that tracking ids were lost since. */
   readonly lives: ReadonlyMap<string, number>;
+  /** Slots of each disk that are not the truth, because the host kept back changes; empty without such a host. */
+  readonly wrong: Map<string, readonly number[]>;
 }
 
 export class Knowledge {
@@ -27,6 +29,8 @@ export class Knowledge {
   #paths = 0;
   readonly #changes = new Map<string, number>();
   readonly #lives = new Map<string, number>();
+  /** Points and disks whose moment a revert has taken out of the history of the disk. */
+  readonly #undone = new Set<string>();
 
   /** A path on the host that no disk had. */
   freshPath(): string {
@@ -40,6 +44,19 @@ export class Knowledge {
 
   trackingLost(diskId: string): void {
     count(this.#lives, diskId);
+  }
+
+  /** The disk is what it was: whatever was sealed at one of these moments is not the host's past any more. */
+  reverted(diskId: string, later: ReadonlySet<string>): void {
+    this.changed(diskId);
+    for (const point of this.points.values())
+      if (later.has(point.seal.id)) this.#undone.add(`${point.id} ${diskId.toLowerCase()}`);
+  }
+
+  /** The host can still tell what changed on the disk since the point. */
+  isTracked(point: KnownPoint, diskId: string): boolean {
+    const id = diskId.toLowerCase();
+    return point.lives.get(id) === this.#lives.get(id) && !this.#undone.has(`${point.id} ${id}`);
   }
 
   changesNow(): ReadonlyMap<string, number> {

@@ -1,7 +1,8 @@
 /**
  * The main job under random sequences of everything that happens to it: guests write, trim, stop and start; disks come, go,
  * are replaced in their slot, moved, resized, exchanged; users and other tools make checkpoints and reference points; marks
- * are lost; the host restarts, words its change reports in every way, refuses, loses jobs and answers; our run is cut off,
+ * are lost; a user goes back to a checkpoint; the VM moves to other nodes of a cluster; the host restarts, loses power, words its
+ * change reports in every way, lies in them, refuses, loses jobs and answers; our run is cut off,
  * cancelled or killed at any of its calls, and the next one has to cope. After every step the invariants of
  * docs/architecture.md are checked by name, with the truth that the lab keeps apart from VHDX files and change tracking.
  *
@@ -39,6 +40,15 @@ const MET = [
   'run refused or broken: CAPTURE_NOT_APPLICATION_CONSISTENT',
   'warning: CAPTURE_ONLY_CRASH_CONSISTENT',
   'sequence over the wire',
+  'sequence on a cluster',
+  'sequence with encryption',
+  'run of the second consumer',
+  'the VM moved to another node',
+  'a VM was reverted',
+  'the host restarted',
+  'the host lost power',
+  'a host that lied',
+  'read: audit-mismatch',
 ];
 
 test('whatever happens between and during backups, every restore point is exact and I1 to I11 hold', async (t) => {

@@ -17,6 +17,7 @@ import type { LabCimProvider } from '../../lab/cim.ts';
 import { INSTANT, LabHost, ManualClock, type VmInfo } from '../../lab/model/index.ts';
 import { scratch } from '../../lab/model/scratch.fixture.ts';
 import { startWire } from '../../lab/wire/index.ts';
+import { ClusterProgram } from './cluster-program.ts';
 import { Knowledge } from './knowledge.ts';
 import { ProviderSession } from './provider-session.ts';
 import { ReadAudit } from './read-audit.ts';
@@ -32,6 +33,10 @@ export interface Setup {
   readonly encrypted: boolean;
   /** Our program, when it does not simply speak to the one host by the session. */
   readonly program?: (host: ProgramHost) => Program;
+  /** The share of changed granules the host keeps back; default: none. */
+  readonly lies?: number;
+  /** The host is a cluster of nodes between which the VM moves. */
+  readonly cluster?: boolean;
   /** Bytes of the grid the host tracks changes on. */
   readonly granularity: number;
 }
@@ -73,6 +78,10 @@ export class World {
   readonly store = createMemoryStore();
   readonly vmId: string;
   readonly tally: Tally;
+  /** What the host keeps back of its changes from now on, as a share. A world that begins without lies is never told any. */
+  lies: number;
+  /** Its host lies, or did: what is wrong may stand until the audit comes by, and not longer. */
+  readonly lied: boolean;
   readonly folder: string;
   readonly audit: ReadAudit;
   /** Somebody else with an account on the host: nothing that happens to us happens to them. */
@@ -81,10 +90,13 @@ export class World {
   /** Of an encrypted repository, which is opened with it: the passphrase takes half a second each time, on purpose. */
   #recoveryKey: string | undefined;
   #looker: Repository | undefined;
+  readonly #cluster: ClusterProgram | undefined;
   readonly #parts: Parts;
 
   private constructor(setup: Setup, parts: Parts, vmId: string, tally: Tally) {
     this.tally = tally;
+    this.lies = setup.lies ?? 0;
+    this.lied = this.lies > 0;
     this.#parts = parts;
     this.vmId = vmId;
     this.folder = parts.folder;
@@ -94,7 +106,8 @@ export class World {
     const clock = clockOf(parts);
     const { audit, schedule } = this;
     const lab = (): LabHost => parts.lab;
-    const program = setup.program ?? plainProgram;
+    if (setup.cluster) this.#cluster = new ClusterProgram();
+    const program = setup.program ?? this.#cluster?.open ?? plainProgram;
     this.#ours = program({ lab, clock, schedule, files: audit, session: parts.session });
     this.stranger = createHyperV(new ProviderSession(() => parts.lab.provider, STRANGER), { clock });
   }
@@ -103,7 +116,8 @@ export class World {
     await using owned = new AsyncDisposableStack();
     const { folder } = owned.use(await scratch());
     const clock = new ManualClock(new Date());
-    const settings = { ...INSTANT, changes: { granularityBytes: setup.granularity }, regionBytes: MiB };
+    const changes = { granularityBytes: setup.granularity };
+    const settings = { ...INSTANT, changes, regionBytes: MiB, vssTimeoutMs: 0 };
     const openHost = (): Promise<LabHost> => LabHost.open(folder, { settings, clock });
     const parts: Parts = { folder, clock, openHost, lab: await openHost(), session: undefined as never };
     owned.defer(() => parts.lab.close());
@@ -137,20 +151,16 @@ export class World {
     return openRepository(store, recoveryKey === undefined ? {} : { recoveryKey });
   }
 
-  /** The same, opened once for all who look at it until a run changes it. Not for the middle of a run. */
+  /** The same, opened once for all who look at it between two runs. Not for the middle of a run. */
   async looker(): Promise<Repository> {
     this.#looker ??= await this.repository();
     return this.#looker;
   }
 
-  /** A run has begun, or is over: what was opened before has not seen what it stores. */
-  lookAnew(): void {
-    this.#looker = undefined;
-  }
-
   /** What a run of ours works with: everything it does is in the schedule. */
   async deps(): Promise<BackupDeps & { repository: Repository }> {
     const store = layered(this.store, (call, run) => this.schedule.around(storeCall(call), run));
+    this.#looker = undefined; // whoever looks next must see what the run stores
     const { source, hyperv } = this.#ours;
     return {
       source,
@@ -159,9 +169,16 @@ export class World {
     };
   }
 
-  /** The host restarts, or the VM moved to another node: its services begin anew over the same files. */
-  async restartHost(): Promise<void> {
-    await this.lab.close();
+  /** The VM moves to the next node, if there are nodes. */
+  async move(): Promise<void> {
+    if (!this.#cluster) return;
+    await this.#cluster.moveOn(this.vmId);
+    this.tally.count('the VM moved to another node');
+  }
+
+  /** The host restarts, or loses power: its services begin anew over the same files. */
+  async restartHost({ clean }: { clean: boolean }): Promise<void> {
+    await (clean ? this.lab.close() : this.lab.losePower());
     const { options } = this.lab;
     this.#parts.lab = await this.#parts.openHost();
     await this.lab.configure(options);

@@ -2,10 +2,10 @@
 import { createClusterSource } from '../../src/capture/index.ts';
 import { Cluster, createClusterHyperV, createHyperV, type ClusterNode } from '../../src/hyperv/index.ts';
 import { LabCluster } from '../../lab/cluster/index.ts';
-import { ProviderSession } from '../property/provider-session.ts';
-import { ScheduledSession } from '../property/schedule.ts';
+import { ProviderSession } from './provider-session.ts';
+import { ScheduledSession } from './schedule.ts';
 import { settledProvider } from './settled-provider.ts';
-import type { Program, ProgramHost } from '../property/world.ts';
+import type { Program, ProgramHost } from './world.ts';
 
 export const NODES = ['NODE1', 'NODE2', 'NODE3'] as const;
 const NAME = 'CL01';

@@ -1,0 +1,70 @@
+/**
+ * A host that lies about changes, increment after increment: how long a lie stands before the audit finds it, against what the
+ * audit promises. What must hold in every increment until then, and which restore points are marked, `lies.ts` judges.
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { KiB, MiB } from '../../src/base/index.ts';
+import { Random } from '../../lab/model/random.ts';
+import { backUp, QUIET } from './backup.ts';
+import { answerAtOnce } from './immediate-files.ts';
+import { checkEveryPoint } from './invariants.ts';
+import { checkNothingWrong } from './lies.ts';
+import { Tally } from './tally.ts';
+import { World } from './world.ts';
+
+answerAtOnce();
+
+const SIZE = 8 * MiB;
+const GRANULE = 4 * KiB;
+/** On 128 cells: a lie counts only while nothing else of its cell is reported. */
+const WRITES = 40;
+const RUNS = 20;
+const FOUND = /^(\d+) × a lie was found after (\d+) of at most (\d+) increments$/;
+
+/** So many rounds of writes and a backup each; then the host lies no more, and the audit goes its round. */
+async function increments(lies: number, seed: number, tally: Tally): Promise<void> {
+  const disk = { size: SIZE, sector: 512 as const };
+  const setup = { disks: [disk], wire: false, encrypted: false, granularity: GRANULE, lies };
+  await using world = await World.open(setup, tally);
+  const random = new Random(seed);
+  for (let run = 0; run < RUNS; run += 1) {
+    for (let n = 0; n < WRITES; n += 1) {
+      const offset = random.below(SIZE / GRANULE) * GRANULE;
+      await world.lab.guestWrite(world.vmId, { offset, bytes: random.bytes(GRANULE) });
+    }
+    world.knowledge.changed((await world.vm()).disks[0]!.diskId);
+    // Which granules are kept back follows from the seed: others each time.
+    await backUp(world, { ...QUIET, report: { seed: seed * RUNS + run } });
+  }
+  world.lies = 0;
+  for (let run = 0; run < SIZE / MiB; run += 1) await backUp(world, QUIET);
+  await checkNothingWrong(world);
+  await checkEveryPoint(world);
+}
+
+function foundAfter(tally: Tally): number[] {
+  return tally.lines().flatMap((line) => {
+    const [, times, after] = FOUND.exec(line) ?? [];
+    return times === undefined ? [] : Array.from({ length: Number(times) }, () => Number(after));
+  });
+}
+
+/** What one change in two hundred comes to, `test/e2e/audit-bound.test.ts` measures; here the host lies more, to be found in few runs. */
+for (const { lies, seed, least } of [
+  { lies: 0.02, seed: 1, least: 1 },
+  { lies: 0.05, seed: 2, least: 2 },
+])
+  test(`changes kept back in ${lies * 100} % of the ranges are found within the bound, and every point that lacks them is marked`, async (t) => {
+    const tally = new Tally();
+    await increments(lies, seed, tally);
+    const found = foundAfter(tally);
+    assert.ok(
+      found.length >= least,
+      `only ${found.length} times something was found: the test shows nothing`,
+    );
+    const mean = found.reduce((sum, runs) => sum + runs, 0) / found.length;
+    t.diagnostic(
+      `found ${found.length} times, after ${mean.toFixed(1)} increments on average and ${Math.max(...found)} at most; promised: ${SIZE / MiB}`,
+    );
+  });
