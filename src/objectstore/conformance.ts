@@ -17,11 +17,20 @@ export type OpenEmptyStore = () => Promise<ObjectStore>;
 const content = randomBytes(3_000_007);
 const withCode = (code: string) => (error: unknown) => hasCode(error, code);
 
-export function objectStoreConformance(driver: string, open: OpenEmptyStore): void {
+export interface ConformanceOptions {
+  /** Sets of names that are drawn for lists; each name is a put. Default 30; fewer where a put is slow. */
+  readonly lists?: number;
+}
+
+export function objectStoreConformance(
+  driver: string,
+  open: OpenEmptyStore,
+  { lists = 30 }: ConformanceOptions = {},
+): void {
   readingBack(driver, open);
   namesOnce(driver, open);
   uploads(driver, open);
-  listing(driver, open);
+  listing(driver, open, lists);
   refusals(driver, open);
   live(driver, open);
 }
@@ -172,6 +181,23 @@ function uploads(driver: string, open: OpenEmptyStore): void {
     assertSame(await store.getRange('packs/02/p', 0, content.length), content);
   });
 
+  test(`${driver}: two clients that upload one name at once: one wins, or both stored the same`, async () => {
+    const store = await open();
+    for (const bodies of [
+      [content, content.subarray(1)],
+      [content, content],
+    ] as const) {
+      const name = `packs/04/${bodies[1].length}`;
+      const both = await Promise.all(bodies.map(() => store.startNew(name)));
+      await Promise.all(both.map((upload, index) => upload.append(bodies[index]!)));
+      const results = await Promise.allSettled(both.map((upload) => upload.commit()));
+      const won = bodies.filter((_, index) => results[index]!.status === 'fulfilled');
+      assert.ok(won.length === 1 || (won.length === 2 && bodies[0] === bodies[1]), `${won.length} won`);
+      assertSame(await store.getRange(name, 0, won[0]!.length), won[0]!);
+      for (const upload of both) await upload.abort();
+    }
+  });
+
   test(`${driver}: many uploads at once do not disturb each other`, async () => {
     const store = await open();
     await Promise.all(
@@ -188,7 +214,7 @@ function uploads(driver: string, open: OpenEmptyStore): void {
   });
 }
 
-function listing(driver: string, open: OpenEmptyStore): void {
+function listing(driver: string, open: OpenEmptyStore, lists: number): void {
   // Few letters, among them those that sort before and after '/': '-' and '.' before, '0' and 'a' after.
   const segment = fc.stringMatching(/^[a0]([a0.-]{0,2}[a0-])?$/);
   const name = fc.array(segment, { minLength: 1, maxLength: 4 }).map((segments) => segments.join('/'));
@@ -211,7 +237,7 @@ function listing(driver: string, open: OpenEmptyStore): void {
           assert.deepEqual(await listOf(store, prefix), expected);
         },
       ),
-      { numRuns: 30 },
+      { numRuns: lists },
     );
   });
 

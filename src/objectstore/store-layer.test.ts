@@ -2,19 +2,37 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
+import { MiB, RateLimit } from '../base/index.ts';
 import { objectStoreConformance } from './conformance.ts';
 import {
+  cachedStore,
   countingStore,
   createMemoryStore,
   faultyStore,
   openDirectoryStore,
+  prefixedStore,
+  retryingStore,
   stopAt,
+  throttledStore,
   type ObjectStore,
 } from './index.ts';
 
+const folders: string[] = [];
+after(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true }))));
+
 objectStoreConformance('counting', async () => countingStore(createMemoryStore()).store);
 objectStoreConformance('faulty', async () => faultyStore(createMemoryStore(), {}));
+
+objectStoreConformance('every layer over a directory', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'hvlift-store-'));
+  folders.push(folder);
+  const directory = await openDirectoryStore(join(folder, 'store'), { create: true });
+  const counted = countingStore(faultyStore(directory, {})).store;
+  const paced = throttledStore(counted, new RateLimit(1024 * MiB));
+  const patient = retryingStore(paced, { patienceSeconds: 1 });
+  return cachedStore(prefixedStore(patient, 'of/'), { folder: join(folder, 'cache'), bytesMax: MiB });
+});
 
 test('counters tell calls and bytes of each method', async () => {
   const { store, stats } = countingStore(createMemoryStore());

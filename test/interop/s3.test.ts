@@ -7,17 +7,21 @@ import { join } from 'node:path';
 import { after, before, describe, mock, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DeleteObjectCommand, HeadObjectCommand, ListObjectVersionsCommand } from '@aws-sdk/client-s3';
-import { hasCode, MiB } from '../../src/base/index.ts';
+import { hasCode, MiB, RateLimit } from '../../src/base/index.ts';
 import { createImage } from '../../src/images/index.ts';
 import { objectStoreConformance } from '../../src/objectstore/conformance.ts';
 import {
+  cachedStore,
   countingStore,
   demandAtomicNames,
+  faultyStore,
   openS3Store,
   requestsOf,
   retryingStore,
+  throttledStore,
   type ObjectStore,
   type S3Options,
+  type StoreCall,
 } from '../../src/objectstore/index.ts';
 import {
   backUp,
@@ -28,6 +32,7 @@ import {
 } from '../../src/repository/repository.fixture.ts';
 import { Repository } from '../../src/repository/repository.ts';
 import type { CliRun, RunningCli } from '../e2e/cli.fixture.ts';
+import { dropPoint, fullBackup, thinDisk } from '../../src/repository/collector.fixture.ts';
 import { openRemoteRepository } from './remote-repository.fixture.ts';
 import {
   applyPolicy,
@@ -56,7 +61,15 @@ describe('S3', requiresCeph('that repositories work on S3'), () => {
     return openS3Store({ ...s3OptionsOf(ceph, 'stores'), prefix: `test-${stores}/`, ...options });
   };
 
-  objectStoreConformance('S3', () => open());
+  objectStoreConformance('S3', () => open(), { lists: 10 });
+
+  // As the program opens it.
+  const behindEveryLayer = async (): Promise<ObjectStore> => {
+    const counted = countingStore(await open()).store;
+    const patient = retryingStore(throttledStore(counted, new RateLimit(1024 * MiB)));
+    return cachedStore(patient, { folder: join(temporaryFolder(), `cache-${stores}`), bytesMax: MiB });
+  };
+  objectStoreConformance('S3 behind every layer', behindEveryLayer, { lists: 4 });
 
   test('what the server refuses is told apart', async () => {
     const wrongKey = async () => ({ accessKeyId: 'nobody', secretAccessKey: 'x' });
@@ -148,7 +161,7 @@ describe('S3', requiresCeph('that repositories work on S3'), () => {
   test('requests are bounded by what is stored and restored', async (context) => {
     const { store, stats } = countingStore(await open());
     const parts = partsFor(store);
-    const size = 160 * MiB;
+    const size = 96 * MiB;
     const disk = await diskWith(size, [[0, randomBytes(size)]]);
     const { root } = await backUp(await Repository.open(parts), { reader: disk, extents: disk.allocated() });
     const stored = { ...requestsOf(stats) };
@@ -204,6 +217,32 @@ describe('S3', requiresCeph('that repositories work on S3'), () => {
     // As a compaction of the index does.
     for await (const { name } of machine.list('index/')) await machine.delete(name);
     assert.ok((await (await Repository.open(parts)).rebuildIndex()).packs > 0);
+  });
+
+  test('a collection of garbage goes on when the gateway is killed under it', async () => {
+    let kills = 0;
+    const before = async ({ name }: StoreCall): Promise<void> => {
+      // In the middle: the epoch is read, packs are looked through.
+      if (!name.startsWith('packs/') || kills > 0) return;
+      kills += 1;
+      await ceph.killGateway();
+      setTimeout(() => void ceph.startGateway(), 700);
+    };
+    const store = await open();
+    const parts = partsFor(store);
+    const [gone, kept] = [await thinDisk(1), await thinDisk(2)];
+    const dropped = await fullBackup(await Repository.open(parts), gone, 'vm-gone');
+    await fullBackup(await Repository.open(parts), kept, 'vm-kept');
+    await dropPoint(store, dropped);
+    const collector = await Repository.open({
+      ...parts,
+      store: retryingStore(faultyStore(store, { before })),
+    });
+    const { condemned } = await collector.collect();
+    const { deleted } = await collector.collect();
+    assert.equal(kills, 1);
+    assert.ok(condemned.packs > 0 && deleted.packs === condemned.packs);
+    assert.deepEqual((await (await Repository.open(parts)).verify({ workers: 0 })).problems, []);
   });
 
   test('a backup and a restore go on when the gateway is killed under them and comes back', async () => {

@@ -1,5 +1,5 @@
 /** A repository on an SSH server, by the program, with OpenSSH at the other end. */
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import { spawnSync } from 'node:child_process';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -38,6 +38,14 @@ test(
     await remote.ok('backup', 'db');
     await remote.assertRestores('restored');
     await remote.ok('verify', '--all');
+    const { findings } = (await remote.ok('doctor', 'repo', '--repo', 'remote', '--json')).json();
+    assert.ok(findings.length > 8);
+    assert.ok(findings.every(({ state }: { state: string }) => state === 'ok'));
+    const left = await readdir(sshd.pathOf('/backup/repo/probe'), { recursive: true, withFileTypes: true });
+    assert.ok(
+      left.every((entry) => entry.isDirectory()),
+      'SFTP removes files; empty folders stay',
+    );
     const again = await remote.home.run('init', '--repo', 'remote');
     assertFailed(again, { exit: 2, code: 'REPO_ALREADY_INITIALISED' });
   },

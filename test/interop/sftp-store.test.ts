@@ -32,7 +32,7 @@ describe('SFTP', requiresSshd('that repositories work over SFTP'), () => {
 
   const openNew = (): Promise<ObjectStore> => openStore(`/stores/${(stores += 1)}`, true);
 
-  objectStoreConformance('SFTP', openNew);
+  objectStoreConformance('SFTP', openNew, { lists: 10 });
 
   test('a missing folder is refused, and only its last part is made when asked', async () => {
     const missing = (error: unknown): boolean => hasCode(error, 'STORE_FOLDER_MISSING');
