@@ -38,6 +38,15 @@ export class Inbox {
     return into;
   }
 
+  /** The next `length` bytes where they have come in one piece; valid until anything else is taken. Nothing is taken else. */
+  takeReady(length: number): Buffer | undefined {
+    const chunk = this.#chunks[0];
+    if (!chunk || chunk.length - this.#used < length) return undefined;
+    const bytes = chunk.subarray(this.#used, this.#used + length);
+    this.#took(length);
+    return bytes;
+  }
+
   fill(into: Uint8Array): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#taker = { into, filled: 0, resolve, reject };
@@ -98,9 +107,14 @@ export class Inbox {
     const count = Math.min(chunk.length - this.#used, taker.into.length - taker.filled);
     taker.into.set(chunk.subarray(this.#used, this.#used + count), taker.filled);
     taker.filled += count;
+    this.#took(count);
+  }
+
+  /** Of the first chunk. */
+  #took(count: number): void {
     this.#waiting -= count;
     this.#used += count;
-    if (this.#used < chunk.length) return;
+    if (this.#used < this.#chunks[0]!.length) return;
     this.#chunks.shift();
     this.#used = 0;
   }

@@ -67,15 +67,14 @@ export class NbdLanes {
 
   /** Throws what {@link NbdConnection.request} throws, `NBD_EXPORT_CHANGED`, and the signal's reason. */
   async request(request: NbdRequest, { signal }: CallOptions = {}): Promise<readonly StatusRun[]> {
-    const waits = signal ?? new AbortController().signal;
     const patience = new Patience(this.#options.reconnectMs ?? RECONNECT_MS, () => this.#answers, CURABLE);
     for (;;) {
-      waits.throwIfAborted();
+      signal?.throwIfAborted();
       try {
-        return await this.#once(request, waits);
+        return await this.#once(request, signal);
       } catch (error) {
-        waits.throwIfAborted();
-        await patience.afterFailure(error, waits);
+        signal?.throwIfAborted();
+        await patience.afterFailure(error, signal ?? new AbortController().signal);
       }
     }
   }
@@ -95,13 +94,13 @@ export class NbdLanes {
     await Promise.all(this.#lanes.map(({ slot }) => slot.close()));
   }
 
-  async #once(request: NbdRequest, signal: AbortSignal): Promise<readonly StatusRun[]> {
+  async #once(request: NbdRequest, signal: AbortSignal | undefined): Promise<readonly StatusRun[]> {
     const lane = this.#lanes.reduce((best, each) => (each.running < best.running ? each : best));
     lane.running += 1;
     let connection: NbdConnection | undefined;
     try {
       connection = await unlessAborted(lane.slot.get(), signal);
-      const status = await cancellable(connection, request, signal);
+      const status = await (signal ? cancellable(connection, request, signal) : connection.request(request));
       this.#answers += 1;
       if (request.command === COMMAND.write || request.command === COMMAND.writeZeroes) this.#ledger.wrote();
       return status;

@@ -14,6 +14,7 @@ import { nbdFaults } from './faults.ts';
 import type { Request } from './format.ts';
 import { OptionSession, type OptionRules } from './option-session.ts';
 import type { ServedDisk } from './served-disk.ts';
+import { ReplyBuffers } from './reply-buffers.ts';
 import { checkCertificate, type NbdServerTls } from './tls.ts';
 import { Transmission } from './transmission.ts';
 import { Wire } from './wire.ts';
@@ -34,12 +35,20 @@ export interface NbdServerOptions {
 
 /** Negotiation is a matter of milliseconds; who needs longer is not there to negotiate. */
 const NEGOTIATION_MS_MAX = 30_000;
+/** Of all connections: 64 answers of 256 KiB under way. */
+const REPLY_BYTES_KEPT = 16 * 1024 * 1024;
+/**
+ * Answers that may wait in a socket before the next request is read. Node's default of 16 KiB is less than one answer: each
+ * would wait until the one before has left.
+ */
+const WAITING_BYTES_MAX = 1024 * 1024;
 
 export class NbdServer implements AsyncDisposable {
   readonly place: NbdPlace;
   readonly #server: Server;
   readonly #options: NbdServerOptions;
   readonly #rules: OptionRules;
+  readonly #buffers = new ReplyBuffers(REPLY_BYTES_KEPT);
   readonly #clients = new Map<Wire, Promise<void>>();
 
   private constructor(server: Server, place: NbdPlace, options: NbdServerOptions) {
@@ -58,7 +67,7 @@ export class NbdServer implements AsyncDisposable {
   /** `port` 0 takes a free one, which {@link place} tells. Throws `NBD_LISTEN_FAILED`, `NBD_CERTIFICATE_UNUSABLE`. */
   static async listen(place: NbdPlace, options: NbdServerOptions): Promise<NbdServer> {
     if (options.tls) checkCertificate(options.tls);
-    const server = createServer({ noDelay: true, keepAlive: true });
+    const server = createServer({ noDelay: true, keepAlive: true, highWaterMark: WAITING_BYTES_MAX });
     await new Promise<void>((resolve, reject) => {
       server.once('error', (error) =>
         reject(
@@ -104,7 +113,7 @@ export class NbdServer implements AsyncDisposable {
       const opened = await new OptionSession(wire, this.#rules).run();
       clearTimeout(tooLong);
       if (opened)
-        await new Transmission(wire, opened, {
+        await new Transmission(wire, opened, this.#buffers, {
           failed: (error, request) => this.#options.onError?.(error, { request }),
         }).run();
       wire.end();

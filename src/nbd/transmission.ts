@@ -23,6 +23,7 @@ import {
   type Request,
 } from './format.ts';
 import { ALLOCATION_CONTEXT_ID, type Opened } from './option-session.ts';
+import { HEADROOM, type ReplyBuffers } from './reply-buffers.ts';
 import type { Wire } from './wire.ts';
 
 const REQUESTS_AT_ONCE = 64;
@@ -52,11 +53,13 @@ export class Transmission {
   readonly #wire: Wire;
   readonly #opened: Opened;
   readonly #events: TransmissionEvents;
+  readonly #buffers: ReplyBuffers;
   readonly #running = new Set<Promise<void>>();
   #bytes = 0;
 
-  constructor(wire: Wire, opened: Opened, events: TransmissionEvents) {
+  constructor(wire: Wire, opened: Opened, buffers: ReplyBuffers, events: TransmissionEvents) {
     this.#wire = wire;
+    this.#buffers = buffers;
     this.#opened = opened;
     this.#events = events;
   }
@@ -65,25 +68,32 @@ export class Transmission {
   async run(): Promise<void> {
     try {
       for (;;) {
-        await this.#room();
-        const request = decodeRequest(await this.#wire.inbox.take(REQUEST_BYTES));
+        if (this.#isFull) await this.#room();
+        const { inbox } = this.#wire;
+        const request = decodeRequest(inbox.takeReady(REQUEST_BYTES) ?? (await inbox.take(REQUEST_BYTES)));
         if (!request) throw new Error('a request that does not begin as one');
         if (request.command === COMMAND.disconnect) return;
-        this.#start(request, await this.#payloadOf(request));
+        this.#start(request, request.command === COMMAND.write ? await this.#payloadOf(request) : undefined);
       }
     } finally {
       await Promise.all(this.#running);
     }
   }
 
-  async #room(): Promise<void> {
-    await this.#wire.room();
-    while (this.#running.size >= REQUESTS_AT_ONCE || this.#bytes > BYTES_AT_ONCE)
-      await Promise.race(this.#running);
+  get #isFull(): boolean {
+    return this.#wire.isFull || this.#isBusy;
   }
 
-  async #payloadOf({ command, length }: Request): Promise<Buffer | undefined> {
-    if (command !== COMMAND.write) return undefined;
+  get #isBusy(): boolean {
+    return this.#running.size >= REQUESTS_AT_ONCE || this.#bytes > BYTES_AT_ONCE;
+  }
+
+  async #room(): Promise<void> {
+    await this.#wire.room();
+    while (this.#isBusy) await Promise.race(this.#running);
+  }
+
+  async #payloadOf({ length }: Request): Promise<Buffer> {
     if (length > DEFAULT_PAYLOAD_BYTES_MAX) throw new Error(`a write of ${length} bytes`);
     return this.#wire.inbox.take(length);
   }
@@ -138,33 +148,27 @@ export class Transmission {
   async #read(request: Request): Promise<void> {
     this.#check(request, ERROR.EINVAL);
     const { cookie, offset, length, flags } = request;
-    if (!this.#opened.structured) return this.#readWhole(request);
-    const step = flags & COMMAND_FLAG.df ? length : READ_CHUNK_BYTES;
+    const isWhole = !this.#opened.structured || flags & COMMAND_FLAG.df;
+    const step = isWhole ? length : READ_CHUNK_BYTES;
     for (let at = 0; at < length && this.#wire.isOpen; at += step) {
-      const bytes = Buffer.allocUnsafe(Math.min(step, length - at));
-      await this.#opened.served.disk.read(offset + at, bytes);
-      this.#sendPart(cookie, offset + at, bytes, at + step >= length);
-      await this.#wire.room();
+      await this.#readPart(cookie, offset + at, Math.min(step, length - at), at + step >= length);
+      if (this.#wire.isFull) await this.#wire.room();
     }
   }
 
-  async #readWhole({ cookie, offset, length }: Request): Promise<void> {
-    const bytes = Buffer.allocUnsafe(length);
-    await this.#opened.served.disk.read(offset, bytes);
-    this.#wire.send(encodeSimpleReply(cookie, 0), bytes);
-  }
-
-  #sendPart(cookie: Cookie, at: number, bytes: Buffer, isLast: boolean): void {
-    const flags = isLast ? CHUNK_FLAG.done : 0;
-    if (bytes.length >= HOLE_BYTES_MIN && isZero(bytes)) {
-      const hole = encodeChunk(cookie, { flags, type: CHUNK.offsetHole, length: 12 }, 12);
-      writeOffset(hole, 20, at);
-      hole.writeUInt32BE(bytes.length, 28);
-      return this.#wire.send(hole);
+  async #readPart(cookie: Cookie, at: number, length: number, isLast: boolean): Promise<void> {
+    const buffer = this.#buffers.take(length);
+    const bytes = buffer.subarray(HEADROOM, HEADROOM + length);
+    try {
+      await this.#opened.served.disk.read(at, bytes);
+    } catch (error) {
+      this.#buffers.give(buffer);
+      throw error;
     }
-    const head = encodeChunk(cookie, { flags, type: CHUNK.offsetData, length: 8 + bytes.length }, 8);
-    writeOffset(head, 20, at);
-    this.#wire.send(head, bytes);
+    const answer = this.#opened.structured
+      ? partOf(buffer, bytes, { cookie, at, flags: isLast ? CHUNK_FLAG.done : 0 })
+      : withHead(buffer, encodeSimpleReply(cookie, 0), length);
+    this.#wire.sendOwned(answer, () => this.#buffers.give(buffer));
   }
 
   async #status(request: Request): Promise<void> {
@@ -214,6 +218,30 @@ export class Transmission {
     words.copy(bytes, 26);
     this.#wire.send(bytes);
   }
+}
+
+/** A chunk of an answer to a read, in the buffer that `bytes` were read into. */
+function partOf(
+  buffer: Buffer,
+  bytes: Buffer,
+  { cookie, at, flags }: { cookie: Cookie; at: number; flags: number },
+): Buffer {
+  const { length } = bytes;
+  if (length >= HOLE_BYTES_MIN && isZero(bytes)) {
+    const hole = encodeChunk(cookie, { flags, type: CHUNK.offsetHole, length: 12 }, 12);
+    writeOffset(hole, 20, at);
+    hole.writeUInt32BE(length, 28);
+    return hole;
+  }
+  const head = encodeChunk(cookie, { flags, type: CHUNK.offsetData, length: 8 + length }, 8);
+  writeOffset(head, 20, at);
+  return withHead(buffer, head, length);
+}
+
+/** The head right in front of what was read: one message, written at once. */
+function withHead(buffer: Buffer, head: Buffer, length: number): Buffer {
+  head.copy(buffer, HEADROOM - head.length);
+  return buffer.subarray(HEADROOM - head.length, HEADROOM + length);
 }
 
 function done(cookie: Cookie): Buffer {

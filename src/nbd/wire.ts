@@ -1,5 +1,4 @@
 /** A client's connection as the server sees it: what arrives, what is sent and when there is room for more, TLS. */
-import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { Inbox } from './inbox.ts';
 import { secureServer, type NbdServerTls } from './tls.ts';
@@ -27,20 +26,35 @@ export class Wire {
     this.#socket.uncork();
   }
 
+  /** `sent`: the bytes are the sender's again, on their way or given up. */
+  sendOwned(bytes: Uint8Array, sent: () => void): void {
+    if (this.isOpen) this.#socket.write(bytes, () => sent());
+    else sent();
+  }
+
+  /** What was sent waits to leave. */
+  get isFull(): boolean {
+    return this.isOpen && this.#socket.writableNeedDrain;
+  }
+
   /** Resolves when what was sent has mostly left, or the connection has ended. */
   async room(): Promise<void> {
-    if (!this.isOpen || !this.#socket.writableNeedDrain) return;
+    if (!this.isFull) return;
     this.#room ??= this.#drained().finally(() => (this.#room = undefined));
     await this.#room;
   }
 
-  async #drained(): Promise<void> {
-    const ended = new AbortController();
-    const drained = once(this.#socket, 'drain', { signal: ended.signal });
-    const closed = once(this.#socket, 'close', { signal: ended.signal });
-    await Promise.race([drained, closed]).catch(() => undefined); // the inbox reports what broke
-    ended.abort();
-    await Promise.allSettled([drained, closed]);
+  #drained(): Promise<void> {
+    const socket = this.#socket;
+    return new Promise((resolve) => {
+      const done = (): void => {
+        socket.off('drain', done);
+        socket.off('close', done); // the inbox reports what broke
+        resolve();
+      };
+      socket.on('drain', done);
+      socket.on('close', done);
+    });
   }
 
   async secure(tls: NbdServerTls): Promise<void> {
