@@ -128,7 +128,8 @@ export class Collector {
     const segments = await this.#index.collect(this.#request);
     await this.#parts.epochs.clear(this.#request);
     await extendLocks(this.#parts.store, this.#alivePacks(found, emptied).map(packNameOf), this.#request);
-    return this.#report(found, { ...plan, next: epoch }, emptied, { deleted, segments });
+    const report = this.#report(found, { ...plan, next: epoch }, emptied, { deleted, segments });
+    return report;
   }
 
   async #lock(): Promise<Lease> {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { LIVE_CHECKS } from '../../src/objectstore/index.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 const text = readFileSync(join(root, 'docs/operating/host.md'), 'utf8');
@@ -33,6 +34,14 @@ test('every claim about a host is marked proved, by tests that exist, or unprove
   }
 });
 
+test('every finding of `hvlift doctor repo` is in the table of storage.md, in its order', () => {
+  const storage = readFileSync(join(root, 'docs/operating/storage.md'), 'utf8');
+  const section = storage.split('## What `hvlift doctor repo` finds')[1]!.split('\n## ')[0]!;
+  const documented = [...section.matchAll(/^\| `([\w-]+)` \|/gm)].map((match) => match[1]!);
+  const checks = LIVE_CHECKS.map(({ id }) => id);
+  assert.deepEqual(documented, ['reach', 'repository', 'wire', ...checks, 'clean']);
+});
+
 test('every finding of the doctor is in its table, and nothing else', () => {
   const section = text.split('## What `hvlift doctor` finds')[1]!.split('\n## ')[0]!;
   const documented = [...section.matchAll(/^\| ((?:`[\w-]+`,? ?)+)\|/gm)]
@@ -40,7 +49,7 @@ test('every finding of the doctor is in its table, and nothing else', () => {
     .map((match) => match[1]!)
     .filter((id) => id !== 'id');
   const source = globSync('src/doctor/*.ts', { cwd: root })
-    .filter((file) => !file.endsWith('.test.ts'))
+    .filter((file) => !file.endsWith('.test.ts') && !file.endsWith('/repository.ts'))
     .map((file) => readFileSync(join(root, file), 'utf8'))
     .join('\n');
   const fixed = [...source.matchAll(/\bid: '([\w-]+)'/g)].map((match) => match[1]!);
