@@ -109,21 +109,50 @@ for (const [version, expected] of [
 
 const SERVICE = { className: 'Msvm_VirtualSystemSnapshotService', keys: {} };
 
+/** As in Hyper-V Manager, by somebody. */
+async function userCheckpoint({ stack, vm }: Rig): Promise<void> {
+  const AffectedSystem = { className: 'Msvm_ComputerSystem', keys: { Name: vm } };
+  const input = { AffectedSystem, SnapshotType: 2 };
+  await stack.lab.provider.invoke(SERVICE, 'CreateSnapshot', input, { user: 'HV01\\Somebody' });
+  await stack.lab.settle();
+}
+
 test('a chain of five checkpoints of a user, taken between backups, stays as it is and costs no full', async () => {
   await using made = await rig();
   await backup(made);
-  const AffectedSystem = { className: 'Msvm_ComputerSystem', keys: { Name: made.vm } };
   for (let seed = 1; seed <= 5; seed += 1) {
     await write(made, seed);
-    const input = { AffectedSystem, SnapshotType: 2 };
-    await made.stack.lab.provider.invoke(SERVICE, 'CreateSnapshot', input, { user: 'HV01\\Somebody' });
-    await made.stack.lab.settle();
+    await userCheckpoint(made);
   }
   await write(made, 6);
   const record = await backup(made);
   assert.deepEqual(kindsOf(record), [DELTA]);
   await assertExact(made, record);
   assert.equal((await made.stack.lab.vm(made.vm)).checkpoints.length, 5, 'those of the user stand (I7)');
+});
+
+test('a VM that is reverted to a checkpoint of its user between two backups is compared, and then goes on in increments', async () => {
+  await using made = await rig();
+  const { lab } = made.stack;
+  await write(made, 1);
+  await userCheckpoint(made);
+  await write(made, 2);
+  await backup(made);
+  const [checkpoint] = (await lab.vm(made.vm)).checkpoints;
+  const Snapshot = {
+    className: 'Msvm_VirtualSystemSettingData',
+    keys: { InstanceID: `Microsoft:${checkpoint!.id}` },
+  };
+  await lab.setPower(made.vm, 'off');
+  await lab.provider.invoke(SERVICE, 'ApplySnapshot', { Snapshot }, { user: 'HV01\\somebody' });
+  await lab.settle();
+  await lab.setPower(made.vm, 'running');
+  await write(made, 3);
+  for (const expected of ['compare chain-changed', DELTA]) {
+    const record = await backup(made);
+    assert.deepEqual(kindsOf(record), [expected]);
+    await assertExact(made, record);
+  }
 });
 
 test('a checkpoint and a reference point that the host lists only after a while are waited for', async () => {
