@@ -155,7 +155,8 @@ export class Collector {
     const map = new BlockMap(new ObjectReader(store, this.#index, codec));
     const marking = new Marking({ map, index: this.#index, epoch, packs }, this.#request);
     for (const name of names) {
-      await marking.point(await points.read(name, this.#request));
+      const point = await points.readListed(name, this.#request);
+      if (point) await marking.point(point);
       this.#progress.advance(1);
     }
     return { epoch, isDamaged, sessions, points: names.length, packs, indexed, marking };

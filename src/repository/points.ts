@@ -1,5 +1,6 @@
 /** Restore points of a repository: committed by create-if-absent, listed, found by id. */
 import { randomBytes } from 'node:crypto';
+import { hasCode } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
 import type { ObjectStore } from '../objectstore/index.ts';
 import { repositoryFaults } from './faults.ts';
@@ -55,12 +56,23 @@ export class Points {
     return checkPoint(this.#keys, value, point, (vmId) => this.folderOf(vmId));
   }
 
+  /** Undefined when it was dropped since it was listed. Throws `REPO_POINT_DAMAGED`. */
+  async readListed(point: PointName, options: CallOptions = {}): Promise<RestorePoint | undefined> {
+    try {
+      return await this.read(point, options);
+    } catch (error) {
+      if (hasCode(error, 'REPO_POINT_NOT_FOUND')) return undefined;
+      throw error;
+    }
+  }
+
   /** Newest first for each VM. A damaged point does not hide the others: it is thrown after them. */
   async *all({ vmId, signal }: PointQuery = {}): AsyncGenerator<RestorePoint> {
     let damage: unknown;
     for (const name of await this.names({ vmId, signal })) {
       try {
-        yield await this.read(name, { signal });
+        const point = await this.readListed(name, { signal });
+        if (point) yield point;
       } catch (error) {
         damage ??= error;
       }

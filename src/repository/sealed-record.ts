@@ -34,18 +34,25 @@ export class SealedRecords {
     const found = await this.#store.stat(name, options);
     if (!found) return undefined;
     if (found.size > OBJECT_RAW_MAX + OVERHEAD_BYTES) throw damagedRecord(name, 'its size is impossible');
-    const value = parseObject((await this.#open(name, kind, found.size, options)).toString());
+    const bytes = await this.#open(name, kind, found.size, options);
+    if (!bytes) return undefined;
+    const value = parseObject(bytes.toString());
     if (!value) throw damagedRecord(name, 'it holds no JSON object');
     return value;
   }
 
-  async #open(name: string, kind: RecordKind, size: number, options: CallOptions): Promise<Buffer> {
+  async #open(
+    name: string,
+    kind: RecordKind,
+    size: number,
+    options: CallOptions,
+  ): Promise<Buffer | undefined> {
     try {
       return this.#codec.open(await this.#store.getRange(name, 0, size, options), { kind });
     } catch (error) {
       if (error instanceof ObjectProblem) throw damagedRecord(name, error.message);
-      if (hasCode(error, 'STORE_NOT_FOUND', 'STORE_TRUNCATED'))
-        throw damagedRecord(name, 'it changed while it was read');
+      if (hasCode(error, 'STORE_NOT_FOUND')) return undefined; // deleted meanwhile
+      if (hasCode(error, 'STORE_TRUNCATED')) throw damagedRecord(name, 'it changed while it was read');
       throw error;
     }
   }
