@@ -4,13 +4,21 @@
  */
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
-import { mkdtemp, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { promisify } from 'node:util';
 import { KiB, MiB } from '../../src/base/index.ts';
-import { backupVm, replicateVm, type ReplicateRecord, type ReplicateRequest } from '../../src/flows/index.ts';
+import { diskFaults } from '../../src/disk/index.ts';
+import {
+  backupVm,
+  Replica,
+  replicateVm,
+  settleTarget,
+  type ReplicateRecord,
+  type ReplicateRequest,
+} from '../../src/flows/index.ts';
 import { openDirectoryStore } from '../../src/objectstore/index.ts';
 import { createRepository } from '../../src/repository/index.ts';
 import { openTarget, type Target } from '../../src/targets/index.ts';
@@ -266,7 +274,7 @@ test('somebody else wrote to the replica: that disk is compared, the other goes 
   const target = openTarget(`dir:${at}`);
   await world.cycle(target);
   const [first] = images(at, 'raw');
-  const bytes = await import('node:fs/promises').then(({ readFile }) => readFile(first!));
+  const bytes = await readFile(first!);
   bytes.fill(0xaa, 5 * MiB, 5 * MiB + 300);
   await writeFile(first!, bytes);
   await world.write();
@@ -320,4 +328,140 @@ test('a disk that is added is seeded beside the deltas of the others; one that i
     ['REPLICA_DISK_LEFT'],
   );
   assert.ok(await stat(images(at, 'raw')[1]!));
+});
+
+test('a resized disk: raw files follow, a VHDX is refused before the checkpoint becomes a mark', async () => {
+  await using world = await World.open();
+  const [raw, vhdx] = [fresh('grown'), fresh('fixed')];
+  const targets = [openTarget(`dir:${raw}`), openTarget(`dir:${vhdx}?format=vhdx`)] as const;
+  for (const target of targets) await world.cycle(target);
+  const { lab } = world.stack;
+  await lab.resizeDisk(world.vmId, world.diskIds[0]!, 26 * MiB);
+  await lab.guestWrite(world.vmId, { offset: 25 * MiB, length: 64 * KiB, seed: 3 });
+  const record = await world.cycle(targets[0]);
+  assert.deepEqual(
+    record.disks.map(({ kind, reason }) => [kind, reason]),
+    [
+      ['compare', 'size-changed'],
+      ['delta', 'changes-since-reference-point'],
+    ],
+  );
+  await world.assertExact(images(raw, 'raw'));
+  assert.equal((await stat(images(raw, 'raw')[0]!)).size, 26 * MiB);
+  await assert.rejects(world.cycle(targets[1]), { code: 'TARGET_SIZE_FIXED' });
+  assert.deepEqual(await world.onHost(), { points: 2, checkpoints: 0 });
+});
+
+test('a target that is full while a generation is brought to it: the generation stands, and is brought when there is room', async () => {
+  await using world = await World.open();
+  const at = fresh('full');
+  const target = openTarget(`dir:${at}`);
+  await world.cycle(target);
+  await world.write();
+  const full = failing(target, () => diskFaults.noSpace({ path: at }));
+  await assert.rejects(world.cycle(full), { code: 'DISK_NO_SPACE' });
+  assert.deepEqual(await world.onHost(), { points: 1, checkpoints: 0 });
+  const { id, name } = await world.stack.hyperv.vm('sql01');
+  {
+    await using replica = await Replica.hold(world.stateFolder, {
+      vm: { id, name },
+      target: target.address,
+    });
+    assert.equal(replica.state.phase, 'staged');
+    assert.equal(await settleTarget(replica, target, { advance() {} }), true);
+  }
+  await world.assertExact(images(at, 'raw'));
+  await world.write();
+  const next = await world.cycle(target);
+  assert.deepEqual([next.generation, next.disks[0]!.kind], [3, 'delta']);
+  await world.assertExact(images(at, 'raw'));
+});
+
+/** Every write to a disk that is there already fails. */
+function failing(target: Target, fault: () => Error): Target {
+  const failingDisk = async (...args: Parameters<Target['openDisk']>): ReturnType<Target['openDisk']> => {
+    const disk = await target.openDisk(...args);
+    return new Proxy(disk, {
+      get(inner, name) {
+        if (name === 'write') return () => Promise.reject(fault());
+        const value: unknown = Reflect.get(inner, name, inner);
+        return typeof value === 'function' ? value.bind(inner) : value;
+      },
+    });
+  };
+  return new Proxy(target, {
+    get(inner, name) {
+      if (name === 'openDisk') return failingDisk;
+      const value: unknown = Reflect.get(inner, name, inner);
+      return typeof value === 'function' ? value.bind(inner) : value;
+    },
+  });
+}
+
+test('cut at every step of the hand-over: the host keeps one mark of the replica after the next cycle, which is a delta', async () => {
+  await using world = await World.open();
+  const at = fresh('handover');
+  const target = openTarget(`dir:${at}`);
+  await world.cycle(target);
+  let cuts = 0;
+  for (let cut = 0; ; cut += 1) {
+    await world.write();
+    const saves = await savesUntil(cut, () => world.cycle(target));
+    if (saves <= cut) break;
+    cuts += 1;
+    await world.write();
+    const { disks } = await world.cycle(target);
+    assert.deepEqual([disks[0]!.kind, disks[1]!.kind], ['delta', 'delta'], `cut at save ${cut}`);
+    await world.assertExact(images(at, 'raw'));
+    assert.deepEqual(await world.onHost(), { points: 1, checkpoints: 0 }, `cut at save ${cut}`);
+  }
+  assert.ok(cuts >= 6, `${cuts} changes of the state in a cycle`);
+});
+
+/** Lets `count` changes of the state through, and none after them, as when the program is killed there. Counts those tried. */
+async function savesUntil(count: number, work: () => Promise<unknown>): Promise<number> {
+  const save = Replica.prototype.save; // oxlint-disable-line typescript/unbound-method
+  let tried = 0;
+  Replica.prototype.save = function (changes) {
+    tried += 1;
+    return tried > count ? Promise.reject(new Error('killed')) : save.call(this, changes);
+  };
+  try {
+    await work().catch(() => {});
+    return tried;
+  } finally {
+    Replica.prototype.save = save;
+  }
+}
+
+test('a second run of the same replica is refused while the first one works', async () => {
+  await using world = await World.open();
+  const target = openTarget(`dir:${fresh('twice')}`);
+  const [first, second] = await Promise.allSettled([world.cycle(target), world.cycle(target)]);
+  const refused = [first, second].filter((each) => each.status === 'rejected');
+  assert.equal(refused.length, 1);
+  assert.equal((refused[0]!.reason as { code?: string }).code, 'REPLICA_BUSY');
+});
+
+test('a cancelled cycle leaves the replica at its generation and nothing on the host', async () => {
+  await using world = await World.open();
+  const at = fresh('cancelled');
+  const target = openTarget(`dir:${at}`);
+  await world.cycle(target);
+  const before = await Promise.all(images(at, 'raw').map((path) => readFile(path)));
+  await world.write();
+  const gone = new AbortController();
+  const progress = {
+    phase: (name: string): void => {
+      if (name.startsWith('delta')) gone.abort(new Error('enough'));
+    },
+    advance() {},
+    note() {},
+  };
+  await assert.rejects(world.cycle(target, { signal: gone.signal, progress }), /enough/);
+  assert.deepEqual(await world.onHost(), { points: 1, checkpoints: 0 });
+  const now = await Promise.all(images(at, 'raw').map((path) => readFile(path)));
+  assert.ok(now.every((bytes, index) => bytes.equals(before[index]!)));
+  assert.equal((await world.cycle(target)).disks[0]!.kind, 'delta');
+  await world.assertExact(images(at, 'raw'));
 });
