@@ -9,7 +9,7 @@ export const hostOption = new Option(
 );
 export const repoOption = new Option(
   '-r, --repo <repository>',
-  'repository: a configured name, or a path with a separator in it (HVLIFT_REPO); default: the configured one',
+  'repository: a configured name, a path with a separator in it, or an address such as s3://bucket/prefix (HVLIFT_REPO); default: the configured one',
 );
 export const passphraseFileOption = new Option(
   '--passphrase-file <file>',

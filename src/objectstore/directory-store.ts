@@ -4,10 +4,10 @@
  */
 import type { Stats } from 'node:fs';
 import { lstat, mkdir, open, readdir, stat, unlink } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { mapOrdered } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
-import { DirectoryUpload } from './directory-upload.ts';
+import { DirectoryUpload, syncFolder } from './directory-upload.ts';
 import { errorCode, fileFault, storeFaults } from './faults.ts';
 import { makeIncoming, removeLeftovers } from './incoming.ts';
 import { checkName, checkPrefix, isNameSegment } from './object-name.ts';
@@ -127,6 +127,8 @@ class DirectoryStore implements ObjectStore {
     signal?.throwIfAborted();
     try {
       await unlink(this.localPath(name));
+      // Not undone by a power loss: an index segment that came back after its successor went would count again.
+      await syncFolder(dirname(this.localPath(name)));
     } catch (error) {
       if (!isAbsence(error)) throw fileFault(error, this.location, this.localPath(name));
     }

@@ -132,7 +132,7 @@ async function makeFolder(folder: string): Promise<boolean> {
 }
 
 /** Windows has no such call, and NTFS journals names by itself. */
-async function syncFolder(folder: string): Promise<void> {
+export async function syncFolder(folder: string): Promise<void> {
   if (process.platform === 'win32') return;
   await using handle = await open(folder, 'r');
   await handle.sync();

@@ -82,7 +82,7 @@ export const storeFaults = faults('STORE', {
     kind: 'refused',
     text: 'no credentials were found for {location}',
     remedy:
-      'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or name a credentialsFile in the configuration of the repository',
+      'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or give the repository s3.accessKeyId and s3.secretKeyFile in the configuration',
   },
   credentialsRefused: {
     kind: 'refused',
@@ -112,7 +112,7 @@ export const storeFaults = faults('STORE', {
   certificateRefused: {
     kind: 'refused',
     text: 'the certificate of {location} is not trusted: {reason}',
-    remedy: 'name the authority that signed it as caFile in the configuration of the repository',
+    remedy: 'name the authority that signed it as s3.caFile of the repository in the configuration',
   },
   namesNotAtomic: {
     kind: 'refused',
@@ -124,7 +124,7 @@ export const storeFaults = faults('STORE', {
     kind: 'refused',
     text: '{location} does not lock objects: {reason}',
     remedy:
-      'use a bucket made with object lock, or take objectLock out of the configuration of the repository',
+      'use a bucket made with object lock, or take s3.objectLock of the repository out of the configuration',
   },
   contractBroken: {
     kind: 'refused',

@@ -36,7 +36,7 @@ export interface ObjectStore {
   /** Every object whose name starts with `prefix`, in ascending order of names. */
   list(prefix: string, options?: CallOptions): AsyncIterable<ObjectInfo>;
 
-  /** Removes an object; removing what is not there is success. */
+  /** Removes an object, durably where the store is local; removing what is not there is success. */
   delete(name: string, options?: CallOptions): Promise<void>;
 
   /** What is needed for long is locked for so many days from when it is stored. Absent: nothing is locked. */

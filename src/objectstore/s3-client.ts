@@ -28,6 +28,8 @@ export interface S3Options {
   readonly ca?: string;
   /** Absent: environment, shared files, the machine's role, as the tools of AWS look for them. */
   readonly credentials?: () => Promise<S3Credentials>;
+  /** Names in one answer to a list. Default 1000, which is the most. */
+  readonly namesPerList?: number;
   /** Each object that is stored for long is locked from the moment it is stored. */
   readonly objectLock?: S3ObjectLock;
 }

@@ -29,6 +29,7 @@ export async function openS3Store(options: S3Options): Promise<ObjectStore> {
 
 class S3Store implements ObjectStore {
   readonly lockDays?: number;
+  #bucketSeen = false;
   readonly #connection: S3Connection;
   readonly #options: S3Options;
 
@@ -99,20 +100,35 @@ class S3Store implements ObjectStore {
       const { ContentLength = 0 } = await this.#connection.send(`the head of ${name}`, command, signal);
       return { name, size: ContentLength };
     } catch (error) {
-      // An answer to HEAD has no body, so a missing bucket looks like a missing object; the next put or list tells.
-      if (status(error) === 404) return undefined;
-      throw error;
+      if (status(error) !== 404) throw error;
+      await this.#demandBucket(signal);
+      return undefined;
     }
+  }
+
+  /** Once: an answer to HEAD has no body, so a missing bucket would look like a repository that is not there. */
+  async #demandBucket(signal: AbortSignal | undefined): Promise<void> {
+    if (this.#bucketSeen) return;
+    const command = new this.#connection.sdk.HeadBucketCommand({ Bucket: this.#options.bucket });
+    try {
+      await this.#connection.send('the head of the bucket', command, signal);
+    } catch (error) {
+      const { bucket, endpoint = 'AWS' } = this.#options;
+      if (status(error) === 404) throw storeFaults.bucketMissing({ bucket, endpoint }, { cause: error });
+      if (!hasCode(error, 'STORE_REQUEST_DENIED')) throw error; // who may not ask this, may still store and read
+    }
+    this.#bucketSeen = true;
   }
 
   async *list(prefix: string, { signal }: CallOptions = {}): AsyncIterable<ObjectInfo> {
     checkPrefix(prefix);
-    const { bucket, prefix: own = '' } = this.#options;
+    const { bucket, prefix: own = '', namesPerList } = this.#options;
     let token: string | undefined;
     do {
       const command = new this.#connection.sdk.ListObjectsV2Command({
         Bucket: bucket,
         Prefix: own + prefix,
+        ...(namesPerList === undefined ? {} : { MaxKeys: namesPerList }),
         ...(token === undefined ? {} : { ContinuationToken: token }),
       });
       const page = await this.#connection.send(`the list of ${prefix}`, command, signal);

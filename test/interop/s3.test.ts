@@ -1,7 +1,8 @@
 /** The S3 driver against Ceph's gateway: one cluster for all tests of this file. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
 import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, mock, test } from 'node:test';
@@ -65,7 +66,8 @@ describe('S3', requiresCeph('that repositories work on S3'), () => {
 
   // As the program opens it.
   const behindEveryLayer = async (): Promise<ObjectStore> => {
-    const counted = countingStore(await open()).store;
+    // Pages of a few names, so that lists have several.
+    const counted = countingStore(await open({ namesPerList: 3 })).store;
     const patient = retryingStore(throttledStore(counted, new RateLimit(1024 * MiB)));
     return cachedStore(patient, { folder: join(temporaryFolder(), `cache-${stores}`), bytesMax: MiB });
   };
@@ -82,6 +84,7 @@ describe('S3', requiresCeph('that repositories work on S3'), () => {
     ] as const) {
       const store = await open(options);
       await assert.rejects(store.putNew('a/b', Buffer.alloc(1)), (error) => hasCode(error, code), code);
+      await assert.rejects(store.stat('a/b'), (error) => hasCode(error, code, 'STORE_REQUEST_DENIED'), code);
       await assert.rejects(Array.fromAsync(store.list('a/')), (error) => hasCode(error, code), code);
     }
   });
@@ -145,6 +148,21 @@ describe('S3', requiresCeph('that repositories work on S3'), () => {
     await retryingStore(plain).putNew('a/b', Buffer.from('precious'));
     assert.equal(Buffer.from(await plain.getRange('a/b', 0, 8)).toString(), 'precious');
     assert.equal(changed, 1);
+  });
+
+  test('a certificate is believed when its authority is named, and only then', async () => {
+    const [certFile, keyFile] = ['cert', 'key'].map((name) => join(temporaryFolder(), `s3-${name}.pem`));
+    const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', keyFile!];
+    const subject = ['-subj', '/CN=gateway', '-days', '1', '-addext', 'subjectAltName=IP:127.0.0.1'];
+    execFileSync('openssl', ['req', '-x509', ...key, ...subject, '-out', certFile!], { stdio: 'ignore' });
+    const [cert, privateKey] = [readFileSync(certFile!, 'utf8'), readFileSync(keyFile!, 'utf8')];
+    await using proxy = await tamperingProxy(ceph.endpoint, (bytes) => bytes, { cert, key: privateKey });
+    const trusting = await open({ endpoint: proxy.url, ca: cert });
+    await trusting.putNew('a/b', Buffer.from('x'));
+    assert.deepEqual(await trusting.stat('a/b'), { name: 'a/b', size: 1 });
+    const doubting = await open({ endpoint: proxy.url });
+    const refused = (error: unknown): boolean => hasCode(error, 'STORE_CERTIFICATE_REFUSED');
+    await assert.rejects(doubting.putNew('a/b', Buffer.from('x')), refused);
   });
 
   test('a wrong clock is put right by the time of the server', async () => {
