@@ -173,7 +173,7 @@ test('a damaged index hides what it holds, names the command that makes it anew,
   const restore = ['restore', 'latest', '--vm', 'db', '--to', 'unindexed-out', ...options];
   const refused = await home.run(...restore, '--json');
   assertFailed(refused, { exit: 3, code: 'REPO_INDEX_DAMAGED' });
-  assert.match(refused.json().error.remedy, /`hvlift repair`/);
+  assert.match(refused.json().error.remedy, /`hvlift repair --apply`/);
   await home.ok('repair', '--apply', ...options);
   await home.ok('verify', ...options);
   await home.ok(...restore);
