@@ -2,6 +2,9 @@
  * The disks of a restore point, served by NBD: booted or looked into at once, without restoring them first.
  *
  *   repository ─► disk of the point ─► [overlay: what is written goes to a folder] ─► NBD export by the disk's name
+ *
+ * Nothing is read before a client asks; then the map's path to the place, a page a level, and the chunk. Disks share threads that
+ * decode chunks, and 128 MiB of memory for decoded ones: `cacheBytes`.
  */
 import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -9,7 +12,7 @@ import { join } from 'node:path';
 import type { CallOptions, Disk, RangeWriter } from '../disk/index.ts';
 import { NbdServer, type NbdPlace, type NbdServerTls, type ServedDisk } from '../nbd/index.ts';
 import { OverlayDisk } from '../overlay/index.ts';
-import type { PointDisk, Repository, RestorePoint } from '../repository/index.ts';
+import type { ChunkReader, PointDisk, Repository, RestorePoint } from '../repository/index.ts';
 import { flowFaults } from './faults.ts';
 import { chosenDisks, type ChosenDisk } from './point-disks.ts';
 
@@ -22,6 +25,8 @@ export interface ServeRequest extends CallOptions {
   readonly tls?: NbdServerTls;
   /** What is written goes to this folder, one folder a disk, made when missing; an earlier run's is gone on with. Left out: read-only. */
   readonly overlay?: string;
+  /** Memory for decoded chunks, of all disks together. Default: 128 MiB. */
+  readonly cacheBytes?: number;
   /** A request failed; its client learns no more than that. */
   readonly onError?: (error: unknown) => void;
 }
@@ -57,8 +62,9 @@ export async function servePoint(repository: Repository, request: ServeRequest):
   await using parts = new AsyncDisposableStack();
   const chosen = chosenDisks(request.point, request.disks);
   const opened: OpenedDisk[] = [];
+  const chunks = parts.use(repository.chunkReader(request));
   for (const each of chosen) {
-    const disk = await openDisk(repository, request, each);
+    const disk = await openDisk(repository, request, each, chunks);
     parts.defer(() => disk.served.disk.close());
     opened.push(disk);
   }
@@ -91,9 +97,10 @@ async function openDisk(
   repository: Repository,
   { point, overlay }: ServeRequest,
   chosen: ChosenDisk,
+  chunks: ChunkReader,
 ): Promise<OpenedDisk> {
   const { disk, name } = chosen;
-  const reader = repository.openDisk(disk.root, disk.size, disk);
+  const reader = repository.openDisk(disk.root, disk.size, { ...disk, chunks });
   const description = `${point.vm.name} of ${point.created}, ${disk.path}`;
   if (overlay === undefined) return { chosen, served: { disk: reader, description }, overlay };
   try {

@@ -44,6 +44,17 @@ export class BlockMap {
     );
   }
 
+  /** As {@link entry}, where that needs no waiting; else undefined. */
+  kept(root: MapRoot, slot: number): SlotEntry | undefined {
+    let id = root.id;
+    for (let level = root.levels - 1; level > 0 && id !== null; level -= 1) {
+      const node = this.#nodes.kept(`${level} ${id}`);
+      if (!node) return undefined;
+      id = node.children[Math.floor(slot / slotsBelow(level - 1)) % FAN_OUT]!;
+    }
+    return id === null ? null : this.#leaves.kept(id)?.slots[slot % LEAF_SLOTS];
+  }
+
   async entry(root: MapRoot, slot: number): Promise<SlotEntry> {
     if (slot >= slotsBelow(root.levels - 1)) return null;
     let id = root.id;

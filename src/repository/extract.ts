@@ -25,6 +25,11 @@ export interface ReadJob {
   readonly target?: string | undefined;
 }
 
+/** The content, or why it cannot be had. */
+export type OpenReply =
+  | { readonly raw: Uint8Array; readonly problem?: undefined }
+  | { readonly raw?: undefined; readonly problem: string };
+
 export interface ReadReply {
   readonly writtenBytes: number;
   readonly rawBytes: number;
@@ -59,6 +64,18 @@ export class ObjectExtractor {
       }
     }
     return { ...stats, problems };
+  }
+
+  /** The content of one object, in memory of its own. */
+  open(object: ReadObject): OpenReply {
+    try {
+      const stored = this.#stored(object);
+      const raw = this.#codec.open(stored, object);
+      return { raw: raw.buffer === stored.buffer ? Uint8Array.from(raw) : raw };
+    } catch (error) {
+      if (!(error instanceof ObjectProblem)) throw error;
+      return { problem: error.message };
+    }
   }
 
   close(): void {

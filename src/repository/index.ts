@@ -1,6 +1,7 @@
 export type { AuditResult, DiskAudit } from './audit.ts';
 export { auditBound, audited, nextAudit, type AuditBudget, type AuditMark } from './audit-sweep.ts';
 export type { BaselineDisk, BaselineRecord } from './baselines.ts';
+export type { ChunkReader } from './chunk-reader.ts';
 export type { CollectReport, CollectRequest, PackTally } from './collector.ts';
 export { repositoryFaults } from './faults.ts';
 export type { IngestRequest, IngestResult, IngestStats } from './ingest.ts';

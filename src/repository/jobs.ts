@@ -5,12 +5,13 @@
  *   hash     zero test of each cell, ids of what has to be stored
  *   encode   compression and sealing of what proved to be new
  *   read     objects out of packs: verified, and written to their places in an image
+ *   open     one object out of a pack: verified, its content moved to who asked
  */
 import { isZero, workerUrl } from '../base/index.ts';
 import { WorkerPool, type JobHandlers } from '../workers/index.ts';
 import { bytesOf, runsOf, type Run } from './cell-mask.ts';
 import { CELLS, SLOT_BYTES } from './format.ts';
-import { ObjectExtractor, type ReadJob, type ReadReply } from './extract.ts';
+import { ObjectExtractor, type OpenReply, type ReadJob, type ReadObject, type ReadReply } from './extract.ts';
 import type { ObjectKeys } from './keys.ts';
 import { OVERHEAD_BYTES, ObjectCodec } from './object.ts';
 
@@ -47,6 +48,7 @@ export type RepositoryJobs = {
   hash: { job: HashJob; reply: HashReply };
   encode: { job: EncodeJob; reply: EncodeReply };
   read: { job: ReadJob; reply: ReadReply };
+  open: { job: ReadObject; reply: OpenReply };
 };
 
 export type RepositoryPool = WorkerPool<RepositoryJobs>;
@@ -69,7 +71,9 @@ export function repositoryHandlers(keys: ObjectKeys): JobHandlers<RepositoryJobs
       hash: (job) => hash(job, codec),
       encode: (job) => encode(job, codec),
       read: (job) => extractor.read(job),
+      open: (job) => extractor.open(job),
     },
+    moved: (reply) => ('raw' in reply && reply.raw ? [reply.raw] : []),
     close: () => extractor.close(),
   };
 }

@@ -49,6 +49,11 @@ export class FetchCache<V> {
     return this.#kept.get(key) ?? this.#running.get(key) ?? this.#fetch(key, fetch);
   }
 
+  /** What is there already. */
+  kept(key: string): V | undefined {
+    return this.#kept.get(key);
+  }
+
   #fetch(key: string, fetch: () => Promise<V>): Promise<V> {
     const running = fetch()
       .then((value) => {

@@ -1,11 +1,12 @@
 /** A repository that is open: everything a flow does with it. */
-import { hasCode } from '../base/index.ts';
+import { hasCode, MiB } from '../base/index.ts';
 import type { CallOptions, Disk } from '../disk/index.ts';
 import type { Extent } from '../extents/index.ts';
 import type { ObjectStore, ProcessState } from '../objectstore/index.ts';
 import { outdatedAbout, writeAbout } from './about.ts';
 import { Baselines, type BaselineRecord } from './baselines.ts';
 import { BlockMap } from './block-map.ts';
+import { ChunkReader, type ChunkReaderOptions } from './chunk-reader.ts';
 import { Collector, type CollectReport, type CollectRequest } from './collector.ts';
 import { Epochs, isUsable, noEpoch, type Epoch } from './epochs.ts';
 import { readChecked, type RepositoryHeader } from './header.ts';
@@ -26,7 +27,7 @@ import type { RestorePoint } from './point.ts';
 import { Pins, type Pin } from './pins.ts';
 import { Points, type PointQuery } from './points.ts';
 import { Quarantine } from './quarantine.ts';
-import { RandomAccessDisk, type OpenDiskOptions } from './random-access-disk.ts';
+import { RandomAccessDisk } from './random-access-disk.ts';
 import { IndexRebuild, type RebuildReport, type RebuildRequest } from './rebuild-index.ts';
 import { DiskRestore, type RestoreRequest, type RestoreStats } from './restore.ts';
 import { SealedRecords } from './sealed-record.ts';
@@ -42,6 +43,20 @@ import {
   type VerifiedState,
   type VerifyRequest,
 } from './verify-repository.ts';
+
+/**
+ * Of a disk that shares no chunk reader. A guest that boots reads around in a few hundred MiB; the rest comes from the page cache
+ * of the system. Who reads front to back needs a chunk once, or for a moment where changes have cut it.
+ */
+const CHUNK_CACHE_BYTES = { random: 64 * MiB, ascending: 8 * MiB } as const;
+
+export interface OpenDiskOptions {
+  readonly logicalSectorSize?: number;
+  /** How it will be read; any order reads right. Default: `random`. `ascending` needs 56 MiB less memory. */
+  readonly order?: keyof typeof CHUNK_CACHE_BYTES;
+  /** See {@link Repository.chunkReader}. With it chunks are decoded by threads, and fetched ahead of who reads front to back. */
+  readonly chunks?: ChunkReader;
+}
 
 export interface RepositoryStatus {
   readonly id: string;
@@ -207,10 +222,17 @@ export class Repository implements AsyncDisposable {
     return this.#objects.read('blob', id, options);
   }
 
+  /** Threads and memory that disks opened with it share; to be closed after them. */
+  chunkReader({ cacheBytes, workers }: ChunkReaderOptions = {}): ChunkReader {
+    return new ChunkReader({ objects: this.#objects, pool: this.#pool(workers), cacheBytes });
+  }
+
   openDisk(root: MapRoot, size: number, options: OpenDiskOptions = {}): Disk {
     const { logicalSectorSize = 512, order = 'random' } = options;
-    const parts = { map: this.#map, objects: this.#objects };
-    return new RandomAccessDisk({ root, size, logicalSectorSize, order, ...parts });
+    const chunks =
+      options.chunks ?? new ChunkReader({ objects: this.#objects, cacheBytes: CHUNK_CACHE_BYTES[order] });
+    const readAhead = options.chunks !== undefined;
+    return new RandomAccessDisk({ root, size, logicalSectorSize, map: this.#map, chunks, readAhead });
   }
 
   /**
@@ -359,7 +381,7 @@ export class Repository implements AsyncDisposable {
   async #readablePoints(verification: Verification, options: CallOptions): Promise<RestorePoint[]> {
     const points: RestorePoint[] = [];
     for (const name of await this.#points.names(options)) {
-      const point = await verification.file(() => this.#points.read(name, options));
+      const point = await verification.file(() => this.#points.readListed(name, options));
       if (point) points.push(point);
     }
     return points;

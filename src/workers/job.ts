@@ -11,6 +11,8 @@ export type JobTypes = Record<string, { readonly job: object; readonly reply: un
 /** The work itself, synchronous: a thread does one job after the other. */
 export interface JobHandlers<T extends JobTypes> {
   readonly jobs: { readonly [K in keyof T]: (job: T[K]['job']) => T[K]['reply'] };
+  /** Bytes of a reply that go to who asked without being copied; they are gone here. */
+  moved?(reply: T[keyof T]['reply']): readonly Uint8Array[];
   /** Lets go of what jobs opened. */
   close?(): void;
 }

@@ -76,6 +76,11 @@ export class WorkerPool<T extends JobTypes> implements AsyncDisposable {
     });
   }
 
+  /** Starts all threads before there is work for them: who waits for the first answer does not wait for their start. */
+  start(): void {
+    while (!this.#closed && this.#threads.length < this.workers) this.#start().worker.unref();
+  }
+
   /** Ends the threads once they have finished what they began; other jobs fail. Idempotent. */
   async close(): Promise<void> {
     if (this.#closed) return;
