@@ -3,7 +3,7 @@
  *
  *   npm run bench -- [--quick] [--only GROUP] [--rounds N] [--folder DIR] [--json]
  *
- * GROUP is limit, backup, restore, increment, convert or readers. Work files go to a new folder in DIR (default: the system's folder
+ * GROUP is limit, backup, restore, increment, convert, readers, nbd or serve. Work files go to a new folder in DIR (default: the system's folder
  * for temporary files) and need about 20 GiB there; they are removed at the end. `--quick` shows that everything runs; its figures mean nothing.
  */
 import { mkdtempSync, rmSync } from 'node:fs';

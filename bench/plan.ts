@@ -8,6 +8,7 @@ import { GiB, MiB, TiB } from '../src/base/index.ts';
 import type { Extent } from '../src/extents/index.ts';
 import { CONVERT_RATIOS, PARALLEL, checkConverted, convertSteps } from './convert-steps.ts';
 import { LIMITS } from './limits.ts';
+import { NBD_RATIOS, nbdSteps } from './nbd-steps.ts';
 import { READER_RATIOS, readerSteps } from './reader-steps.ts';
 import { makeSourceDisk, scatteredChanges, writeChanges } from './source-disk.ts';
 import { checkSame, convert, emptyFolder, task, taskCommand, type Ratio, type Step } from './step.ts';
@@ -32,6 +33,7 @@ export interface PlanOptions {
 export async function makePlan(options: PlanOptions): Promise<Plan> {
   const { folder, diskSize, only, parts } = options;
   if (only === 'readers') return readersPlan(diskSize / 4, parts);
+  if (only === 'nbd' || only === 'serve') return nbdPlan([only], options);
   const disk = join(folder, 'disk.vhdx');
   const dataBytes = diskSize / 2;
   await makeSourceDisk(disk, diskSize, dataBytes);
@@ -44,10 +46,11 @@ export async function makePlan(options: PlanOptions): Promise<Plan> {
   if (only === 'convert') return convertPlan;
   const plan = await repositoryPlan(options, { disk, dataBytes });
   const readers = only === undefined ? (await readersPlan(diskSize / 4, parts)).steps : [];
-  const all = [...plan.steps, ...convertPlan.steps, ...readers];
+  const nbd = only === undefined ? (await nbdPlan(['nbd', 'serve'], options)).steps : [];
+  const all = [...plan.steps, ...convertPlan.steps, ...readers, ...nbd];
   return {
     steps: all.filter(({ group }) => (only ?? group) === group),
-    ratios: [...plan.ratios, ...convertPlan.ratios, ...READER_RATIOS],
+    ratios: [...plan.ratios, ...convertPlan.ratios, ...READER_RATIOS, ...NBD_RATIOS],
     async check() {
       await plan.check();
       if (convertPlan.steps.length > 0) await convertPlan.check();
@@ -57,6 +60,18 @@ export async function makePlan(options: PlanOptions): Promise<Plan> {
 
 async function readersPlan(bytes: number, parts: AsyncDisposableStack): Promise<Plan> {
   return { steps: await readerSteps(bytes, parts), ratios: READER_RATIOS, check: async () => {} };
+}
+
+/** An eighth of the large disk, all of it data: 512 MiB. */
+async function nbdPlan(
+  groups: readonly ('nbd' | 'serve')[],
+  { folder, diskSize, parts }: PlanOptions,
+): Promise<Plan> {
+  return {
+    steps: await nbdSteps(groups, folder, diskSize / 8, parts),
+    ratios: NBD_RATIOS,
+    check: async () => {},
+  };
 }
 
 async function repositoryPlan(

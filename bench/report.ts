@@ -22,6 +22,8 @@ const GROUPS: Record<Step['group'], string> = {
   increment: 'Increment',
   convert: 'Convert',
   readers: 'Readers',
+  serve: 'A restore point over NBD',
+  nbd: 'NBD alone',
 };
 
 export function report(machine: Machine, plan: Plan, runs: readonly Run[]): string {

@@ -7,7 +7,7 @@ import { MiB } from '../src/base/index.ts';
 import { runMeasured } from './measured-child.ts';
 
 export interface Step {
-  readonly group: 'limit' | 'backup' | 'restore' | 'increment' | 'convert' | 'readers';
+  readonly group: 'limit' | 'backup' | 'restore' | 'increment' | 'convert' | 'readers' | 'nbd' | 'serve';
   readonly name: string;
   /** What the speed is counted in: data of the disk, or changed bytes. */
   readonly bytes: number;
@@ -24,7 +24,7 @@ export interface Ratio {
 }
 
 /** Whether its program is installed. */
-export function canRun({ command }: Step): boolean {
+export function canRun({ command }: Pick<Step, 'command'>): boolean {
   return spawnSync(command[0]!, ['--version']).error === undefined;
 }
 

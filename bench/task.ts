@@ -18,6 +18,7 @@ import { openDirectoryStore } from '../src/objectstore/index.ts';
 import { createRepository, openRepository, type Repository } from '../src/repository/index.ts';
 import { openVhdxChain, type VhdxDisk } from '../src/vhdx/index.ts';
 import { measureLimit, type LimitRequest } from './limits.ts';
+import { PASSPHRASE, VM_ID } from './made-points.ts';
 
 export interface BackupRequest {
   readonly repository: string;
@@ -44,10 +45,6 @@ export interface TaskResult {
   readonly seconds: number;
   readonly stats?: object;
 }
-
-const PASSPHRASE = 'a passphrase for the benchmark';
-/** One VM is measured, always the same. */
-const VM_ID = '6f1c5a0e-0000-4000-8000-68766c696674';
 
 // As bin/hvlift.js has it: worker threads load compiled code.
 process.env['NODE_COMPILE_CACHE'] ??= join(tmpdir(), 'hvlift-bench-cache');
