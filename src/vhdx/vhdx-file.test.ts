@@ -282,3 +282,37 @@ test('a file that exists is never overwritten, and shapes the format does not kn
     );
   }
 });
+
+test('a file being written reads as it is at that moment, flushed or not; a child, which is not all of its disk, is not read', async () => {
+  const path = newPath();
+  await createVhdx(path, { size: 16 * MiB, kind: 'dynamic', blockSize: MiB });
+  const file = await openVhdxWritable(path);
+  const expected = Buffer.alloc(16 * MiB);
+  const assertReads = async (what: string): Promise<void> => {
+    const bytes = Buffer.alloc(16 * MiB, 0xee);
+    await file.read(0, bytes);
+    assertSameBytes(bytes, expected, what);
+  };
+  await file.write(700 * KiB, expected.fill(7, 700 * KiB, 3 * MiB).subarray(700 * KiB, 3 * MiB));
+  await assertReads('unflushed');
+  assert.deepEqual(await Array.fromAsync(file.allocated()), [{ offset: 0, length: 3 * MiB }]);
+  await file.flush();
+  await file.zero(MiB, MiB);
+  expected.fill(0, MiB, 2 * MiB);
+  await assertReads('zeroed');
+  // The room of the emptied block is used again after a flush: by the block at 9 MiB.
+  await file.flush();
+  await file.write(9 * MiB, expected.fill(9, 9 * MiB, 9 * MiB + 512).subarray(9 * MiB, 9 * MiB + 512));
+  await assertReads('in used room');
+  await file.close();
+  await assert.rejects(file.read(0, new Uint8Array(512)), (e) => hasCode(e, 'DISK_CLOSED'));
+  const child = newPath();
+  await createDifferencingVhdx(child, { parentPath: path });
+  const open = await openVhdxWritable(child);
+  await assert.rejects(open.read(0, new Uint8Array(512)), (e) => hasCode(e, 'VHDX_NEEDS_PARENT'));
+  assert.throws(
+    () => open.allocated(),
+    (e) => hasCode(e, 'VHDX_NEEDS_PARENT'),
+  );
+  await open.close();
+});

@@ -2,7 +2,7 @@
 import { Option, type Command } from '@commander-js/extra-typings';
 import { consistencyText } from '../consistency-text.ts';
 import { exitCodeOf, EXIT, worstOf } from '../exit-code.ts';
-import { count, timeCell } from '../numbers.ts';
+import { timeCell } from '../numbers.ts';
 import { hostOption } from '../options.ts';
 import type { ReplicaSummary } from '../replicate-port.ts';
 import type { Runner, Session } from '../session.ts';
@@ -107,7 +107,8 @@ function registerRemove(replica: Command, run: Runner): void {
         const call = { replica: name, ...host, ...stateFolderOf(session, options) };
         const removed = await session.perform(TEXTS, (task) => session.engine.removeReplica(call, task));
         await session.output.result(removed, () => [
-          `${removed.vm?.name ?? removed.id}: the replica is forgotten; ${count(removed.disks.length, 'disk')} stay where they are`,
+          `${removed.vm?.name ?? removed.id}: the replica is forgotten; what is on its target stays:`,
+          ...removed.disks.map(({ place }) => `  ${place}`),
         ]);
         return EXIT.ok;
       }),

@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { CommandLine } from '../command-line.fixture.ts';
+import { targetFaults } from '../../targets/index.ts';
+import type { ReplicateCall } from '../replicate-port.ts';
+
+test('a relative folder becomes one place, and each disk is told of', async () => {
+  await using line = await CommandLine.open();
+  const run = await line.run(['replicate', 'web01', '--to', 'dir:./r?format=vhdx', '--every', '5m']);
+  assert.equal(run.code, 0, run.stderr);
+  const { target, everySeconds, stateFolder, seed } = run.calls.find(({ call }) => call === 'replicate')!
+    .request as ReplicateCall;
+  assert.equal(target, `dir:${join(line.home, 'r')}?format=vhdx`);
+  assert.deepEqual([everySeconds, stateFolder, seed], [300, undefined, undefined]);
+  assert.match(run.stdout, /^web01: generation 2, as of .*, in 0:05, consistency application/);
+  assert.match(run.stdout, /web01-disk1\.raw +delta +64 GiB +3 MiB +2 MiB +1 MiB/);
+});
+
+test('NBD addresses stay as they are; --seed takes "existing" or a restore point of a repository', async () => {
+  await using line = await CommandLine.open();
+  const to = ['--to', 'nbd://host/x-{n}', '--state', 's'];
+  const callOf = async (...seed: string[]): Promise<ReplicateCall> => {
+    const run = await line.run(['replicate', 'web01', ...to, ...seed, '--json']);
+    assert.equal(run.json().cycles[0].outcome, 'success');
+    return run.calls.find(({ call }) => call === 'replicate')!.request as ReplicateCall;
+  };
+  const call = await callOf('--seed', 'existing');
+  assert.deepEqual(
+    [call.target, call.seed, call.stateFolder],
+    ['nbd://host/x-{n}', 'existing', join(line.home, 's')],
+  );
+  const { seed } = await callOf('--seed', 'latest');
+  assert.ok(typeof seed === 'object');
+  assert.deepEqual(seed.point, { kind: 'latest', vm: 'web01' });
+  const byId = (await callOf('--seed', 'a1b2')).seed;
+  assert.ok(typeof byId === 'object');
+  assert.deepEqual(byId.point, { kind: 'id', id: 'a1b2' });
+});
+
+test('a cycle that failed is in the document with its error, and decides the exit code', async () => {
+  await using line = await CommandLine.open();
+  const error = targetFaults.diskMissing({ place: '/r/web01-disk1.raw' });
+  const run = await line.run(['replicate', 'web01', '--to', 'dir:/r', '--json'], {
+    engine: {
+      async *replicate({ vm, target }) {
+        const times = { startedAt: '2026-11-23T08:00:00Z', finishedAt: '2026-11-23T08:00:01Z', seconds: 1 };
+        yield { vm: { name: vm }, target, ...times, disks: [], warnings: [], error };
+      },
+    },
+  });
+  assert.equal(run.code, 2);
+  assert.equal(run.json().cycles[0].error.code, 'TARGET_DISK_MISSING');
+  assert.match(run.stderr, /^error TARGET_DISK_MISSING/m);
+});
+
+test('an interval is a number with its unit, within bounds', async () => {
+  await using line = await CommandLine.open();
+  for (const every of ['5', '5d', '9s', '169h', '-5m', '1.5h'])
+    assert.equal((await line.run(['replicate', 'web01', '--to', 'dir:/r', `--every=${every}`])).code, 64);
+});
+
+test('replica list, show and remove: what is known of each; the host is asked unless it is gone', async () => {
+  await using line = await CommandLine.open();
+  const list = await line.run(['replica', 'list']);
+  assert.match(list.stdout, /00112233aabbccdd {2}web01 +2 {2}2026-11-23 08:00:00Z {2}complete/);
+  const none = await line.run(['replica', 'list'], { engine: { replicas: async () => [] } });
+  assert.equal(none.stdout, 'no replica has its state here\n');
+  const show = await line.run(['replica', 'show', 'web01']);
+  assert.match(show.stdout, /reference points on the host: rp-2/);
+  for (const [argv, asked] of [
+    [[], true],
+    [['--keep-mark'], false],
+  ] as const) {
+    const run = await line.run(['replica', 'remove', 'web01', ...argv]);
+    const { request } = run.calls.find(({ call }) => call === 'removeReplica')!;
+    assert.equal('host' in (request as object), asked);
+    assert.match(run.stdout, /stays:\n {2}\/replicas\/web01-disk1\.raw\n/);
+  }
+});
