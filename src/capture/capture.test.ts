@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { hasCode, MiB, newGuid } from '../base/index.ts';
 import { createVhd, openVhdWritable } from '../vhd/index.ts';
+import { hypervFaults } from '../hyperv/index.ts';
 import { createVhdx } from '../vhdx/index.ts';
 import { checkpointName } from './checkpoint-name.ts';
 import { createHyperVSource } from './hyperv-source.ts';
@@ -302,3 +303,21 @@ function recoveryCheckpoint(host: InMemoryHost, name: string) {
     createdAt: new Date(),
   } as const;
 }
+
+test('a conversion that the host refused after its checkpoint went leaves no note: the next new reference point is not ours (I7)', async () => {
+  const host = inMemoryHost(path);
+  const journal = memoryJournal();
+  host.disturb = (call, when) => {
+    if (call === 'convertToReferencePoint' && when === 'after') {
+      host.points = [];
+      throw hypervFaults.operationFailed({ what: 'convert', code: 32_768, reason: 'it failed' });
+    }
+  };
+  await assert.rejects(runOnce(host, { journal }), { code: 'HYPERV_OPERATION_FAILED' });
+  assert.deepEqual([host.checkpoints, journal.kept], [[], []]);
+  host.disturb = () => {};
+  const foreign = referencePoint(host.vm.id, 7);
+  host.points.push(foreign);
+  await runOnce(host, { journal });
+  assert.ok(host.points.includes(foreign));
+});

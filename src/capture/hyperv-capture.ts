@@ -1,5 +1,5 @@
 /** A checkpoint of ours while it lives: it ends in `seal` or `abort`, and only once. */
-import type { Warning } from '../base/index.ts';
+import { hasCode, type Warning } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
 import type { Checkpoint, HostVolume, ReferencePoint, Vm, VmConfiguration } from '../hyperv/index.ts';
 import { guardCheckpoint } from './checkpoint-guard.ts';
@@ -34,6 +34,9 @@ interface Held {
   readonly trackable: boolean;
   readonly request: CaptureRequest;
 }
+
+/** Of a conversion: the host has no reference point of it. */
+const REFUSALS = ['HYPERV_OPERATION_FAILED', 'HYPERV_WRONG_STATE', 'HYPERV_ACCESS_DENIED'];
 
 export class HyperVCapture implements Capture {
   readonly vm: CapturedVm;
@@ -87,9 +90,19 @@ export class HyperVCapture implements Capture {
     }
     await this.#journalConverting(options);
     this.#state = 'converting';
-    const point = await hyperv.convertToReferencePoint(this.#held.checkpoint, options);
+    const point = await this.#convert(options);
     this.#state = 'ended';
     return this.#sealed(point);
+  }
+
+  async #convert(options: CallOptions): Promise<ReferencePoint> {
+    try {
+      return await this.#held.host.hyperv.convertToReferencePoint(this.#held.checkpoint, options);
+    } catch (error) {
+      // Nothing came of it: a journal that went on saying "perhaps" would take the next tool's reference point for ours (I7).
+      if (hasCode(error, ...REFUSALS)) this.#state = 'open';
+      throw error;
+    }
   }
 
   async #journalConverting(options: CallOptions): Promise<void> {

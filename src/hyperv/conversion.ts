@@ -4,7 +4,7 @@
  */
 import type { CallOptions } from '../disk/index.ts';
 import type { CimReference } from '../winrm/index.ts';
-import { changeHost, refusalFault } from './changes-on-host.ts';
+import { awaitEffect, changeHost, refusalFault } from './changes-on-host.ts';
 import type { Checkpoint } from './checkpoints.ts';
 import { Msvm_VirtualSystemReferencePoint } from './classes/reference-point.ts';
 import { Msvm_VirtualSystemSnapshotService } from './classes/snapshot-service.ts';
@@ -46,14 +46,37 @@ export async function convertCheckpoint(
     options,
   );
   if (outcome.kind === 'refused') {
-    const { job } = outcome.refusal;
-    // A job may fail after it has made its point, which nobody would know to be ours.
-    const made = job && (await findMade(host, vmId, before, job, options));
-    if (made) await removeReferencePoint(host, { vmId, instanceId: made.InstanceID }, options);
+    await removeMade(host, { vmId, before, job: outcome.refusal.job }, options);
     throw refusalFault(WHAT, outcome.refusal);
   }
   assertUndamaged(outcome.value);
   return referencePointOf(outcome.value, vmId);
+}
+
+interface Failed {
+  readonly vmId: string;
+  readonly before: readonly string[];
+  readonly job: CimReference | undefined;
+}
+
+/**
+ * A job may fail after it has made its point, which nobody would know to be ours. One that the job names is waited for, because
+ * listings lag: whoever gets the refusal may rely on it that nothing is left.
+ */
+async function removeMade(host: Host, { vmId, before, job }: Failed, options: CallOptions): Promise<void> {
+  if (!job) return;
+  try {
+    const look = (_job: unknown, call: CallOptions) => findMade(host, vmId, before, job, call);
+    const named = await createdBy(host, job, Msvm_VirtualSystemReferencePoint.name, options);
+    const isBusy = async (): Promise<boolean> => false;
+    const made = await (named.length > 0
+      ? awaitEffect(host, { look, isBusy }, undefined, options)
+      : look(undefined, options));
+    if (made) await removeReferencePoint(host, { vmId, instanceId: made.InstanceID }, options);
+  } catch (cause) {
+    options.signal?.throwIfAborted();
+    throw hypervFaults.referencePointLeft({ vm: vmId }, { cause });
+  }
 }
 
 /** The new point: the only one that is new, or among several the one the job names as its work. */

@@ -51,6 +51,11 @@ export const hypervFaults = faults('HYPERV', {
     remedy:
       'when the host answers again, remove it: `Get-VMSnapshot -VMName … -SnapshotType Recovery | Remove-VMSnapshot`',
   },
+  referencePointLeft: {
+    kind: 'retry',
+    text: 'the host failed to make a reference point of {vm}, and whether one is left could not be found out',
+    remedy: 'run again: the next run removes it',
+  },
   markRefused: {
     kind: 'retry',
     text: 'the host did not take the name {name} for a recovery checkpoint of {vm}, so it was removed',

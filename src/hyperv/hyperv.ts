@@ -59,7 +59,11 @@ export interface HyperV {
   /** One that is gone already is a success. */
   destroyCheckpoint(checkpoint: OnVm, options?: CallOptions): Promise<void>;
 
-  /** The checkpoint is deleted and its disks merge: every read of them must have ended. */
+  /**
+   * The checkpoint is deleted and its disks merge: every read of them must have ended. After a refusal (`HYPERV_OPERATION_FAILED`,
+   * `HYPERV_WRONG_STATE`, `HYPERV_ACCESS_DENIED`) no reference point was made or it is gone again; after any other failure there
+   * may be one.
+   */
   convertToReferencePoint(checkpoint: OnVm, options?: CallOptions): Promise<ReferencePoint>;
   /** Those for change tracking, other products' included; a damaged one has no disks. */
   referencePoints(vmId: string, options?: CallOptions): Promise<ReferencePoint[]>;
