@@ -23,6 +23,13 @@ export const replicaFaults = faults('REPLICA', {
       'move the folder away and run `hvlift replicate` with --seed existing: all is compared, and only differences are written',
     lost: 'which generation the replica is at',
   },
+  stagingLost: {
+    kind: 'corrupt',
+    text: 'generation {generation} is complete only with what was staged in {folder}, and that cannot be read: {reason}',
+    remedy:
+      'bring the folder back; if it is lost, `hvlift replica remove`, then `hvlift replicate` with --seed existing: all is compared, and only differences are written',
+    lost: 'generations up to this one; until a new one is complete, the target may hold a mixture of two',
+  },
   folderUnusable: {
     kind: 'refused',
     text: 'the folder {path} for the state of replicas cannot be used: {reason}',

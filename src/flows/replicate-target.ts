@@ -125,7 +125,7 @@ async function withMarks(replica: Replica, target: Target): Promise<ReplicaDisk[
 
 /**
  * Finishes what a cycle that died left: a generation that was committed is brought to the target, anything else is dropped.
- * True when there was something to bring. Throws any `TARGET_`, `NBD_`, `OVERLAY_`, `DISK_` fault.
+ * True when there was something to bring. Throws `REPLICA_STAGING_LOST`, and any `TARGET_`, `NBD_`, `DISK_` fault.
  */
 export async function settleTarget(
   replica: Replica,
@@ -163,7 +163,15 @@ async function openStaged(
       reason: `disk ${diskId} is of no generation`,
     });
   const opened = await target.openDisk(specOf(replica, disk), options);
-  return StagedDisk.open(replica, { diskId, generation: number }, opened);
+  try {
+    return await StagedDisk.open(replica, { diskId, generation: number }, opened);
+  } catch (error) {
+    const reason = (error as Error).message;
+    throw replicaFaults.stagingLost(
+      { generation: number, folder: replica.stagingFolder, reason },
+      { cause: error },
+    );
+  }
 }
 
 /** A disk of which an earlier copy is at hand, such as one in a restore point. */

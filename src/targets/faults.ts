@@ -10,7 +10,7 @@ export const targetFaults = faults('TARGET', {
   folderUnusable: {
     kind: 'refused',
     text: 'the folder {path} cannot be used: {reason}',
-    remedy: 'name a folder that exists and that you may write to; a volume that is not mounted has none',
+    remedy: 'name a folder that you may write to; look whether its volume is mounted and writable',
   },
   noRoom: {
     kind: 'refused',

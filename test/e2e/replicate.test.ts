@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -14,6 +14,7 @@ import { diskFaults } from '../../src/disk/index.ts';
 import {
   backupVm,
   Replica,
+  replicaId,
   replicateVm,
   settleTarget,
   type ReplicateRecord,
@@ -372,8 +373,15 @@ test('a target that is full while a generation is brought to it: the generation 
   }
   await world.assertExact(images(at, 'raw'));
   await world.write();
+  await assert.rejects(world.cycle(full), { code: 'DISK_NO_SPACE' });
+  // The staging is part of the generation: without it nothing is said to be one, and nothing is written.
+  const staging = join(world.stateFolder, replicaId(id, target.address), 'staging');
+  await rename(staging, `${staging}-away`);
+  await assert.rejects(world.cycle(target), { code: 'REPLICA_STAGING_LOST' });
+  await rename(`${staging}-away`, staging);
+  await world.write();
   const next = await world.cycle(target);
-  assert.deepEqual([next.generation, next.disks[0]!.kind], [3, 'delta']);
+  assert.deepEqual([next.generation, next.resumed, next.disks[0]!.kind], [4, true, 'delta']);
   await world.assertExact(images(at, 'raw'));
 });
 
