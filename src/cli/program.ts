@@ -10,6 +10,7 @@ import { registerInit } from './commands/init.ts';
 import { registerKeys } from './commands/keys.ts';
 import { registerJanitor } from './commands/janitor.ts';
 import { registerPoints } from './commands/points.ts';
+import { registerPolicy } from './commands/policy.ts';
 import { registerPrune } from './commands/prune.ts';
 import { registerRct } from './commands/rct.ts';
 import { registerRecord } from './commands/record.ts';
@@ -42,6 +43,7 @@ const ORDER = [
   registerRepair,
   registerPrune,
   registerGc,
+  registerPolicy,
   registerStatus,
   registerKeys,
   registerRct,

@@ -11,6 +11,11 @@ export const flowFaults = faults('FLOW', {
     text: 'nothing is left to be backed up: the account sees {visible} VMs, and all of them are excepted',
     remedy: 'look at --except; an account without rights on the host sees no VM at all',
   },
+  policyContradictsLock: {
+    kind: 'refused',
+    text: 'points would be dropped {dropped} days old, and the store locks what is written for {locked} days',
+    remedy: 'keep more points, or lock for a shorter time',
+  },
   noPointsOf: {
     kind: 'refused',
     text: 'the repository has no restore point of a VM "{vm}"',

@@ -35,6 +35,7 @@ export * from './restore.ts';
 export * from './run-record.ts';
 export * from './selection.ts';
 export * from './serve-point.ts';
+export { simulatePolicy, type SimulatedMonth, type Simulation } from './simulate-policy.ts';
 export { SuspectPoints } from './suspect-points.ts';
 export * from './vm-policy.ts';
 export { readSettings } from './vm-settings.ts';

@@ -65,3 +65,16 @@ test('a point is held with a reason, and let go', async () => {
   const free = await line.run(['points', 'unpin', 'a1b2', '--json'], { env });
   assert.deepEqual(free.json(), { pointId: 'a1b2c3d4e5f6a7b8', wasHeld: true });
 });
+
+test('a policy is played forward; with a VM its points tell how much is stored', async () => {
+  await using line = await CommandLine.open();
+  const { code, stdout, calls } = await line.run(['policy', 'simulate', '--keep-daily', '7'], { env });
+  assert.deepEqual([code, calls], [0, []]);
+  assert.match(stdout, /36 +7 +7/);
+  const known = await line.run(['policy', 'simulate', '--keep-daily', '7', '--vm', 'web01', '--json'], {
+    env,
+  });
+  const { months } = known.json() as { months: { bytes: number }[] };
+  assert.equal(months.at(-1)!.bytes, 7 * 512 * 2 ** 20);
+  assert.equal((await line.run(['policy', 'simulate', '--keep-daily', '7', '--lock-days', '30'])).code, 2);
+});
