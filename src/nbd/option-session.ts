@@ -45,6 +45,8 @@ export interface Opened {
 
 const OPTION_BYTES_MAX = 64 * 1024;
 const OPTIONS_MAX = 1000;
+/** A reason that quotes a name of 4096 bytes is longer than a string may be, and libnbd gives such a server up. */
+const REASON_LENGTH_MAX = 500;
 /** Our number for `base:allocation`; any would do. */
 export const ALLOCATION_CONTEXT_ID = 1;
 const PREFERRED_BLOCK = 64 * 1024;
@@ -208,7 +210,7 @@ export class OptionSession {
   }
 
   #refuse(option: Option, error: number, text: string): void {
-    this.#reply(option, error, Buffer.from(text, 'utf8'));
+    this.#reply(option, error, Buffer.from(text.slice(0, REASON_LENGTH_MAX), 'utf8'));
   }
 
   #reply({ code }: Option, type: number, data: Buffer = Buffer.alloc(0)): void {
