@@ -44,7 +44,7 @@ class Play {
     const part = { reader: disk, extents: [extent], base: base.disks[0]!.root };
     const opened = repository ?? (await this.open());
     await using _lease = await opened.lockVm(vm);
-    return this.#note(vm, disk, (await backUp(opened, part, vm)).point);
+    return await this.#note(vm, disk, (await backUp(opened, part, vm)).point);
   }
 
   async drop(point: RestorePoint): Promise<void> {

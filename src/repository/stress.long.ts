@@ -4,7 +4,7 @@ import { Stress } from './stress.fixture.ts';
 
 const MINUTES = Number(process.env['HVLIFT_STRESS_MINUTES'] ?? 60);
 
-test(
+void test(
   'four writers, pruning, the collector and readers at once, for long',
   { timeout: 2 * MINUTES * 60_000 },
   async (t) => {
