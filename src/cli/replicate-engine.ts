@@ -91,6 +91,7 @@ async function oneCycle(call: ReplicateCall, stateFolder: string, task: Task): P
       vm: call.vm,
       target,
       stateFolder,
+      skipUnprotectable: call.skipUnprotectable,
       ...(call.consistency === undefined ? {} : { consistency: call.consistency }),
       ...(call.seed === 'existing' ? { over: 'existing' } : {}),
       ...(copies.disks ? { seed: copies.disks } : {}),

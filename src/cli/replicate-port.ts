@@ -14,6 +14,8 @@ export interface ReplicateCall {
   readonly consistency?: ConsistencyAsked;
   /** What the first cycle begins with; left out: nothing. */
   readonly seed?: ReplicaSeed | undefined;
+  /** Leave out what cannot be captured, and say so, instead of refusing the VM. */
+  readonly skipUnprotectable: boolean;
   /** From the beginning of one cycle to that of the next; left out: one cycle. */
   readonly everySeconds?: number;
 }

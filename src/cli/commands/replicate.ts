@@ -40,6 +40,7 @@ interface ReplicateOptions extends RepositoryOptions {
   readonly every?: number;
   readonly seed?: string;
   readonly consistency?: ReplicateCall['consistency'];
+  readonly skipUnprotectable?: true;
   readonly state?: string;
 }
 
@@ -76,6 +77,12 @@ export function registerReplicate(program: Command, run: Runner): void {
         'what the guest must be asked for; default: application-preferred',
       ).choices(CONSISTENCIES),
     )
+    .addOption(
+      new Option(
+        '--skip-unprotectable',
+        'leave out disks that cannot be captured (pass-through, shared, VHD set) instead of refusing the VM',
+      ),
+    )
     .addOption(stateOption)
     .addOption(repoOption)
     .addOption(passphraseFileOption)
@@ -105,6 +112,7 @@ async function callOf(session: Session, vm: string, options: ReplicateOptions): 
     ...(seed === undefined ? {} : { seed }),
     ...(options.every === undefined ? {} : { everySeconds: options.every }),
     ...(options.consistency === undefined ? {} : { consistency: options.consistency }),
+    skipUnprotectable: options.skipUnprotectable === true,
     ...stateFolderOf(session, options),
   };
 }
@@ -163,7 +171,8 @@ const COLUMNS: readonly Column<Row>[] = [
 
 async function show(record: ReplicateRun, session: Session): Promise<void> {
   const rows = tableLines(COLUMNS, record.disks, session.output.width - 2).map((line) => `  ${line}`);
-  await session.output.lines([headline(record), ...(record.disks.length > 0 ? rows : [])]);
+  const leftOut = record.leftOut?.map(({ path, why }) => `  ${path} is left out: ${why}`) ?? [];
+  await session.output.lines([headline(record), ...(record.disks.length > 0 ? rows : []), ...leftOut]);
   for (const warning of record.warnings) session.output.warn(warning);
   if (record.error !== undefined) session.output.fault(session.report(record.error));
 }
