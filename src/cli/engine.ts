@@ -408,6 +408,26 @@ export interface PointDetails extends PointSummary {
   readonly warnings: readonly Warning[];
 }
 
+/** `to` is another repository; without `points` and `vm`, all points there are. */
+export interface CopyPointsRequest {
+  readonly repository: RepositoryAccess;
+  readonly to: RepositoryAccess;
+  /** Ids, or the beginnings of ids. */
+  readonly points: readonly string[];
+  /** Every point of this VM, by name or GUID. */
+  readonly vm?: string;
+}
+
+export interface PointCopied {
+  readonly pointId: string;
+  readonly vm: VmName;
+  readonly createdAt: string;
+  /** The repository had it already. */
+  readonly present: boolean;
+  readonly readBytes: number;
+  readonly storedBytes: number;
+}
+
 export interface RestoreRequest {
   readonly repository: RepositoryAccess;
   readonly point: PointSelector;
@@ -731,6 +751,8 @@ export interface Engine extends DiskEngine, ReplicateEngine {
     request: { readonly repository: RepositoryAccess; readonly point: PointSelector },
     task: Task,
   ): Promise<{ readonly pointId: string; readonly wasHeld: boolean }>;
+  /** Copies restore points into another repository, oldest first of each VM. */
+  copyPoints(request: CopyPointsRequest, task: Task): AsyncIterable<PointCopied>;
   restore(request: RestoreRequest, task: Task): Promise<RestoreRun>;
   /** The bytes of an image or a package. Cut off when it throws. */
   restoreStream(request: StreamRequest, task: Task): AsyncIterable<Uint8Array>;

@@ -16,6 +16,7 @@ import type {
   Sizes,
   VerifyRun,
 } from './engine.ts';
+import type { ReplicaSummary } from './replicate-port.ts';
 import { Secret } from './secret.ts';
 
 export const WEB01 = { id: '6b1f3f0e-58a1-4d5e-9a0c-0c8f5d1c2a11', name: 'web01' };
@@ -164,6 +165,31 @@ export const STATUS: RepositoryStatus = {
   warnings: [],
 };
 
+const REPLICATED_DISK = {
+  diskId: DISK.id,
+  path: DISK.path,
+  place: '/replicas/web01-disk1.raw',
+  kind: 'delta',
+  reason: 'changes-since-reference-point',
+  virtualBytes: 64 * GiB,
+  allocatedBytes: 20 * GiB,
+  readBytes: 3 * 1024 ** 2,
+  writtenBytes: 2 * 1024 ** 2,
+  zeroedBytes: 1024 ** 2,
+  seconds: 4,
+} as const;
+
+const REPLICA: ReplicaSummary = {
+  id: '00112233aabbccdd',
+  folder: '/state/00112233aabbccdd',
+  vm: WEB01,
+  target: 'dir:/replicas?format=raw',
+  phase: 'idle',
+  generation: { number: 2, time: '2026-11-23T08:00:00.000Z', consistency: REACHED },
+  disks: [{ number: 1, id: DISK.id, place: '/replicas/web01-disk1.raw', inGeneration: true }],
+  referencePoints: ['rp-2'],
+};
+
 export const DISK_FILE: DiskFileInfo = {
   path: DISK.path,
   foundBy: 'named',
@@ -302,6 +328,14 @@ const ANSWERS: Engine = {
     await repository.unlock();
     yield pointSummary();
   },
+  async *copyPoints({ repository, to, points }) {
+    await repository.unlock();
+    await to.unlock();
+    for (const pointId of points) {
+      const createdAt = '2026-11-23T08:00:00.000Z';
+      yield { pointId, vm: WEB01, createdAt, present: false, readBytes: GiB, storedBytes: GiB / 2 };
+    }
+  },
   async showPoint({ repository }) {
     await repository.unlock();
     return { ...pointSummary(), losses: [], host: 'hv1', runId: 'run-1', warnings: [] };
@@ -322,6 +356,7 @@ const ANSWERS: Engine = {
       warnings: [],
     });
   },
+  async runMachine() {},
   async restore({ repository }) {
     await repository.unlock();
     return RESTORED;
@@ -384,6 +419,33 @@ const ANSWERS: Engine = {
   async repair({ repository, apply }) {
     await repository.unlock();
     return { ...REPAIRED, applied: apply };
+  },
+  async *replicate({ host, vm, target }) {
+    await host.password();
+    yield {
+      vm: { ...WEB01, name: vm },
+      target,
+      generation: 2,
+      startedAt: '2026-11-23T08:00:00.000Z',
+      finishedAt: '2026-11-23T08:00:05.000Z',
+      seconds: 5,
+      consistency: REACHED,
+      disks: [REPLICATED_DISK],
+      warnings: [],
+    };
+  },
+  async replicas() {
+    return [REPLICA];
+  },
+  async showReplica() {
+    return REPLICA;
+  },
+  async settleReplica() {
+    return REPLICA;
+  },
+  async removeReplica({ host }) {
+    await host?.password();
+    return REPLICA;
   },
   async enableRct() {
     return {

@@ -1,4 +1,5 @@
 /** The engine of the real program: what works on a host alone, on a repository, and on a disk file. */
+import { join } from 'node:path';
 import { backupEngine } from './backup-engine.ts';
 import { diskEngine } from './disk-engine.ts';
 import { doctorEngine } from './doctor-engine.ts';
@@ -7,6 +8,7 @@ import { createHostEngine } from './host-engine.ts';
 import type { CliIo } from './io.ts';
 import { keysEngine } from './keys-engine.ts';
 import { pointsEngine } from './points-engine.ts';
+import { createReplicateEngine } from './replicate-engine.ts';
 import { repositoryEngine } from './repository-engine.ts';
 import { retentionEngine } from './retention-engine.ts';
 import { serveEngine } from './serve-engine.ts';
@@ -23,6 +25,7 @@ export function openEngine(io: Pick<CliIo, 'env' | 'platform' | 'homeFolder'>): 
     ...pointsEngine,
     ...retentionEngine,
     ...serveEngine,
+    ...createReplicateEngine(join(stateFolder(io), 'replicas')),
     ...diskEngine,
     ...doctorEngine,
   };

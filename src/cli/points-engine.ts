@@ -2,10 +2,11 @@
 import { normalise } from '../extents/index.ts';
 import { explainPoint, readSettings, SuspectPoints } from '../flows/index.ts';
 import type { Repository, RestorePoint } from '../repository/index.ts';
-import type { Engine, PointDetails, PointSummary, Task, Warning } from './engine.ts';
-import { openRepositoryOf, selectPoint, summaryOf } from './repository-engine.ts';
+import type { CopyPointsRequest, Engine, PointDetails, PointSummary, Task, Warning } from './engine.ts';
+import { cliFaults } from './faults.ts';
+import { isVm, openRepositoryOf, selectPoint, summaryOf } from './repository-engine.ts';
 
-export const pointsEngine: Pick<Engine, 'showPoint'> = {
+export const pointsEngine: Pick<Engine, 'showPoint' | 'copyPoints'> = {
   async showPoint({ repository: access, point: selector, why }, task) {
     const repository = await openRepositoryOf(access, task);
     const point = await selectPoint(repository, selector, task);
@@ -18,6 +19,27 @@ export const pointsEngine: Pick<Engine, 'showPoint'> = {
       ...(await settingsOf(repository, point, task)),
       ...(why ? { why: await explainPoint(repository, { point, ...task }) } : {}),
     };
+  },
+  async *copyPoints(request, task) {
+    const source = await openRepositoryOf(request.repository, task);
+    const target = await openRepositoryOf(request.to, task);
+    await target.describe(task);
+    const byVm = Map.groupBy(await chosenPoints(source, request, task), (point) => point.vm.id);
+    for (const points of byVm.values()) {
+      const byId = new Map(points.map((point) => [point.id, point]));
+      for await (const { pointId, stats } of target.copyPoints(source, points, task)) {
+        const { vm, created } = byId.get(pointId)!;
+        const { readBytes = 0, storedBytes = 0 } = stats ?? {};
+        yield {
+          pointId,
+          vm: { id: vm.id, name: vm.name },
+          createdAt: created,
+          present: stats === undefined,
+          readBytes,
+          storedBytes,
+        };
+      }
+    }
   },
 };
 
@@ -33,6 +55,19 @@ async function summaryWithSuspects(
     suspects.of(each);
   }
   return summaryOf(point, suspects);
+}
+
+async function chosenPoints(
+  repository: Repository,
+  { points: ids, vm }: CopyPointsRequest,
+  task: Task,
+): Promise<RestorePoint[]> {
+  if (ids.length > 0) return Promise.all(ids.map((id) => repository.point(id, task)));
+  const found: RestorePoint[] = [];
+  for await (const point of repository.points(task))
+    if (vm === undefined || isVm(point, vm)) found.push(point);
+  if (found.length === 0 && vm !== undefined) throw cliFaults.vmWithoutPoints({ vm });
+  return found;
 }
 
 async function lossesOf(

@@ -223,7 +223,7 @@ function sizesOf(disk: PointDisk): Sizes {
   };
 }
 
-function isVm(point: RestorePoint, nameOrId: string): boolean {
+export function isVm(point: RestorePoint, nameOrId: string): boolean {
   return point.vm.id === nameOrId.toLowerCase() || point.vm.name.toLowerCase() === nameOrId.toLowerCase();
 }
 

@@ -146,6 +146,11 @@ export const repositoryFaults = faults('REPO', {
     text: 'a different baseline is already recorded for restore point {point}',
     remedy: 'please report this with the run record; the recorded baseline was kept',
   },
+  copyIntoItself: {
+    kind: 'refused',
+    text: 'the repository in {location} is the one to copy from, or a copy of it: it has these restore points',
+    remedy: 'name another repository; `hvlift init` makes one',
+  },
   sessionClosed: {
     kind: 'bug',
     text: 'the write session was used after it ended',

@@ -49,6 +49,23 @@ export class Points {
     return this.read({ name, folder, stamp, id }, options);
   }
 
+  /** A point of another repository, under its own id and time. Undefined when it is there already. */
+  async commitCopy(point: RestorePoint, options: CallOptions): Promise<RestorePoint | undefined> {
+    const { id, created, formatVersion: _version, digest: _digest, ...draft } = point;
+    const place = this.placeOf(point);
+    const signed = signPoint(this.#keys, draft, { id, created: new Date(created) });
+    if (await this.#store.stat(place.name, options)) return undefined;
+    await this.#records.write(place.name, 'manifest', signed, options);
+    return this.read(place, options);
+  }
+
+  /** Where a point with this id and time would be. */
+  placeOf({ id, created, vm }: Pick<RestorePoint, 'id' | 'created' | 'vm'>): PointName {
+    const folder = this.folderOf(vm.id);
+    const stamp = stampOf(new Date(created));
+    return { name: `points/${folder}/${stamp}-${id}`, folder, stamp, id };
+  }
+
   /** Throws `REPO_POINT_DAMAGED`, `REPO_POINT_NOT_FOUND`. */
   async read(point: PointName, options: CallOptions = {}): Promise<RestorePoint> {
     const value = await this.#records.read(point.name, 'manifest', options);

@@ -8,6 +8,7 @@ import { Baselines, type BaselineRecord } from './baselines.ts';
 import { BlockMap } from './block-map.ts';
 import { ChunkReader, type ChunkReaderOptions } from './chunk-reader.ts';
 import { Collector, type CollectReport, type CollectRequest } from './collector.ts';
+import type { CopiedDisk, CopyOptions, CopyStats } from './copy-points.ts';
 import { Epochs, isUsable, noEpoch, type Epoch } from './epochs.ts';
 import { readChecked, type RepositoryHeader } from './header.ts';
 import { repositoryFaults } from './faults.ts';
@@ -64,6 +65,12 @@ export interface RepositoryStatus {
   readonly created: string;
   readonly formatVersion: number;
   readonly encrypted: boolean;
+}
+
+export interface CopiedPoint {
+  readonly pointId: string;
+  /** Absent when the point was there already. */
+  readonly stats?: CopyStats;
 }
 
 export interface RepositoryParts {
@@ -271,6 +278,42 @@ export class Repository implements AsyncDisposable {
     } finally {
       await pool.close();
     }
+  }
+
+  /**
+   * Copies points of one VM of `source`, oldest first; what is here already is passed over. Only what differs from the point
+   * copied before is read. Throws `REPO_COPY_INTO_ITSELF`; a point that cannot be read whole ends it, and those before it stay.
+   */
+  async *copyPoints(
+    source: Repository,
+    points: readonly RestorePoint[],
+    options: CopyOptions = {},
+  ): AsyncGenerator<CopiedPoint> {
+    if (source.id === this.id) throw repositoryFaults.copyIntoItself({ location: source.status().location });
+    const copied = new Map<string, CopiedDisk>();
+    for (const point of points.toSorted((a, b) => (a.created < b.created ? -1 : 1))) {
+      const { target, stats } = await this.#copyPoint(source, point, copied, options);
+      for (const disk of point.disks) {
+        const there = target.disks.find(({ diskId }) => diskId === disk.diskId);
+        if (there) copied.set(disk.diskId, { source: disk, target: there });
+      }
+      yield { pointId: point.id, ...(stats ? { stats } : {}) };
+    }
+  }
+
+  async #copyPoint(
+    source: Repository,
+    point: RestorePoint,
+    copied: ReadonlyMap<string, CopiedDisk>,
+    options: CopyOptions,
+  ): Promise<{ readonly target: RestorePoint; readonly stats?: CopyStats }> {
+    const place = this.#points.placeOf(point);
+    if (await this.#parts.store.stat(place.name, options))
+      return { target: await this.#points.read(place, options) };
+    await using session = await this.startSession({ signal: options.signal, workers: 0 });
+    const from = { map: source.#map, objects: source.#objects };
+    const made = await session.commitCopy(point, from, (diskId) => copied.get(diskId), options);
+    return { target: made.point ?? (await this.#points.read(place, options)), stats: made.stats };
   }
 
   /** What was read back when. */

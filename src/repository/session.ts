@@ -10,6 +10,14 @@ import { hasCode } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
 import { DiskAudit, type AuditRequest } from './audit.ts';
 import { repositoryFaults } from './faults.ts';
+import {
+  PointCopy,
+  copiedPoint,
+  type CopiedDisk,
+  type CopyOptions,
+  type CopyParts,
+  type CopyStats,
+} from './copy-points.ts';
 import { DiskIngest, type IngestParts, type IngestRequest, type IngestResult } from './ingest.ts';
 import { healDisk, type HealRequest } from './heal.ts';
 import type { Losses } from './losses.ts';
@@ -72,15 +80,35 @@ export class WriteSession implements AsyncDisposable {
    * the collector took this one for dead.
    */
   async commit(draft: PointDraft): Promise<RestorePoint> {
+    const { points, signal } = this.#links;
+    return this.#commit(draft.vm.id, () => points.commit(draft, { signal }));
+  }
+
+  /** A point of another repository. `baseOf`: disks of a point that both have. */
+  async commitCopy(
+    point: RestorePoint,
+    source: CopyParts['source'],
+    baseOf: (diskId: string) => CopiedDisk | undefined,
+    options: CopyOptions,
+  ): Promise<{ readonly point: RestorePoint | undefined; readonly stats: CopyStats }> {
     this.#checkOpen();
-    const { session, points, signal, checkLease } = this.#links;
+    const { points, signal, map, session } = this.#links;
+    const copy = new PointCopy({ source, session, targetMap: map }, options);
+    const copied = await copiedPoint(copy, point, baseOf);
+    const committed = await this.#commit(point.vm.id, () => points.commitCopy(copied, { signal }));
+    return { point: committed, stats: copy.stats };
+  }
+
+  async #commit<T>(vmId: string, write: () => Promise<T>): Promise<T> {
+    this.#checkOpen();
+    const { session, signal, checkLease } = this.#links;
     await session.flush();
-    await checkLease(draft.vm.id, { signal });
+    await checkLease(vmId, { signal });
     await this.#checkRegistration();
-    const point = await points.commit(draft, { signal });
+    const committed = await write();
     await this.#close();
     await this.#unregister();
-    return point;
+    return committed;
   }
 
   /** Nothing becomes visible. Idempotent, and harmless after `commit`. */

@@ -9,6 +9,7 @@ import { NOTHING_TO_CLEAN } from '../interrupts.ts';
 import type { Runner, Session } from '../session.ts';
 import { sizeColumns } from '../size-columns.ts';
 import { tableLines, type Column } from '../table.ts';
+import { registerPointsCopy } from './points-copy.ts';
 import { registerPointsPin, registerPointsUnpin } from './points-pin.ts';
 import { registerPointsShow } from './points-show.ts';
 
@@ -21,6 +22,7 @@ export function registerPoints(program: Command, run: Runner): void {
     .description('Restore points: `list` is what is meant without another word.');
   registerList(points as Command, run);
   registerPointsShow(points as Command, run);
+  registerPointsCopy(points as Command, run);
   registerPointsPin(points as Command, run);
   registerPointsUnpin(points as Command, run);
 }
