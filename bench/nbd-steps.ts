@@ -31,12 +31,15 @@ interface Reading {
 
 const READINGS = ['random 64 KiB', 'random 64 KiB in 64 MiB', 'sequential'] as const;
 const POINT = 'hvlift serve';
+/** With memory for all that is read; the default is 128 MiB. */
+const LARGE = 'hvlift serve, large cache';
 const ZSTD = 'qemu-nbd qcow2 zstd';
 
 export const NBD_RATIOS: Ratio[] = [
   ...READINGS.flatMap((reading) => [
     { ours: `${POINT}, ${reading}`, theirs: `${ZSTD}, ${reading}` },
     { ours: `${POINT}, ${reading}`, theirs: `qemu-nbd qcow2, ${reading}` },
+    { ours: `${LARGE}, ${reading}`, theirs: `${ZSTD}, ${reading}` },
     { ours: `hvlift raw file, ${reading}`, theirs: `qemu-nbd raw file, ${reading}` },
   ]),
   { ours: 'hvlift copy to NBD', theirs: 'nbdcopy' },
@@ -70,8 +73,10 @@ async function pointSteps(folder: string, disk: string, bytes: number, servers: 
   const images = { zstd: join(folder, 'nbd-zstd.qcow2'), plain: join(folder, 'nbd.qcow2') };
   makeImage(disk, ['-O', 'qcow2', '-c', '-o', 'compression_type=zstd'], images.zstd);
   makeImage(disk, ['-O', 'qcow2'], images.plain);
+  const request = { repository, socket: servers.socket };
   const all: Server[] = [
-    { name: POINT, command: ourTask('serve', { repository, socket: servers.socket }) },
+    { name: POINT, command: ourTask('serve', request) },
+    { name: LARGE, command: ourTask('serve', { ...request, cacheBytes: bytes + 64 * MiB }) },
     { name: ZSTD, command: qemuNbd(servers.socket, 'qcow2', ['-r', images.zstd]) },
     { name: 'qemu-nbd qcow2', command: qemuNbd(servers.socket, 'qcow2', ['-r', images.plain]) },
   ];

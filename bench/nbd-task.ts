@@ -1,7 +1,7 @@
 /**
  * Our side of what is measured over NBD, in processes of their own:
  *
- *   node -C source bench/nbd-task.ts serve '{ repository, socket }'    the last point, until SIGTERM; prints a line once it serves
+ *   node -C source bench/nbd-task.ts serve '{ repository, socket }'   the last point, until SIGTERM; prints a line once it serves
  *   node -C source bench/nbd-task.ts file '{ path, socket }'           a raw file
  *   node -C source bench/nbd-task.ts copy '{ path, socket }'           a raw file into an export; prints { seconds }
  *
@@ -30,11 +30,17 @@ const TASKS: Record<string, (request: never) => Promise<void>> = {
   copy: copyTask,
 };
 
-async function serveTask({ repository: folder, socket }: OnSocket & { repository: string }): Promise<void> {
+interface PointOnSocket extends OnSocket {
+  readonly repository: string;
+  readonly cacheBytes?: number;
+}
+
+async function serveTask({ repository: folder, socket, ...options }: PointOnSocket): Promise<void> {
   const store = await openDirectoryStore(folder);
   await using repository = await openRepository(store, { passphrase: PASSPHRASE });
   const point = await repository.point('latest', { vmId: VM_ID });
-  await using _server = await servePoint(repository, { point, place: { kind: 'unix', path: socket } });
+  const place = { kind: 'unix', path: socket } as const;
+  await using _server = await servePoint(repository, { ...options, point, place });
   await untilTold();
 }
 
