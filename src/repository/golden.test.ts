@@ -8,7 +8,7 @@ import { MemoryDisk, type RangeReader } from '../disk/index.ts';
 import { createMemoryStore, openDirectoryStore, type ObjectStore } from '../objectstore/index.ts';
 import { CELL_BYTES, FORMAT_VERSION } from './format.ts';
 import { openRepository } from './open-repository.ts';
-import { backUp, sampleBytes } from './repository.fixture.ts';
+import { backUp, openTest, sampleBytes } from './repository.fixture.ts';
 import type { Repository } from './repository.ts';
 
 interface GoldenPoint {
@@ -89,6 +89,16 @@ async function checkWriting(store: ObjectStore, secret: object, { id, vm }: Gold
   );
 }
 
+/** Into a repository of the present version. */
+async function checkCopying(repository: Repository, expected: readonly GoldenPoint[]): Promise<void> {
+  const target = await openTest();
+  for (const vmId of new Set(expected.map(({ vm }) => vm.id))) {
+    const points = await Array.fromAsync(repository.points({ vmId }));
+    await Array.fromAsync(target.copyPoints(repository, points));
+  }
+  await checkPoints(target, expected);
+}
+
 test('the present format version is among the golden repositories', () => {
   assert.ok(versions.includes(`repository-v${FORMAT_VERSION}`));
 });
@@ -124,6 +134,7 @@ for (const version of versions) {
       assert.deepEqual(await repository.journal.notes(vm.id), [
         { key: 'golden-freezing', value: { step: 'freezing' } },
       ]);
+      await checkCopying(repository, points);
       await checkWriting(store, last!, newest!);
     });
   }
