@@ -9,29 +9,9 @@ import { once } from 'node:events';
 import { test, type TestContext } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import type { Cut } from './cutter.ts';
-import { CUT_SCENARIOS, type CutScenario } from './cuts.ts';
+import { CUT_SCENARIOS, missingSides, type CutScenario } from './cuts.ts';
 
 const CUTS_MIN = 300;
-
-/** Steps whose order matters: every scenario is cut on both sides of each. */
-const STEPS = [
-  'CreateSnapshot',
-  'ModifySystemSettings',
-  'ConvertToReferencePoint',
-  'putNew journal/',
-  'putNew points/',
-  'putNew baselines/',
-  'delete journal/',
-  'delete locks/',
-];
-/** Those of the mark before, where there is one. */
-const LAST_STEPS = ['DestroyReferencePoint', 'delete baselines/'];
-
-function missing(cuts: readonly string[], steps: readonly string[]): string[] {
-  return steps
-    .flatMap((step) => [`before ${step}`, `after ${step}`])
-    .filter((side) => !cuts.some((cut) => cut.startsWith(side)));
-}
 
 /** In a thread of its own: node:test follows every promise of the one it runs in, which costs as much as the run itself. */
 async function cutsOf(scenario: CutScenario): Promise<readonly string[]> {
@@ -48,7 +28,7 @@ async function cutsOf(scenario: CutScenario): Promise<readonly string[]> {
 async function cutEverywhere(t: TestContext, scenario: CutScenario): Promise<number> {
   const made = await cutsOf(scenario);
   t.diagnostic(`${made.length} cut points`);
-  assert.deepEqual(missing(made, [...STEPS, ...(scenario.continued ? LAST_STEPS : [])]), []);
+  assert.deepEqual(missingSides(made, scenario), []);
   return made.length;
 }
 

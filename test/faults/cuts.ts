@@ -13,7 +13,7 @@ import { backUp, QUIET } from '../property/backup.ts';
 import { otherBackup, resetTracking } from '../property/host-events.ts';
 import { checkEveryPoint, checkForeign } from '../property/invariants.ts';
 import { ProviderSession } from '../property/provider-session.ts';
-import type { ScheduledCall } from '../property/schedule.ts';
+import type { Counted, ScheduledCall } from '../property/schedule.ts';
 import { Tally } from '../property/tally.ts';
 import { World, type OpenSession } from '../property/world.ts';
 import { settledProvider } from '../property/settled-provider.ts';
@@ -39,6 +39,32 @@ export const CUT_SCENARIOS: readonly CutScenario[] = [
   },
 ];
 
+/** Steps whose order matters: every scenario is cut on both sides of each. */
+const STEPS = [
+  'CreateSnapshot',
+  'ModifySystemSettings',
+  'ConvertToReferencePoint',
+  'putNew journal/',
+  'putNew points/',
+  'putNew baselines/',
+  'delete journal/',
+  'delete locks/',
+];
+/** Those of the mark before, where there is one. */
+const LAST_STEPS = ['DestroyReferencePoint', 'delete baselines/'];
+
+interface Side {
+  readonly when: CutWhen;
+  readonly step: string;
+}
+
+/** Sides of steps on which none of the cuts was. */
+export function missingSides(cuts: readonly string[], { continued }: CutScenario): Side[] {
+  return [...STEPS, ...(continued ? LAST_STEPS : [])]
+    .flatMap((step) => (['before', 'after'] as const).map((when) => ({ when, step })))
+    .filter(({ when, step }) => !cuts.some((cut) => cut.startsWith(`${when} ${step}`)));
+}
+
 type CutWhen = 'before' | 'after';
 
 /** Every call to the host, and every one that writes into the repository, the pieces of a pack included. */
@@ -54,6 +80,11 @@ const COUNTED: Readonly<Record<CutWhen, (call: ScheduledCall) => boolean>> = {
 /** Restore points are read again after every run, so a world is left while it has few of them. */
 const CUTS_OF_A_WORLD = 24;
 
+function callAt(calls: readonly ScheduledCall[], at: Counted | string): ScheduledCall {
+  if (typeof at === 'string') return calls.find(({ name }) => name.startsWith(at))!;
+  return calls.filter(at.counts)[at.nth - 1]!;
+}
+
 export class Cuts implements AsyncDisposable {
   readonly #scenario: CutScenario;
   #world: World | undefined;
@@ -66,32 +97,36 @@ export class Cuts implements AsyncDisposable {
 
   /** What was cut, in order: `before CreateSnapshot`. Throws the first invariant that is broken, and where. */
   async *all(): AsyncIterable<string> {
+    const made: string[] = [];
     for (const when of ['before', 'after'] as const) {
       for (let nth = 1; ; nth += 1) {
-        const struck = await this.#cut(when, nth);
+        const struck = await this.#cut(when, { nth, counts: COUNTED[when] });
         if (struck === undefined) break;
+        made.push(`${when} ${struck}`);
         yield `${when} ${struck}`;
       }
     }
+    // A run makes a call more now and then (segments of the index are joined): a number can step over a call, a name cannot.
+    for (const { when, step } of missingSides(made, this.#scenario))
+      yield `${when} ${await this.#cut(when, step)}`;
   }
 
   /** The name of the call that was cut; undefined when the run ended before it. */
-  async #cut(when: CutWhen, nth: number): Promise<string | undefined> {
+  async #cut(when: CutWhen, at: Counted | string): Promise<string | undefined> {
     const { full, name, prepare } = this.#scenario;
     const world = await this.#standing();
-    const at = { nth, counts: COUNTED[when] };
     try {
       await this.#write(world);
       await prepare(world);
       await backUp(world, { ...QUIET, full, trouble: { at, kind: `death ${when}` } });
       if (world.schedule.struck === undefined) return undefined;
-      const call = world.schedule.calls.filter(at.counts)[nth - 1]!;
+      const { name: struck } = callAt(world.schedule.calls, at);
       await this.#write(world);
       await backUp(world, QUIET);
       await checkForeign(world);
-      return call.name;
+      return struck;
     } catch (error) {
-      const where = `${name}, cut ${nth} (${world.schedule.struck ?? 'the run after it'})`;
+      const where = `${name}, cut ${typeof at === 'string' ? at : at.nth} (${world.schedule.struck ?? 'the run after it'})`;
       throw new Error(`${where}: ${(error as Error).message}`, { cause: error });
     }
   }

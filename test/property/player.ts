@@ -23,9 +23,16 @@ const SHRINK_MS_MAX = 90_000;
 
 answerAtOnce();
 const tally = new Tally();
-const failures = await Promise.all((workerData as readonly Lane[]).map(playLane));
-const failed = failures.find((failure) => failure !== undefined);
-parentPort!.postMessage(failed ?? ({ counts: tally.counts } satisfies Played), []);
+parentPort!.postMessage(await playLanes(workerData as readonly Lane[]), []);
+
+/** One after the other: files do not let anybody wait, so a second sequence would only keep the first one from its sockets. */
+async function playLanes(lanes: readonly Lane[]): Promise<Played> {
+  for (const lane of lanes) {
+    const failed = await playLane(lane);
+    if (failed) return failed;
+  }
+  return { counts: tally.counts };
+}
 
 async function playLane({ seed, path, count }: Lane): Promise<Played | undefined> {
   const property = fc.asyncProperty(sequences, (sequence) => play(sequence, tally));
