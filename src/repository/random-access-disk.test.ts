@@ -19,16 +19,18 @@ import {
   temporaryFolder,
 } from './repository.fixture.ts';
 
-/** Notes what is read, and from where. */
-function counted(store: ObjectStore) {
+/** Notes what is read, and from where; each read waits for `gate`, when there is one. */
+function counted(store: ObjectStore, gate?: { open: Promise<void> | undefined }) {
   const reads: string[] = [];
   const counting = new Proxy(store, {
     get(target, member: keyof ObjectStore) {
       const value: unknown = target[member];
       if (typeof value !== 'function') return value;
       return (...args: readonly unknown[]): unknown => {
-        if (member === 'getRange') reads.push(args[0] as string);
-        return value.apply(target, args) as unknown;
+        const call = (): unknown => value.apply(target, args) as unknown;
+        if (member !== 'getRange') return call();
+        reads.push(args[0] as string);
+        return gate?.open ? gate.open.then(call) : call();
       };
     },
   });
@@ -155,6 +157,41 @@ test('who reads front to back asks the store for each chunk once, and finds the 
     await settled(chunks);
   }
   assert.equal(reads.length, 23);
+  await disk.close();
+});
+
+test('a store that does not answer: sixteen chunks are asked for at most, and who gives up is let go', async () => {
+  const gate: { open: Promise<void> | undefined } = { open: undefined };
+  const { counting, reads } = counted(createMemoryStore(), gate);
+  const repository = await openTest(counting);
+  const content = sampleBytes(40 * MiB, 6);
+  const reader = await diskWith(content.length, [[0, content]]);
+  const { root } = await backUp(repository, { reader, extents: reader.allocated() });
+  await using chunks = repository.chunkReader({ workers: 0 });
+  const disk = repository.openDisk(root, content.length, { chunks });
+  await disk.read(0, Buffer.alloc(1));
+  const { promise, resolve: answer } = Promise.withResolvers<void>();
+  gate.open = promise;
+  reads.length = 0;
+  const controller = new AbortController();
+  const pieces = Array.from({ length: 39 }, (_, i) => ({
+    at: (39 - i) * MiB,
+    bytes: Buffer.alloc(512, 0xa5),
+  }));
+  const outcomes = pieces.map(({ at, bytes }, i) =>
+    disk.read(at, bytes, i % 2 === 0 ? { signal: controller.signal } : {}),
+  );
+  const settling = Promise.allSettled(outcomes);
+  await settled(chunks);
+  assert.equal(reads.length, 16);
+  controller.abort(new Error('given up'));
+  await assert.rejects(outcomes[0]!, /given up/);
+  answer();
+  for (const [i, outcome] of (await settling).entries()) {
+    const { at, bytes } = pieces[i]!;
+    assert.equal(outcome.status, i % 2 === 0 ? 'rejected' : 'fulfilled');
+    if (i % 2 === 1) assert.ok(bytes.equals(content.subarray(at, at + 512)));
+  }
   await disk.close();
 });
 

@@ -4,7 +4,7 @@
  * Where the pages of the map and the chunks are kept, a read is a look into both and a copy, and nothing is waited for. Else the
  * map is walked and chunks are fetched, and a reader that goes front to back has the next ones fetched ahead of it.
  */
-import { MiB, copyBytes, forEachBounded } from '../base/index.ts';
+import { MiB, copyBytes, forEachBounded, unlessAborted } from '../base/index.ts';
 import { checkRange, InUse, type CallOptions, type Disk } from '../disk/index.ts';
 import { clip, coalesce, intersect, type Extent } from '../extents/index.ts';
 import type { BlockMap } from './block-map.ts';
@@ -77,7 +77,7 @@ export class RandomAccessDisk implements Disk {
     if (into.length <= QUICK_BYTES_MAX && this.#fillFromKept(range, into)) return;
     await forEachBounded(this.#pieces(range), PIECES_AT_ONCE, async (piece) => {
       signal?.throwIfAborted();
-      copyPiece(piece, await this.#chunks.get(piece.id), range, into);
+      copyPiece(piece, await unlessAborted(this.#chunks.get(piece.id), signal), range, into);
     });
   }
 
