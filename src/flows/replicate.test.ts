@@ -15,7 +15,7 @@ interface World {
   readonly fate: Fate;
   readonly vm: MemoryVm;
   readonly stateFolder: string;
-  cycle(): Promise<ReplicateRecord>;
+  readonly cycle: () => Promise<ReplicateRecord>;
 }
 
 function worldOf(name: string, size: number): World {
