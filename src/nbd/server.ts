@@ -37,11 +37,6 @@ export interface NbdServerOptions {
 const NEGOTIATION_MS_MAX = 30_000;
 /** Of all connections: 64 answers of 256 KiB under way. */
 const REPLY_BYTES_KEPT = 16 * 1024 * 1024;
-/**
- * Answers that may wait in a socket before the next request is read. Node's default of 16 KiB is less than one answer: each
- * would wait until the one before has left.
- */
-const WAITING_BYTES_MAX = 1024 * 1024;
 
 export class NbdServer implements AsyncDisposable {
   readonly place: NbdPlace;
@@ -67,7 +62,7 @@ export class NbdServer implements AsyncDisposable {
   /** `port` 0 takes a free one, which {@link place} tells. Throws `NBD_LISTEN_FAILED`, `NBD_CERTIFICATE_UNUSABLE`. */
   static async listen(place: NbdPlace, options: NbdServerOptions): Promise<NbdServer> {
     if (options.tls) checkCertificate(options.tls);
-    const server = createServer({ noDelay: true, keepAlive: true, highWaterMark: WAITING_BYTES_MAX });
+    const server = createServer({ noDelay: true, keepAlive: true });
     await new Promise<void>((resolve, reject) => {
       server.once('error', (error) =>
         reject(
