@@ -146,7 +146,9 @@ test('the janitor removes what runs left on every node, and names a node that do
   const states = (document: {
     vms: { vm: { name: string }; found: { checkpoints: { state: string }[] } }[];
   }) =>
-    document.vms.map(({ vm, found }) => [vm.name, ...found.checkpoints.map(({ state }) => state)]).toSorted();
+    document.vms
+      .toSorted((a, b) => a.vm.name.localeCompare(b.vm.name))
+      .map(({ vm, found }) => [vm.name, ...found.checkpoints.map(({ state }) => state)]);
   assert.deepEqual(states(await home.json('janitor', '--dry-run')), [
     ['here', 'left-over'],
     ['there', 'left-over'],
