@@ -6,9 +6,12 @@ import { KiB, MiB } from '../../src/base/index.ts';
 import { assertFailed, CliHome, LabProcess, mountSmall, requiresRoot } from './cli.fixture.ts';
 
 const lab = await LabProcess.start();
-after(() => lab[Symbol.asyncDispose]());
 const home = await CliHome.open(lab, 'plain');
-after(() => home[Symbol.asyncDispose]());
+// The lab last: it keeps no process alive, so nothing may have to be done once it has gone.
+after(async () => {
+  await home[Symbol.asyncDispose]();
+  await lab[Symbol.asyncDispose]();
+});
 const { id: db, disks } = await lab.client.createVm({
   name: 'db',
   disks: [{ name: 'system', size: 20 * MiB }],
