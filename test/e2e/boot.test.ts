@@ -34,12 +34,12 @@ async function said(serialLog: string, text: string, ended: Promise<{ stderr: st
 }
 
 /** Boots the latest point until its guest said it, then Ctrl-C. Resolves with all that the guest said. */
-async function boot(home: CliHome, until: string): Promise<{ saidAfterMs: number; log: string }> {
+async function boot(home: CliHome, vm: string, until: string): Promise<{ saidAfterMs: number; log: string }> {
   const started = Date.now();
   // The kernel has drivers for IDE and virtio, and the lab hangs disks on SCSI.
-  const machine = ['--run', '--devices', 'virtio'];
-  const run = home.start(['serve', 'latest', '--vm', 'old', '--write', 'over', '--json', ...machine]);
-  const { serialLog } = machineFiles(home.path('over', '@machine'));
+  const machine = ['--run', '--devices', 'virtio', '--no-secure-boot'];
+  const run = home.start(['serve', 'latest', '--vm', vm, '--write', vm, '--json', ...machine]);
+  const { serialLog } = machineFiles(home.path(vm, '@machine'));
   try {
     await said(serialLog, until, run.ended);
   } finally {
@@ -64,16 +64,21 @@ test(
     await lab.client.createVm({ name: 'old', generation: 1, memoryMiB: 256, disks: [{ fromRaw: image }] });
     await home.ok('backup', 'old');
 
-    const first = await boot(home, 'WROTE 2');
+    const first = await boot(home, 'old', 'WROTE 2');
     assert.match(first.log, /CHECK good 0\r?\n/);
     assert.match(first.log, /GUEST-OFF/);
     const files = [...first.log.matchAll(/WROTE/g)].length;
 
-    const second = await boot(home, 'GUEST-READY');
+    const second = await boot(home, 'old', 'GUEST-READY');
     assert.match(second.log, new RegExp(`CHECK good ${files}\\r?\\n`));
+
+    await lab.client.createVm({ name: 'new', generation: 2, memoryMiB: 256, disks: [{ fromRaw: image }] });
+    await home.ok('backup', 'new');
+    const uefi = await boot(home, 'new', 'GUEST-READY');
+    assert.match(uefi.log, /GUEST-OFF/);
     await home.ok('verify');
     t.diagnostic(
-      `two files written after ${first.saidAfterMs} ms, ready again after ${second.saidAfterMs} ms`,
+      `two files written after ${first.saidAfterMs} ms, ready again after ${second.saidAfterMs} ms, by UEFI after ${uefi.saidAfterMs} ms`,
     );
   },
 );
