@@ -177,7 +177,7 @@ export class Access {
   }
 
   #hostAccess(name: string, host: HostConfig): HostAccess {
-    const { passwordFile, passwordEnv, caFile, fingerprint256, files } = host;
+    const { passwordFile, passwordEnv, caFile, fingerprint256, files, sessions } = host;
     return {
       name,
       url: fullUrl(host.url),
@@ -198,6 +198,7 @@ export class Access {
       ...(host.ssh && (host.via || files?.kind === 'sftp') ? { ssh: this.#sshAccess(name, host) } : {}),
       viaSsh: host.via === 'ssh',
       ...(host.nodes ? { nodes: fullUrls(host.nodes) } : {}),
+      ...(sessions === undefined ? {} : { sessions }),
     };
   }
 

@@ -9,6 +9,7 @@ import { parseBytes } from '../base/index.ts';
 import {
   FINGERPRINT_PATTERN,
   NAME_PATTERN,
+  SESSIONS_MAX,
   SHARE_PATTERN,
   urlProblem,
   VMS_AT_ONCE_MAX,
@@ -27,6 +28,7 @@ const text = z.string().min(1, 'must not be empty');
 const variableName = text.regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of an environment variable');
 const name = z.string().regex(NAME_PATTERN);
 
+const SESSIONS_RULE = `must be a number of connections, 1 to ${SESSIONS_MAX}`;
 const PORT_RULE = 'must be a port number, 1 to 65535';
 
 const windowsPath = text.regex(
@@ -145,6 +147,7 @@ const hostShape = z.strictObject({
     )
     .optional(),
   nodes: z.record(name, address).optional(),
+  sessions: z.int().min(1, SESSIONS_RULE).max(SESSIONS_MAX, SESSIONS_RULE).optional(),
   via: z.enum(['ssh']).optional(),
   files: filesSchema.optional(),
   ssh: sshSchema.optional(),

@@ -6,6 +6,9 @@ export const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 /** More than any host is backed up with; a slip of the keyboard must not open a thousand checkpoints. */
 export const VMS_AT_ONCE_MAX = 64;
 
+/** WinRM connections to one host. Windows lets an account have 1500 operations; more than these only wait for its WMI. */
+export const SESSIONS_MAX = 8;
+
 /** A share of a server, or a folder below one. */
 export const SHARE_PATTERN = /^\\\\[^\\/?.][^\\/]*\\[^\\/]+/;
 

@@ -69,6 +69,8 @@ export interface HostAccess {
   readonly viaSsh: boolean;
   /** Addresses of nodes of a cluster that are not reached under their own names, complete as `url` is. */
   readonly nodes?: Readonly<Record<string, string>>;
+  /** WinRM connections at most, to each node; 2 when absent. */
+  readonly sessions?: number;
 }
 
 export const AUTH_METHODS = ['auto', 'kerberos', 'ntlm', 'basic', 'certificate'] as const;

@@ -16,13 +16,14 @@ export async function winrmOptions(
   access: HostAccess,
   { createConnection }: WayToWinrm,
 ): Promise<WinrmOptions> {
-  const { caFile, fingerprint256 } = access;
+  const { caFile, fingerprint256, sessions } = access;
   return {
     url: access.url,
     ...namedUser(access),
     ...(caFile === undefined ? {} : { ca: await readFile(caFile, 'utf8') }),
     ...(fingerprint256 === undefined ? {} : { fingerprint256 }),
     ...(await logOnOptions(access)),
+    ...(sessions === undefined ? {} : { sessions }),
     ...(createConnection ? { createConnection } : {}),
   };
 }

@@ -141,6 +141,25 @@ test('a host read by SFTP and reached through SSH is added, and what it means re
   assert.match(host.ssh!.key!.path, /^\/.*\/id$/);
 });
 
+test('the number of connections is checked where it is given, and reaches the engine', async () => {
+  await using line = await CommandLine.open();
+  const add = (sessions: string) => ['host', 'add', 'hv7', '--url', 'http://hv7', '--sessions', sessions];
+  for (const wrong of ['0', '9', '2.5', 'two']) {
+    const { code, stderr } = await line.run(add(wrong));
+    assert.equal(code, 64, wrong);
+    assert.match(stderr, /a number from 1 to 8/);
+  }
+  assert.equal((await line.run(add('8'))).code, 0);
+  const { calls } = await line.run(['vms', '--host', 'hv7'], { config: undefined });
+  assert.equal((calls[0]!.request as HostAccess).sessions, 8);
+  for (const wrong of ['0', '9', 'two']) {
+    const config = `hosts:\n  a: {url: http://a, sessions: ${wrong}}\n`;
+    const { code, stderr } = await line.run(['vms'], { config });
+    assert.equal(code, 2, wrong);
+    assert.match(stderr, /hosts\.a\.sessions must be a number/);
+  }
+});
+
 test('a host key is put to a person at a terminal, never to a script', async () => {
   await using line = await CommandLine.open();
   const config = `hosts: {a: {url: http://a, user: u, via: ssh, ssh: {agent: true}}}\n`;

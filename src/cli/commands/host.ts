@@ -3,7 +3,7 @@ import { CURRENT_USER } from '../../auth/index.ts';
 import { InvalidArgumentError, Option, type Command } from '@commander-js/extra-typings';
 import { absolutePath } from '../config-path.ts';
 import type { HostConfig } from '../config-schema.ts';
-import { NAME_PATTERN, urlProblem } from '../config-values.ts';
+import { NAME_PATTERN, SESSIONS_MAX, urlProblem } from '../config-values.ts';
 import type { HostCheck, HostReport } from '../engine.ts';
 import { EXIT, exitCodeOf, worstOf, type ExitCode } from '../exit-code.ts';
 import { cliFaults } from '../faults.ts';
@@ -47,6 +47,7 @@ interface AddOptions {
   readonly sshFingerprint?: string;
   readonly caFile?: string;
   readonly fingerprint256?: string;
+  readonly sessions?: number;
   readonly replace?: true;
 }
 
@@ -122,6 +123,11 @@ function registerAdd(host: Command, run: Runner): void {
       new Option('--certificate-file <file>', 'auth certificate: PEM file of the client certificate'),
     )
     .addOption(new Option('--certificate-key-file <file>', 'auth certificate: PEM file of its private key'))
+    .addOption(
+      new Option('--sessions <number>', 'WinRM connections at most, 1 to 8; default: 2').argParser(
+        sessionCount,
+      ),
+    )
     .addOption(new Option('--replace', 'replace the host of that name'))
     .action((name, options) => run((session) => add(session, name, options)));
 }
@@ -147,7 +153,7 @@ function hostEntry({ io }: Session, name: string, options: AddOptions): HostConf
     throw cliFaults.usage({ reason: `${what} ${problem}`, command: 'hvlift host add' });
   }
   const absolute = (path: string): string => absolutePath(path, io.workingFolder, io.homeFolder);
-  const { url, user, passwordFile, passwordEnv, caFile, fingerprint256 } = options;
+  const { url, user, passwordFile, passwordEnv, caFile, fingerprint256, sessions } = options;
   return {
     url,
     ...(user === undefined ? {} : { user }),
@@ -157,6 +163,7 @@ function hostEntry({ io }: Session, name: string, options: AddOptions): HostConf
     ...(fingerprint256 === undefined ? {} : { fingerprint256 }),
     ...logOnEntry(url, options, absolute),
     ...(options.viaSsh ? { via: 'ssh' as const } : {}),
+    ...(sessions === undefined ? {} : { sessions }),
     ...filesEntry(options, absolute),
     ...sshEntry(options, absolute),
   };
@@ -206,6 +213,12 @@ function sshEntry(options: AddOptions, absolute: (path: string) => string): Pick
     ...(sshFingerprint === undefined ? {} : { fingerprint: sshFingerprint }),
   };
   return options.sftp || options.viaSsh || Object.keys(ssh).length > 0 ? { ssh } : {};
+}
+
+function sessionCount(text: string): number {
+  const number = Number(text);
+  if (Number.isInteger(number) && number >= 1 && number <= SESSIONS_MAX) return number;
+  throw new InvalidArgumentError(`it is a number from 1 to ${SESSIONS_MAX}`);
 }
 
 function port(text: string): number {
