@@ -36,6 +36,7 @@ const LAYERS = [
   'repository',
   'capture',
   'machines',
+  'hypervisors',
   'targets',
   'flows',
   'doctor',

@@ -1,0 +1,1 @@
+export type { Hypervisor, MachineOwner, MachineState, OwnedMachine } from './port.ts';
