@@ -2,13 +2,12 @@
  * A store in a folder of a local or mounted file system. An object is a file of its name, complete from the moment it can
  * be seen, and durable once the call that made it returned (see `directory-upload.ts`).
  */
-import type { Stats } from 'node:fs';
-import { lstat, mkdir, open, readdir, stat, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { mapOrdered } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
 import { DirectoryUpload, syncFolder } from './directory-upload.ts';
 import { errorCode, fileFault, storeFaults } from './faults.ts';
+import { systemFiles, type FileCalls, type FileStats } from './file-calls.ts';
 import { makeIncoming, removeLeftovers } from './incoming.ts';
 import { checkName, checkPrefix, isNameSegment } from './object-name.ts';
 import type { ObjectInfo, ObjectStore, ObjectUpload } from './port.ts';
@@ -19,6 +18,8 @@ const STATS_AT_ONCE = 16;
 export interface DirectoryStoreOptions {
   /** Creates the last folder of the path when it is missing; its parent must exist. Default: false. */
   readonly create?: boolean;
+  /** Default: those of the system. */
+  readonly files?: FileCalls;
 }
 
 /**
@@ -30,19 +31,20 @@ export async function openDirectoryStore(
   options: DirectoryStoreOptions = {},
 ): Promise<ObjectStore> {
   const root = resolve(path);
+  const { files = systemFiles } = options;
   try {
-    if (options.create) await mkdir(root).catch(ignoreExisting);
-    const found = await stat(root);
+    if (options.create) await files.mkdir(root).catch(ignoreExisting);
+    const found = await files.stat(root);
     if (!found.isDirectory()) throw storeFaults.notAFolder({ location: root });
-    await readdir(root); // a folder we may not read is found out now, not in the middle of a backup
-    await removeLeftovers(root);
-    return new DirectoryStore(root, identityOf(found));
+    await files.readdir(root, { withFileTypes: true }); // a folder we may not read is found out now, not in the middle of a backup
+    await removeLeftovers(files, root);
+    return new DirectoryStore(files, root, identityOf(found));
   } catch (error) {
     throw fileFault(error, root, root);
   }
 }
 
-function identityOf(folder: Stats): string {
+function identityOf(folder: FileStats): string {
   return `${folder.dev}:${folder.ino}`;
 }
 
@@ -52,10 +54,12 @@ function ignoreExisting(error: unknown): void {
 
 class DirectoryStore implements ObjectStore {
   readonly location: string;
+  readonly #files: FileCalls;
   readonly #identity: string;
   #incoming: Promise<void> | undefined;
 
-  constructor(root: string, identity: string) {
+  constructor(files: FileCalls, root: string, identity: string) {
+    this.#files = files;
     this.location = root;
     this.#identity = identity;
   }
@@ -71,7 +75,7 @@ class DirectoryStore implements ObjectStore {
     signal?.throwIfAborted();
     try {
       await this.#makeIncomingOnce();
-      return await DirectoryUpload.start({ root: this.location, name, signal });
+      return await DirectoryUpload.start({ files: this.#files, root: this.location, name, signal });
     } catch (error) {
       throw fileFault(error, this.location, this.localPath(name));
     }
@@ -79,7 +83,7 @@ class DirectoryStore implements ObjectStore {
 
   /** Once, so that a volume that went away is not mistaken for a fresh store: see `makeIncoming`. */
   #makeIncomingOnce(): Promise<void> {
-    this.#incoming ??= makeIncoming(this.location).catch((error: unknown) => {
+    this.#incoming ??= makeIncoming(this.#files, this.location).catch((error: unknown) => {
       this.#incoming = undefined;
       throw error;
     });
@@ -95,7 +99,7 @@ class DirectoryStore implements ObjectStore {
     checkName(name);
     signal?.throwIfAborted();
     try {
-      await using handle = await open(this.localPath(name), 'r');
+      await using handle = await this.#files.open(this.localPath(name), 'r');
       const bytes = Buffer.allocUnsafeSlow(length);
       for (let done = 0; done < length;) {
         const { bytesRead } = await handle.read(bytes, done, length - done, offset + done);
@@ -126,9 +130,9 @@ class DirectoryStore implements ObjectStore {
     checkName(name);
     signal?.throwIfAborted();
     try {
-      await unlink(this.localPath(name));
+      await this.#files.unlink(this.localPath(name));
       // Not undone by a power loss: an index segment that came back after its successor went would count again.
-      await syncFolder(dirname(this.localPath(name)));
+      await syncFolder(this.#files, dirname(this.localPath(name)));
     } catch (error) {
       if (!isAbsence(error)) throw fileFault(error, this.location, this.localPath(name));
     }
@@ -164,7 +168,7 @@ class DirectoryStore implements ObjectStore {
    */
   async #keysOf(folder: string): Promise<string[]> {
     try {
-      const entries = await readdir(join(this.location, folder), { withFileTypes: true });
+      const entries = await this.#files.readdir(join(this.location, folder), { withFileTypes: true });
       return entries
         .filter((entry) => isNameSegment(entry.name))
         .map((entry) => `${folder}${entry.name}${entry.isDirectory() ? '/' : ''}`)
@@ -178,7 +182,7 @@ class DirectoryStore implements ObjectStore {
 
   async #statFile(name: string): Promise<ObjectInfo | undefined> {
     try {
-      const found = await lstat(this.localPath(name));
+      const found = await this.#files.lstat(this.localPath(name));
       return found.isFile() ? { name, size: found.size } : undefined;
     } catch (error) {
       if (isAbsence(error)) await this.#checkFolder(error);
@@ -192,7 +196,7 @@ class DirectoryStore implements ObjectStore {
    * repository that lost everything.
    */
   async #checkFolder(cause?: unknown): Promise<void> {
-    const root = await stat(this.location).catch(() => undefined);
+    const root = await this.#files.stat(this.location).catch(() => undefined);
     if (root && identityOf(root) === this.#identity) return;
     throw storeFaults.folderMissing({ location: this.location }, { cause });
   }

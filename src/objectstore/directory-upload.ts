@@ -5,16 +5,17 @@
  *
  * The order matters: a name that survives a crash must lead to bytes that survived it too.
  */
-import { open, mkdir, rm, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { assert, Mutex } from '../base/index.ts';
 import { errorCode, fileFault, storeFaults } from './faults.ts';
+import { removeFile, type FileCalls, type OpenFile } from './file-calls.ts';
 import { claimPath, newPartPath } from './incoming.ts';
 import type { ObjectUpload } from './port.ts';
 import { publish } from './publish.ts';
 import { sameBytes } from './same-bytes.ts';
 
 export interface UploadPlace {
+  readonly files: FileCalls;
   readonly root: string;
   readonly name: string;
   readonly signal: AbortSignal | undefined;
@@ -23,12 +24,12 @@ export interface UploadPlace {
 export class DirectoryUpload implements ObjectUpload {
   readonly #place: UploadPlace;
   readonly #part: string;
-  readonly #handle: FileHandle;
+  readonly #handle: OpenFile;
   readonly #mutex = new Mutex();
   #state: 'open' | 'failed' | 'done' = 'open';
   #size = 0;
 
-  private constructor(place: UploadPlace, part: string, handle: FileHandle) {
+  private constructor(place: UploadPlace, part: string, handle: OpenFile) {
     this.#place = place;
     this.#part = part;
     this.#handle = handle;
@@ -36,7 +37,7 @@ export class DirectoryUpload implements ObjectUpload {
 
   static async start(place: UploadPlace): Promise<DirectoryUpload> {
     const part = newPartPath(place.root);
-    return new DirectoryUpload(place, part, await open(part, 'wx'));
+    return new DirectoryUpload(place, part, await place.files.open(part, 'wx'));
   }
 
   get size(): number {
@@ -86,44 +87,44 @@ export class DirectoryUpload implements ObjectUpload {
   }
 
   async #giveName(): Promise<void> {
-    const { root, name } = this.#place;
+    const { files, root, name } = this.#place;
     const path = join(root, name);
-    await makeFolders(root, dirname(name));
+    await makeFolders(files, root, dirname(name));
     const claim = claimPath(root, name);
-    const published = await publish({ part: this.#part, path, claim, name, location: root });
-    if (!published && !(await sameBytes(this.#part, path)))
+    const published = await publish({ files, part: this.#part, path, claim, name, location: root });
+    if (!published && !(await sameBytes(files, this.#part, path)))
       throw storeFaults.nameTaken({ name, location: root });
-    if (!published) await rm(this.#part, { force: true });
+    if (!published) await removeFile(files, this.#part);
     // Also when the object was there: its writer may have died before this step.
-    await syncFolder(dirname(path));
+    await syncFolder(files, dirname(path));
   }
 
   async #discard(): Promise<void> {
     await this.#handle.close().catch(() => {});
-    await rm(this.#part, { force: true }).catch(() => {});
+    await removeFile(this.#place.files, this.#part).catch(() => {});
   }
 }
 
-async function writeAll(handle: FileHandle, body: Uint8Array, position: number): Promise<void> {
+async function writeAll(handle: OpenFile, body: Uint8Array, position: number): Promise<void> {
   for (let done = 0; done < body.length;) {
     done += (await handle.write(body, done, body.length - done, position + done)).bytesWritten;
   }
 }
 
 /** Creates the folders of `relative` below `root`, never `root` itself (see `makeIncoming`), each durable in its parent. */
-async function makeFolders(root: string, relative: string): Promise<void> {
+async function makeFolders(files: FileCalls, root: string, relative: string): Promise<void> {
   if (relative === '.') return;
   let folder = root;
   for (const segment of relative.split('/')) {
     const parent = folder;
     folder = join(parent, segment);
-    if (await makeFolder(folder)) await syncFolder(parent);
+    if (await makeFolder(files, folder)) await syncFolder(files, parent);
   }
 }
 
-async function makeFolder(folder: string): Promise<boolean> {
+async function makeFolder(files: FileCalls, folder: string): Promise<boolean> {
   try {
-    await mkdir(folder);
+    await files.mkdir(folder);
     return true;
   } catch (error) {
     if (errorCode(error) === 'EEXIST') return false;
@@ -132,8 +133,8 @@ async function makeFolder(folder: string): Promise<boolean> {
 }
 
 /** Windows has no such call, and NTFS journals names by itself. */
-export async function syncFolder(folder: string): Promise<void> {
+export async function syncFolder(files: FileCalls, folder: string): Promise<void> {
   if (process.platform === 'win32') return;
-  await using handle = await open(folder, 'r');
+  await using handle = await files.open(folder, 'r');
   await handle.sync();
 }

@@ -9,9 +9,9 @@
  * wrong bytes, because a name is only given to a file that is still there.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode } from './faults.ts';
+import { removeFile, type FileCalls } from './file-calls.ts';
 import { processMark, processState } from './process-mark.ts';
 
 /** No object name starts with a dot, so no object can lie here. */
@@ -31,36 +31,38 @@ export function claimPath(root: string, name: string): string {
  * Creates the folder, but never its parent: when the volume of a mounted store goes away during a run, the next write must
  * fail rather than fill the disk underneath the mount point.
  */
-export async function makeIncoming(root: string): Promise<void> {
-  await mkdir(join(root, INCOMING)).catch((error: unknown) => {
+export async function makeIncoming(files: FileCalls, root: string): Promise<void> {
+  await files.mkdir(join(root, INCOMING)).catch((error: unknown) => {
     if (errorCode(error) !== 'EEXIST') throw error;
   });
 }
 
 /** Removes what dead writers left. A store that cannot be written (read-only, no rights) is left as it is. */
-export async function removeLeftovers(root: string): Promise<void> {
-  for (const entry of await readdir(join(root, INCOMING)).catch(() => [])) {
-    const path = join(root, INCOMING, entry);
-    if (await isLeftover(path, entry).catch(() => false)) await rm(path, { force: true }).catch(() => {});
+export async function removeLeftovers(files: FileCalls, root: string): Promise<void> {
+  const entries = await files.readdir(join(root, INCOMING), { withFileTypes: true }).catch(() => []);
+  for (const { name } of entries) {
+    const path = join(root, INCOMING, name);
+    if (await isLeftover(files, path, name).catch(() => false))
+      await removeFile(files, path).catch(() => {});
   }
 }
 
-async function isLeftover(path: string, entry: string): Promise<boolean> {
-  const state = processState(await markOf(path, entry));
-  return state === 'dead' || (state === 'unknown' && (await ageMs(path)) > ABANDONED_AFTER_MS);
+async function isLeftover(files: FileCalls, path: string, entry: string): Promise<boolean> {
+  const state = processState(await markOf(files, path, entry));
+  return state === 'dead' || (state === 'unknown' && (await ageMs(files, path)) > ABANDONED_AFTER_MS);
 }
 
-async function markOf(path: string, entry: string): Promise<string> {
-  return entry.endsWith('.claim') ? await readFile(path, 'utf8') : entry.split('-')[0]!;
+async function markOf(files: FileCalls, path: string, entry: string): Promise<string> {
+  return entry.endsWith('.claim') ? await files.readFile(path, 'utf8') : entry.split('-')[0]!;
 }
 
 /** By the clock of the file system, which a network share does not have in common with this machine. */
-async function ageMs(path: string): Promise<number> {
+async function ageMs(files: FileCalls, path: string): Promise<number> {
   const probe = newPartPath(join(path, '..', '..'));
-  await (await open(probe, 'wx')).close();
+  await (await files.open(probe, 'wx')).close();
   try {
-    return (await stat(probe)).mtimeMs - (await stat(path)).mtimeMs;
+    return (await files.stat(probe)).mtimeMs - (await files.stat(path)).mtimeMs;
   } finally {
-    await rm(probe, { force: true });
+    await removeFile(files, probe);
   }
 }

@@ -17,8 +17,12 @@ const MARK = /^([0-9a-f]{8})\.([0-9a-f]{1,8})\.(\d+)\.(\d+)\.(\d+)$/;
 
 /** The mark of this process. Letters, digits and dots; it may be part of a file name. */
 export function processMark(): string {
-  return [machine(), boot(), namespace(), process.pid, startOf('self') ?? 0].join('.');
+  own ??= [machine(), boot(), namespace(), process.pid, startOf('self') ?? 0].join('.');
+  return own;
 }
+
+/** Five files of the system say it, and every object that is stored asks. */
+let own: string | undefined;
 
 /**
  * What is known here about the process that made `mark`. `unknown` for other machines, for containers beside this one,

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { hasCode } from '../base/index.ts';
+import { systemFiles } from './file-calls.ts';
 import { publishByClaim, type Publication } from './publish.ts';
 
 const folders: string[] = [];
@@ -15,6 +16,7 @@ async function publications(count: number): Promise<Publication[]> {
   folders.push(root);
   await mkdir(join(root, '.incoming'));
   const made = Array.from({ length: count }, (_, i) => ({
+    files: systemFiles,
     part: join(root, '.incoming', `${i}.part`),
     path: join(root, 'object'),
     claim: join(root, '.incoming', 'object.claim'),

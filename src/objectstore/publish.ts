@@ -4,14 +4,15 @@
  * A hard link is refused by the kernel when the name exists, which `rename` is not. Volumes without hard links (FAT, ReFS
  * of older Windows, some network mounts) get the same by a claim: a file only one writer can create.
  */
-import { link, lstat, open, rename, rm, unlink } from 'node:fs/promises';
 import { errorCode, storeFaults } from './faults.ts';
+import { removeFile, type FileCalls } from './file-calls.ts';
 import { processMark } from './process-mark.ts';
 
 /** What `link` answers where there are no hard links; EISDIR is how Node words Windows' ERROR_INVALID_FUNCTION. */
 const NO_HARD_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EISDIR', 'EINVAL', 'UNKNOWN'];
 
 export interface Publication {
+  readonly files: FileCalls;
   /** The file as written; gone afterwards when it got the name. */
   readonly part: string;
   readonly path: string;
@@ -24,7 +25,7 @@ export interface Publication {
 /** True when `path` now is the file that was `part`; false when the name exists already, `part` is then still there. */
 export async function publish(publication: Publication): Promise<boolean> {
   try {
-    await link(publication.part, publication.path);
+    await publication.files.link(publication.part, publication.path);
   } catch (error) {
     const code = errorCode(error) ?? '';
     if (code === 'EEXIST') return false;
@@ -32,41 +33,43 @@ export async function publish(publication: Publication): Promise<boolean> {
     if (!NO_HARD_LINKS.includes(code)) throw error;
     return await publishByClaim(publication);
   }
-  await unlink(publication.part);
+  await publication.files.unlink(publication.part);
   return true;
 }
 
 /** What is not there: the part file, which something removed behind our back, or the volume? */
-async function absence({ part, name, location }: Publication, cause: unknown): Promise<unknown> {
-  const partLost = (await exists(location)) && !(await exists(part));
+async function absence({ files, part, name, location }: Publication, cause: unknown): Promise<unknown> {
+  const partLost = (await exists(files, location)) && !(await exists(files, part));
   return partLost ? storeFaults.partLost({ name, location }, { cause }) : cause;
 }
 
 /** As {@link publish}. `STORE_NAME_BUSY` while another writer holds the claim. */
 export async function publishByClaim(publication: Publication): Promise<boolean> {
+  const { files, part, path, claim } = publication;
   await takeClaim(publication);
   try {
-    if (await exists(publication.path)) return false;
-    await rename(publication.part, publication.path);
+    if (await exists(files, path)) return false;
+    await files.rename(part, path);
     return true;
   } finally {
-    await rm(publication.claim, { force: true });
+    await removeFile(files, claim);
   }
 }
 
-async function takeClaim({ claim, name, location }: Publication): Promise<void> {
+async function takeClaim({ files, claim, name, location }: Publication): Promise<void> {
   try {
-    await using handle = await open(claim, 'wx');
-    await handle.writeFile(processMark());
+    const mark = Buffer.from(processMark());
+    await using handle = await files.open(claim, 'wx');
+    await handle.write(mark, 0, mark.length, 0);
   } catch (error) {
     if (errorCode(error) !== 'EEXIST') throw error;
     throw storeFaults.nameBusy({ name, location, claim }, { cause: error });
   }
 }
 
-async function exists(path: string): Promise<boolean> {
+async function exists(files: FileCalls, path: string): Promise<boolean> {
   try {
-    await lstat(path);
+    await files.lstat(path);
     return true;
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return false;

@@ -1,10 +1,10 @@
 /** Compares two files in bounded memory. */
-import { open, type FileHandle } from 'node:fs/promises';
 import { MiB } from '../base/index.ts';
+import type { FileCalls, OpenFile } from './file-calls.ts';
 
-export async function sameBytes(pathA: string, pathB: string): Promise<boolean> {
-  await using a = await open(pathA, 'r');
-  await using b = await open(pathB, 'r');
+export async function sameBytes(files: FileCalls, pathA: string, pathB: string): Promise<boolean> {
+  await using a = await files.open(pathA, 'r');
+  await using b = await files.open(pathB, 'r');
   const size = (await a.stat()).size;
   if (size !== (await b.stat()).size) return false;
   const pieceA = Buffer.allocUnsafe(Math.min(size, MiB));
@@ -17,7 +17,7 @@ export async function sameBytes(pathA: string, pathB: string): Promise<boolean> 
   return true;
 }
 
-async function fill(handle: FileHandle, into: Buffer, position: number, length: number): Promise<void> {
+async function fill(handle: OpenFile, into: Buffer, position: number, length: number): Promise<void> {
   for (let done = 0; done < length;) {
     const { bytesRead } = await handle.read(into, done, length - done, position + done);
     if (bytesRead === 0) throw new RangeError('a file shrank while it was compared');
