@@ -32,6 +32,12 @@ export function createClusterHyperV(cluster: Cluster): HyperV {
     },
     waitForMerge: (vmId, call) => forVm(vmId).waitForMerge(vmId, call),
     waitUntilIdle: (vmId, call) => forVm(vmId).waitUntilIdle(vmId, call),
+    power: (vmId, call) => forVm(vmId).power(vmId, call),
+    shutDown: (vmId, call) => forVm(vmId).shutDown(vmId, call),
+    turnOff: (vmId, call) => forVm(vmId).turnOff(vmId, call),
+    startVm: (vmId, call) => forVm(vmId).startVm(vmId, call),
+    startAction: (vmId, call) => forVm(vmId).startAction(vmId, call),
+    setStartAction: (vmId, action, call) => forVm(vmId).setStartAction(vmId, action, call),
     forVm,
   };
 }

@@ -120,7 +120,7 @@ export interface VmFiles {
   readonly swapRoot?: string;
 }
 
-const START_ACTIONS = { 2: 'none', 3: 'if-it-ran', 4: 'always' } as const;
+export const START_ACTIONS = { 2: 'none', 3: 'if-it-ran', 4: 'always' } as const;
 const STOP_ACTIONS = { 2: 'turn-off', 3: 'save', 4: 'shut-down' } as const;
 const RECOVERY_ACTIONS = { 2: 'none', 3: 'restart', 4: 'revert' } as const;
 const STORAGE_ACTIONS = { 0: 'none', 1: 'pause' } as const;

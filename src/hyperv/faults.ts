@@ -33,6 +33,17 @@ export const hypervFaults = faults('HYPERV', {
     text: 'the host failed to {what} (code {code}): {reason}',
     remedy: 'look at the event log Hyper-V-VMMS of the host for the same moment, then run again',
   },
+  shutdownUnavailable: {
+    kind: 'refused',
+    text: 'the guest cannot be asked to shut down: {reason}',
+    remedy:
+      'shut the guest down from inside it, then go on. Or tick "Operating system shutdown" under Integration Services in the settings of the VM, and start the service vmicshutdown in a Windows guest',
+  },
+  guestLocked: {
+    kind: 'refused',
+    text: 'the guest refuses to shut down while somebody is logged on and its screen is locked (code {code})',
+    remedy: 'log off in the guest, or allow force',
+  },
   checkpointFailed: {
     kind: 'retry',
     text: 'the host failed to make a recovery checkpoint of {vm}, consistency {consistency} (code {code}): {reason}',

@@ -45,6 +45,13 @@ export function followingHyperV(cluster: Cluster, where: VmWhereabouts): HyperV 
     changedExtents,
     waitForMerge: (vmId, call) => anywhere((hyperv) => hyperv.waitForMerge(vmId, call), call),
     waitUntilIdle: (vmId, call) => anywhere((hyperv) => hyperv.waitUntilIdle(vmId, call), call),
+    power: (vmId, call) => anywhere((hyperv) => hyperv.power(vmId, call), call),
+    shutDown: (vmId, call) => anywhere((hyperv) => hyperv.shutDown(vmId, call), call),
+    turnOff: (vmId, call) => anywhere((hyperv) => hyperv.turnOff(vmId, call), call),
+    startVm: (vmId, call) => anywhere((hyperv) => hyperv.startVm(vmId, call), call),
+    startAction: (vmId, call) => anywhere((hyperv) => hyperv.startAction(vmId, call), call),
+    setStartAction: (vmId, action, call) =>
+      anywhere((hyperv) => hyperv.setStartAction(vmId, action, call), call),
     forVm: () => following,
   };
   return following;

@@ -19,6 +19,17 @@ import { disksOfSettings, disksOfVm, type AttachedDisk } from './disks.ts';
 import { readVssReadiness, type VssReadiness } from './guest.ts';
 import { systemClock, type Host, type HyperVClock } from './host.ts';
 import { waitForMerge, waitUntilIdle, type WaitOptions } from './merge.ts';
+import {
+  readPower,
+  readStartAction,
+  setStartAction,
+  shutDown,
+  startVm,
+  turnOff,
+  type ShutDownOptions,
+  type StartAction,
+  type VmPower,
+} from './power.ts';
 import { makeRecoveryCheckpoint, type RecoveryCheckpointOptions } from './recovery-checkpoint.ts';
 import { listReferencePoints, removeReferencePoint, type ReferencePoint } from './reference-points.ts';
 import { findVm, listVms, type Vm } from './vms.ts';
@@ -81,6 +92,21 @@ export interface HyperV {
   waitForMerge(vmId: string, options: WaitOptions): Promise<'merged' | 'running'>;
   waitUntilIdle(vmId: string, options: WaitOptions): Promise<'idle' | 'busy'>;
 
+  /** State of the VM and when it changed last, asked now. */
+  power(vmId: string, options?: CallOptions): Promise<VmPower>;
+  /**
+   * Asks the guest to shut down, and waits until the VM is off. Throws `HYPERV_SHUTDOWN_UNAVAILABLE`, `HYPERV_GUEST_LOCKED`
+   * (without `force`).
+   */
+  shutDown(vmId: string, options: ShutDownOptions): Promise<'off' | 'still-on'>;
+  /** As if the cable was pulled. One that is off already is a success. */
+  turnOff(vmId: string, options?: CallOptions): Promise<void>;
+  /** One that runs already is a success. */
+  startVm(vmId: string, options?: CallOptions): Promise<void>;
+  /** What the host does with the VM when it starts itself. */
+  startAction(vmId: string, options?: CallOptions): Promise<StartAction | undefined>;
+  setStartAction(vmId: string, action: StartAction, options?: CallOptions): Promise<void>;
+
   /** The same for work on one VM: in a cluster every call goes to the node that owns it, and follows it when it moves. */
   forVm(vmId: string): HyperV;
 }
@@ -113,6 +139,12 @@ export function createHyperV(session: CimSession, options: HyperVOptions = {}): 
     changedExtents: (path, rctId, size, call = {}) => changedExtents(host, { path, rctId, size }, call),
     waitForMerge: (vmId, call) => waitForMerge(host, vmId, call),
     waitUntilIdle: (vmId, call) => waitUntilIdle(host, vmId, call),
+    power: (vmId, call = {}) => readPower(host, vmId, call),
+    shutDown: (vmId, call) => shutDown(host, vmId, call),
+    turnOff: (vmId, call = {}) => turnOff(host, vmId, call),
+    startVm: (vmId, call = {}) => startVm(host, vmId, call),
+    startAction: (vmId, call = {}) => readStartAction(host, vmId, call),
+    setStartAction: (vmId, action, call = {}) => setStartAction(host, vmId, action, call),
     forVm: () => hyperv,
   };
   return hyperv;

@@ -10,6 +10,7 @@ export type { VssReadiness } from './guest.ts';
 export type { HyperVClock } from './host.ts';
 export { createHyperV, type HyperV, type HyperVOptions, type OnVm } from './hyperv.ts';
 export type { WaitOptions } from './merge.ts';
+export type { ShutDownOptions, StartAction, VmPower } from './power.ts';
 export { changedBlocks, enableTracking, resetTracking, type ChangedBlocks, type ChangedDisk } from './rct.ts';
 export type { RecoveryCheckpointOptions } from './recovery-checkpoint.ts';
 export type { ReferencePoint, TrackedDisk } from './reference-points.ts';

@@ -104,7 +104,7 @@ export async function vmReference(host: Host, vmId: string, options: CallOptions
 type VmRow = CimInstance<typeof Msvm_ComputerSystem>;
 
 /** By query, not by key: WQL compares text without regard to case, so the spelling of the GUID does not matter. */
-async function vmRow(host: Host, vmId: string, options: CallOptions): Promise<VmRow> {
+export async function vmRow(host: Host, vmId: string, options: CallOptions): Promise<VmRow> {
   const query = wql`SELECT * FROM Msvm_ComputerSystem WHERE Name = ${vmId.toUpperCase()}`;
   const [row] = await Array.fromAsync(host.session.query(Msvm_ComputerSystem, query, options));
   if (row) return row;

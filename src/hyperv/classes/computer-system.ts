@@ -12,7 +12,9 @@ export const Msvm_ComputerSystem = cimClass('Msvm_ComputerSystem', {
     OperationalStatus: 'uint16[]',
     /** 0 none, 1 primary, 2 replica, 3 test replica, 4 extended replica. */
     ReplicationMode: 'uint16',
+    TimeOfLastStateChange: 'datetime',
   },
+  methods: { RequestStateChange: { input: { RequestedState: 'uint16' }, output: { Job: 'ref' } } },
 });
 
 /** What the guest tells of itself, each item an embedded Msvm_KvpExchangeDataItem as text. */
@@ -36,4 +38,17 @@ export const Msvm_VssComponent = cimClass('Msvm_VssComponent', {
     EnabledState: 'uint16',
     OperationalStatus: 'uint16[]',
   },
+});
+
+/** The integration service that hands the guest a request to shut down. Absent while the VM is off. */
+export const Msvm_ShutdownComponent = cimClass('Msvm_ShutdownComponent', {
+  properties: {
+    CreationClassName: 'string key',
+    DeviceID: 'string key',
+    SystemCreationClassName: 'string key',
+    SystemName: 'string key',
+    EnabledState: 'uint16',
+    OperationalStatus: 'uint16[]',
+  },
+  methods: { InitiateShutdown: { input: { Force: 'boolean', Reason: 'string' }, output: {} } },
 });

@@ -48,6 +48,13 @@ export interface FakeVm {
   points: FakePoint[];
   mergesUntilMs: number;
   vss?: { enabled: number; status: number };
+  /** AutomaticStartupAction. */
+  startAction: number;
+  /** The shutdown service, while the VM is on; what a request is answered; after how long the guest is gone. */
+  shutdown: { enabled: number; status: number; answer: number; goesOffAfterMs: number };
+  goesOffAtMs: number;
+  /** Requests to shut down: with force or without. */
+  asked: boolean[];
 }
 
 export interface FakeJob {
@@ -98,6 +105,10 @@ export class FakeHost {
       checkpoints: [],
       points: [],
       mergesUntilMs: 0,
+      startAction: 3,
+      shutdown: { enabled: 2, status: 2, answer: 0, goesOffAfterMs: 5000 },
+      goesOffAtMs: Infinity,
+      asked: [],
       ...init,
     };
     this.vms.push(vm);
@@ -158,6 +169,7 @@ export class FakeHost {
       job.created = job.effect() ?? NOTHING;
     }
     for (const vm of this.vms) {
+      if (vm.goesOffAtMs <= now) Object.assign(vm, { enabledState: 3, goesOffAtMs: Infinity });
       const open = vm.checkpoints.length;
       if (vm.mergesUntilMs > now || open > 0) continue;
       for (const disk of vm.disks) {

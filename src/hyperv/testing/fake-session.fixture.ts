@@ -140,6 +140,8 @@ export class FakeSession implements CimSession {
       }
       case 'Msvm_VssComponent':
         return vms.filter((vm) => vm.vss).map(vssRow);
+      case 'Msvm_ShutdownComponent':
+        return vms.filter((vm) => vm.enabledState === 2).map(shutdownRow);
       case 'Msvm_AffectedJobElement':
         return jobs.flatMap((job) => affectedRows(job.id, job.created));
       default:
@@ -167,19 +169,29 @@ export class FakeSession implements CimSession {
       const SettingData = host.diskInfo(String(input['Path']));
       return SettingData ? { returnValue: 0, SettingData } : { returnValue: 32_779, SettingData: null };
     }
-    if (method === 'RequestStateChange') {
+    if (method === 'InitiateShutdown') return this.#shutDown(input, keys);
+    if (method === 'RequestStateChange' && keys['InstanceID'] !== undefined) {
       const job = host.jobs.find((one) => one.id === keys['InstanceID'])!;
       if (job.endsAtMs > host.clock.nowMs) job.terminated = true;
       return { returnValue: 0 };
     }
     if (host.refusal !== 0) return { returnValue: host.refusal };
-    const effect = this.#effectOf(method, input);
+    const effect = this.#effectOf(method, input, keys);
     if (!host.immediate) return { returnValue: 4096, Job: host.startJob(effect) };
     effect();
     return { returnValue: 0 };
   }
 
-  #effectOf(method: string, input: Row): () => CimReference | undefined {
+  #shutDown(input: Row, keys: CimReference['keys']): Row {
+    const vm = this.host.vms.find((one) => one.guid === keys['SystemName'])!;
+    vm.asked.push(input['Force'] === true);
+    const { answer, goesOffAfterMs } = vm.shutdown;
+    const returnValue = answer === 32_781 && input['Force'] === true ? 0 : answer;
+    if (returnValue === 0) vm.goesOffAtMs = Math.min(vm.goesOffAtMs, this.host.clock.nowMs + goesOffAfterMs);
+    return { returnValue };
+  }
+
+  #effectOf(method: string, input: Row, keys: CimReference['keys']): () => CimReference | undefined {
     const { host } = this;
     const reference = (name: string): CimReference => input[name] as CimReference;
     switch (method) {
@@ -204,12 +216,18 @@ export class FakeSession implements CimSession {
       }
       case 'ModifySystemSettings': {
         const { properties } = input['SystemSettings'] as EmbeddedInstance;
-        const keys = { InstanceID: properties['InstanceID'] as string };
-        const { checkpoint } = host.checkpointOf({ className: '', keys });
+        const InstanceID = properties['InstanceID'] as string;
+        const vm = host.vms.find(({ guid }) => `Microsoft:${guid}` === InstanceID);
+        if (vm) return () => ((vm.startAction = Number(properties['AutomaticStartupAction'])), undefined);
+        const { checkpoint } = host.checkpointOf({ className: '', keys: { InstanceID } });
         return () => {
           if (!host.ignoresNames) checkpoint.name = properties['ElementName'] as string;
           return undefined;
         };
+      }
+      case 'RequestStateChange': {
+        const vm = host.vms.find((one) => one.guid === keys['Name'])!;
+        return () => ((vm.enabledState = Number(input['RequestedState'])), undefined);
       }
       default:
         throw new Error(`the fake host has no ${method}`);
@@ -243,6 +261,13 @@ const settingsRow = (vm: FakeVm): Row => ({
   VirtualSystemType: 'Microsoft:Hyper-V:System:Realized',
   VirtualSystemSubType: 'Microsoft:Hyper-V:SubType:2',
   Version: '9.0',
+  AutomaticStartupAction: vm.startAction,
+});
+
+const shutdownRow = (vm: FakeVm): Row => ({
+  SystemName: vm.guid,
+  EnabledState: vm.shutdown.enabled,
+  OperationalStatus: [vm.shutdown.status],
 });
 
 const vssRow = (vm: FakeVm): Row => ({
