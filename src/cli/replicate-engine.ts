@@ -10,6 +10,7 @@ import {
   type ReplicateRecord,
   type SeedDisk,
 } from '../flows/index.ts';
+import { warningsOfReading } from '../repository/index.ts';
 import { openTarget } from '../targets/index.ts';
 import type { Task } from './engine.ts';
 import { openHost, type OpenHost } from './open-host.ts';
@@ -108,6 +109,8 @@ async function seedOf(
   if (seed === undefined || seed === 'existing') return { async [Symbol.asyncDispose]() {} };
   const repository = await openRepositoryOf(seed.repository, task);
   const point = await selectPoint(repository, seed.point, task);
+  const reading = await repository.startReading(point, task);
+  for (const { message } of warningsOfReading(reading)) task.progress.note(message);
   const disks = point.disks.map((disk) => ({
     id: disk.diskId,
     size: disk.size,
@@ -119,6 +122,7 @@ async function seedOf(
     disks,
     async [Symbol.asyncDispose]() {
       for (const { reader } of disks) await reader.close();
+      await reading[Symbol.asyncDispose]();
     },
   };
 }

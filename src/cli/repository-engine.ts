@@ -86,9 +86,9 @@ export const repositoryEngine: RepositoryEngine = {
   async *restoreStream(request, task) {
     const repository = await openRepositoryOf(request.repository, task);
     const point = await selectPoint(repository, request.point, task);
-    const { format, disks } = request;
-    for (const doubt of await doubtsOf(repository, { point, disks }, task)) request.warn(doubt);
-    yield* streamPoint(repository, { point, format, ...(disks.length > 0 ? { disks } : {}), ...task });
+    const { format, disks, warn } = request;
+    for (const doubt of await doubtsOf(repository, { point, disks }, task)) warn(doubt);
+    yield* streamPoint(repository, { point, format, warn, ...(disks.length > 0 ? { disks } : {}), ...task });
   },
 };
 

@@ -37,7 +37,7 @@ export const serveEngine: Pick<Engine, 'servePoint' | 'runMachine'> = {
       created: point.created,
       exports,
       ...(machine ? { machine } : {}),
-      warnings: await doubtsOf(repository, { point, disks }, task),
+      warnings: [...server.warnings, ...(await doubtsOf(repository, { point, disks }, task))],
     });
   },
   runMachine: (command, task) => runQemu(command, task),

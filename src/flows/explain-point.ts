@@ -79,6 +79,7 @@ export async function explainPoint(
   request: ExplainRequest,
 ): Promise<PointExplanation> {
   const { point, signal } = request;
+  await using _reading = await repository.startReading(point, request); // not registered: what is dropped meanwhile fails it
   const older = await olderPoints(repository, point, signal);
   const disks: DiskExplanation[] = [];
   for (const disk of point.disks) disks.push(await explainDisk(repository, disk, older, request));

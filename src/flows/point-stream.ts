@@ -1,7 +1,12 @@
 /** A disk of a restore point, or the whole VM as a package, as a stream of bytes: `hvlift restore --to -`. */
-import { silentProgress, type Progress } from '../base/index.ts';
+import { silentProgress, type Progress, type Warning } from '../base/index.ts';
 import { imageStream, ovaStream } from '../images/index.ts';
-import type { PointDisk, Repository, RestorePoint } from '../repository/index.ts';
+import {
+  warningsOfReading,
+  type PointDisk,
+  type Repository,
+  type RestorePoint,
+} from '../repository/index.ts';
 import { flowFaults } from './faults.ts';
 import { closeAll, ovaContents, sizeOf } from './ova-contents.ts';
 import { chosenDisks } from './point-disks.ts';
@@ -15,6 +20,8 @@ export interface StreamRequest {
   readonly disks?: readonly string[];
   readonly signal?: AbortSignal | undefined;
   readonly progress?: Progress;
+  /** What is to be known though the stream goes on. */
+  readonly warn?: (warning: Warning) => void;
 }
 
 /** Throws `FLOW_NO_SUCH_DISK`, `FLOW_ONE_DISK_ONLY` before the first byte; what throws later leaves a stream that is cut off. */
@@ -23,10 +30,18 @@ export async function* streamPoint(
   request: StreamRequest,
 ): AsyncGenerator<Uint8Array> {
   const disks = chosenDisks(request.point, request.disks).map(({ disk }) => disk);
-  const { format } = request;
-  yield* format === 'ova'
-    ? packageBytes(repository, request, disks)
-    : diskBytes(repository, { ...request, format }, onlyOne(disks, format));
+  const { format, point, warn } = request;
+  const bytes =
+    format === 'ova'
+      ? packageBytes(repository, request, disks)
+      : diskBytes(repository, { ...request, format }, onlyOne(disks, format));
+  await using reading = await repository.startReading(point, request);
+  for (const warning of warningsOfReading(reading)) warn?.(warning);
+  try {
+    yield* bytes;
+  } catch (error) {
+    throw await reading.explain(error);
+  }
 }
 
 function onlyOne(disks: readonly PointDisk[], format: PipeFormat): PointDisk {

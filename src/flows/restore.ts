@@ -19,7 +19,12 @@ import {
   type CompressedFormat,
   type ImageFormat,
 } from '../images/index.ts';
-import type { PointDisk, Repository, RestorePoint } from '../repository/index.ts';
+import {
+  warningsOfReading,
+  type PointDisk,
+  type Repository,
+  type RestorePoint,
+} from '../repository/index.ts';
 import { flowFaults } from './faults.ts';
 import { closeAll, ovaContents, sizeOf } from './ova-contents.ts';
 import { chosenDisks, fileNameOf } from './point-disks.ts';
@@ -58,10 +63,24 @@ interface SettingsFile {
 
 /** Throws `FLOW_NO_SUCH_DISK`, `FLOW_NO_FOLDER`, `FLOW_SETTINGS_EXIST`, `IMAGE_EXISTS`, `IMAGE_UNFINISHED`, `IMAGE_SIZE_REFUSED`, `IMAGE_SECTOR_SIZE_REFUSED` before it reads. */
 export async function restorePoint(repository: Repository, request: RestoreRequest): Promise<RestoreRecord> {
-  const { point } = request;
-  const startedAt = new Date().toISOString();
   const targets = targetsOf(request);
   for (const { disk } of targets) checkFits(request.format, formatInfo(request.format), disk);
+  await using reading = await repository.startReading(request.point, request);
+  try {
+    const record = await restoreTargets(repository, request, targets);
+    return { ...record, warnings: [...warningsOfReading(reading), ...record.warnings] };
+  } catch (error) {
+    throw await reading.explain(error);
+  }
+}
+
+async function restoreTargets(
+  repository: Repository,
+  request: RestoreRequest,
+  targets: readonly Target[],
+): Promise<RestoreRecord> {
+  const { point } = request;
+  const startedAt = new Date().toISOString();
   await makeFolder(request.folder);
   if (!request.overwrite) await refuseExisting(request.format, targets);
   const settings = await settingsFile(repository, request);

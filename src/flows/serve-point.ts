@@ -4,15 +4,22 @@
  *   repository ─► disk of the point ─► [overlay: what is written goes to a folder] ─► NBD export by the disk's name
  *
  * Nothing is read before a client asks; then the map's path to the place, a page a level, and the chunk. Disks share threads that
- * decode chunks, and 128 MiB of memory for decoded ones: `cacheBytes`.
+ * decode chunks, and 128 MiB of memory for decoded ones: `cacheBytes`. While it serves, the collector deletes nothing.
  */
 import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Warning } from '../base/index.ts';
 import type { CallOptions, Disk, RangeWriter } from '../disk/index.ts';
 import { NbdServer, type NbdPlace, type NbdServerTls, type ServedDisk } from '../nbd/index.ts';
 import { OverlayDisk } from '../overlay/index.ts';
-import type { ChunkReader, PointDisk, Repository, RestorePoint } from '../repository/index.ts';
+import {
+  warningsOfReading,
+  type ChunkReader,
+  type PointDisk,
+  type Repository,
+  type RestorePoint,
+} from '../repository/index.ts';
 import { flowFaults } from './faults.ts';
 import { chosenDisks, type ChosenDisk } from './point-disks.ts';
 
@@ -43,10 +50,13 @@ export interface ServedExport {
 
 export class PointServer implements AsyncDisposable {
   readonly exports: readonly ServedExport[];
+  /** What is to be known though the disks are served. */
+  readonly warnings: readonly Warning[];
   readonly #parts: AsyncDisposableStack;
 
-  constructor(exports: readonly ServedExport[], parts: AsyncDisposableStack) {
+  constructor(exports: readonly ServedExport[], warnings: readonly Warning[], parts: AsyncDisposableStack) {
     this.exports = exports;
+    this.warnings = warnings;
     this.#parts = parts;
   }
 
@@ -56,11 +66,12 @@ export class PointServer implements AsyncDisposable {
   }
 }
 
-/** Throws `FLOW_NO_SUCH_DISK`, `FLOW_SERVED_OPENLY`, `NBD_LISTEN_FAILED`, `OVERLAY_OTHER_BASE`, `OVERLAY_NOT_ONE`. */
+/** Throws `REPO_POINT_NOT_FOUND`, `FLOW_NO_SUCH_DISK`, `FLOW_SERVED_OPENLY`, `NBD_LISTEN_FAILED`, `OVERLAY_OTHER_BASE`, `OVERLAY_NOT_ONE`. */
 export async function servePoint(repository: Repository, request: ServeRequest): Promise<PointServer> {
   refuseOpenly(request);
   await using parts = new AsyncDisposableStack();
   const chosen = chosenDisks(request.point, request.disks);
+  const reading = parts.use(await repository.startReading(request.point, request));
   const opened: OpenedDisk[] = [];
   const chunks = parts.use(repository.chunkReader(request));
   for (const each of chosen) {
@@ -70,14 +81,15 @@ export async function servePoint(repository: Repository, request: ServeRequest):
   }
   const place = request.place ?? (await privateSocket(parts));
   const { tls, onError } = request;
+  const explained = (error: unknown): void => void reading.explain(error).then(onError);
   const server = await NbdServer.listen(place, {
     exports: exportsOf(opened),
     ...(tls ? { tls } : {}),
-    ...(onError ? { onError } : {}),
+    ...(onError ? { onError: explained } : {}),
   });
   parts.use(server);
   const exports = opened.map((disk) => describe(disk, server.place, tls !== undefined));
-  return new PointServer(exports, parts.move());
+  return new PointServer(exports, warningsOfReading(reading), parts.move());
 }
 
 /** Whoever can reach the port reads every disk of the VM: not on a network without TLS. */

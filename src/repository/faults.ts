@@ -111,6 +111,18 @@ export const repositoryFaults = faults('REPO', {
     text: 'more than one restore point begins with "{point}": {matches}',
     remedy: 'give more of its id',
   },
+  pointDropped: {
+    kind: 'refused',
+    text: 'restore point {point} was dropped while it was read, and what it needed was collected',
+    remedy:
+      '`hvlift points` lists those there are; a point that is held with `hvlift points pin` is not dropped',
+  },
+  readUnregistered: {
+    kind: 'refused',
+    text: 'the store does not let it be known that a restore point is being read: {reason}',
+    remedy:
+      'until it has been read, hold the point with `hvlift points pin`, or run neither `hvlift prune` nor `hvlift gc`; with rights to create and delete below sessions/ nothing has to be done',
+  },
   vmBusy: {
     kind: 'retry',
     text: 'another run works on this VM: {holder}',

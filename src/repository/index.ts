@@ -33,6 +33,7 @@ export {
   type RetentionRule,
   type RetentionVerdict,
 } from './retention.ts';
+export { warningsOfReading, type ReadSession } from './read-session.ts';
 export type { RebuildReport } from './rebuild-index.ts';
 export type { Repository, RepositoryStatus } from './repository.ts';
 export type { RestoreRequest, RestoreStats } from './restore.ts';

@@ -59,6 +59,10 @@ export class Points {
     return this.read(place, options);
   }
 
+  async exists(point: RestorePoint, options: CallOptions = {}): Promise<boolean> {
+    return (await this.#store.stat(this.placeOf(point).name, options)) !== undefined;
+  }
+
   /** Where a point with this id and time would be. */
   placeOf({ id, created, vm }: Pick<RestorePoint, 'id' | 'created' | 'vm'>): PointName {
     const folder = this.folderOf(vm.id);

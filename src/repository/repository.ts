@@ -29,6 +29,7 @@ import { Pins, type Pin } from './pins.ts';
 import { Points, type PointQuery } from './points.ts';
 import { Quarantine } from './quarantine.ts';
 import { RandomAccessDisk } from './random-access-disk.ts';
+import { ReadSession } from './read-session.ts';
 import { IndexRebuild, type RebuildReport, type RebuildRequest } from './rebuild-index.ts';
 import { DiskRestore, type RestoreRequest, type RestoreStats } from './restore.ts';
 import { SealedRecords } from './sealed-record.ts';
@@ -225,6 +226,14 @@ export class Repository implements AsyncDisposable {
     return this.#points.drop(point, options);
   }
 
+  /**
+   * Before restore points are read for longer than a moment, one or any; disposed of afterwards. Meanwhile the collector deletes
+   * nothing. Throws `REPO_POINT_NOT_FOUND` when the point is gone already.
+   */
+  startReading(point?: RestorePoint, options: CallOptions = {}): Promise<ReadSession> {
+    return ReadSession.start({ sessions: this.#sessions, points: this.#points }, point, options);
+  }
+
   async readBlob(id: string, options: CallOptions = {}): Promise<Uint8Array> {
     return this.#objects.read('blob', id, options);
   }
@@ -262,6 +271,7 @@ export class Repository implements AsyncDisposable {
 
   /** Reads back one point, a budget, or everything; damage is in the report, never thrown, and goes into quarantine. */
   async verify(request: VerifyRequest = {}): Promise<RepositoryReport> {
+    await using reading = await this.startReading(request.point, request);
     const pool = this.#pool(request.workers);
     try {
       const parts = {
@@ -274,7 +284,10 @@ export class Repository implements AsyncDisposable {
         files: (verification: Verification, all: boolean) => this.#verifyFiles(verification, all, request),
         points: (verification: Verification) => this.#readablePoints(verification, request),
       };
-      return await verifyRepository(parts, request);
+      const report = await verifyRepository(parts, request);
+      const { unregistered } = reading;
+      // What was dropped meanwhile looks like damage then.
+      return report.ok || !unregistered ? report : { unrecorded: unregistered, ...report };
     } finally {
       await pool.close();
     }
@@ -290,6 +303,8 @@ export class Repository implements AsyncDisposable {
     options: CopyOptions = {},
   ): AsyncGenerator<CopiedPoint> {
     if (source.id === this.id) throw repositoryFaults.copyIntoItself({ location: source.status().location });
+    await using reading = await source.startReading(undefined, options);
+    if (reading.unregistered) options.progress?.note(reading.unregistered.message);
     const copied = new Map<string, CopiedDisk>();
     for (const point of points.toSorted((a, b) => (a.created < b.created ? -1 : 1))) {
       const { target, stats } = await this.#copyPoint(source, point, copied, options);
