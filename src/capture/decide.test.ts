@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { decide, usableBaseline, type DiskFacts } from './decide.ts';
+import { decide, usableBaseline, type BaselineState, type DiskFacts } from './decide.ts';
 import type { Baseline } from './source.ts';
 
 const GiB = 2 ** 30;
@@ -10,16 +10,16 @@ const baseline: Baseline = {
     { diskId: 'a', attachmentId: 'slot-0', rctId: 'rct-a', size: 4 * GiB, chain: ['u1.avhdx', 'base.vhdx'] },
   ],
 };
+const deep: Baseline = {
+  ...baseline,
+  disks: [{ ...baseline.disks[0]!, chain: ['u2.avhdx', 'u1.avhdx', 'base.vhdx'] }],
+};
 const disk: DiskFacts = { diskId: 'a', size: 4 * GiB, chain: ['u1.avhdx', 'base.vhdx'], trackable: true };
-const state = { usable: baseline, hadAny: true, earlierDisks: ['a'] };
+const state: BaselineState = { usable: baseline, hadAny: true, earlierDisks: ['a'], neverWentBack: false };
+const ranOn: BaselineState = { ...state, neverWentBack: true };
+const none: BaselineState = { ...state, usable: undefined };
 
-const cases: [
-  string,
-  string,
-  Partial<DiskFacts>,
-  typeof state | { usable: undefined; hadAny: boolean; earlierDisks: string[] },
-  boolean,
-][] = [
+const cases: [string, string, Partial<DiskFacts>, BaselineState, boolean][] = [
   ['an unchanged chain', 'changes-since-reference-point', {}, state, false],
   [
     'a chain that grew by a user checkpoint',
@@ -28,7 +28,41 @@ const cases: [
     state,
     false,
   ],
-  ['a chain that shrank by a merge', 'changes-since-reference-point', { chain: ['BASE.vhdx'] }, state, false],
+  [
+    'a leaf that is gone while the VM ran on: merged',
+    'changes-since-reference-point',
+    { chain: ['BASE.vhdx'] },
+    ranOn,
+    false,
+  ],
+  [
+    'a leaf that is gone, perhaps since the VM went back',
+    'chain-changed',
+    { chain: ['BASE.vhdx'] },
+    state,
+    false,
+  ],
+  [
+    'a leaf that is gone below a new one while the VM ran on',
+    'changes-since-reference-point',
+    { chain: ['u2.avhdx', 'base.vhdx'] },
+    ranOn,
+    false,
+  ],
+  [
+    'a file between the leaf of then and its base that is gone: merged',
+    'changes-since-reference-point',
+    { chain: ['u3.avhdx', 'u2.avhdx', 'base.vhdx'] },
+    { ...state, usable: deep },
+    false,
+  ],
+  [
+    'the leaf of then over another file',
+    'chain-changed',
+    { chain: ['u2.avhdx', 'other.avhdx', 'base.vhdx'] },
+    { ...ranOn, usable: deep },
+    false,
+  ],
   [
     'a sibling leaf: the VM was reverted',
     'chain-changed',
@@ -36,7 +70,8 @@ const cases: [
     state,
     false,
   ],
-  ['another base', 'chain-changed', { chain: ['new.vhdx'] }, state, false],
+  ['another base', 'chain-changed', { chain: ['new.vhdx'] }, ranOn, false],
+  ['another base below the same leaf', 'chain-changed', { chain: ['u1.avhdx', 'new.vhdx'] }, ranOn, false],
   ['another disk in the same slot', 'new-disk', { diskId: 'b' }, state, false],
   [
     'a disk that the reference point has no mark for',
@@ -46,21 +81,9 @@ const cases: [
     false,
   ],
   ['a resized disk', 'size-changed', { size: 5 * GiB }, state, false],
-  [
-    'a host that forgot the reference point',
-    'reference-point-lost',
-    {},
-    { usable: undefined, hadAny: true, earlierDisks: ['a'] },
-    false,
-  ],
-  ['no backup ever', 'first-backup', {}, { usable: undefined, hadAny: false, earlierDisks: [] }, false],
-  [
-    'restore points, but no baseline',
-    'no-baseline',
-    {},
-    { usable: undefined, hadAny: false, earlierDisks: ['a'] },
-    false,
-  ],
+  ['a host that forgot the reference point', 'reference-point-lost', {}, none, false],
+  ['no backup ever', 'first-backup', {}, { ...none, hadAny: false, earlierDisks: [] }, false],
+  ['restore points, but no baseline', 'no-baseline', {}, { ...none, hadAny: false }, false],
   ['a full that was asked for', 'requested', {}, state, true],
   ['a VM too old to track', 'tracking-unsupported', { trackable: false }, state, false],
 ];

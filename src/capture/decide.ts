@@ -25,6 +25,8 @@ export interface BaselineState {
   readonly hadAny: boolean;
   /** Disks of which it holds content, with a baseline or without. */
   readonly earlierDisks: readonly string[];
+  /** Nobody can have taken the VM back to a moment before the usable baseline. */
+  readonly neverWentBack: boolean;
 }
 
 export function decide(disk: DiskFacts, state: BaselineState, fullRequested: boolean): Decision {
@@ -38,7 +40,7 @@ export function decide(disk: DiskFacts, state: BaselineState, fullRequested: boo
   if (!known)
     return compare(state.earlierDisks.includes(disk.diskId) ? 'not-in-reference-point' : 'new-disk');
   if (known.size !== disk.size) return compare('size-changed');
-  if (!continues(known.chain, disk.chain)) return compare('chain-changed');
+  if (!continues(known.chain, disk.chain, state.neverWentBack)) return compare('chain-changed');
   return {
     kind: 'delta',
     reason: 'changes-since-reference-point',
@@ -48,18 +50,31 @@ export function decide(disk: DiskFacts, state: BaselineState, fullRequested: boo
 }
 
 /**
- * A chain grows at the leaf when a user takes a checkpoint and shrinks at the leaf when one is deleted. Any other difference
- * (a sibling leaf: the VM was reverted; another base: the disk was moved or rebuilt) means that tracking may not know
- * every change. Chains are leaf first; what is compared is the common part at the base.
+ * Whether the disk of now has the moment of the baseline in its past. Chains are leaf first.
+ *
+ *   before   u1 ─ base                  the leaf of then holds that moment
+ *   now      u2 ─ u1 ─ base             a user took a checkpoint: it still does
+ *            u2 ─ base                  the leaf is gone: it was merged into the base, or thrown away when the VM went back
+ *            base                       likewise: a checkpoint was deleted, perhaps after the VM had gone back to it
+ *
+ * By the files alone, merged and thrown away look the same, and a host that believes in its tracking ids would then tell nothing of
+ * what was undone. So a leaf that is gone is believed to be merged only when nobody can have gone back. Another base means that
+ * the disk was moved or rebuilt.
  */
-function continues(before: readonly string[], now: readonly string[]): boolean {
-  const shared = Math.min(before.length, now.length);
-  const baseEnd = (chain: readonly string[]): string =>
-    chain
-      .slice(chain.length - shared)
-      .join('|')
-      .toLowerCase();
-  return shared > 0 && baseEnd(before) === baseEnd(now);
+function continues(before: readonly string[], now: readonly string[], neverWentBack: boolean): boolean {
+  const then = before.map((path) => path.toLowerCase());
+  const files = now.map((path) => path.toLowerCase());
+  if (then.length === 0 || then.at(-1) !== files.at(-1)) return false;
+  const isThere = files.includes(then[0]!);
+  if (!isThere && !neverWentBack) return false;
+  const from = files.findIndex((path) => then.includes(path));
+  return isPartOf(files.slice(from), then);
+}
+
+/** Some of `whole`, in its order: files between them were merged away. */
+function isPartOf(some: readonly string[], whole: readonly string[]): boolean {
+  const places = some.map((path) => whole.indexOf(path));
+  return places.every((place, index) => place > (places[index - 1] ?? -1));
 }
 
 export interface HostReferencePoint {

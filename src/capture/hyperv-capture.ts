@@ -32,6 +32,9 @@ interface Held {
   /** Of the disks, before the checkpoint. */
   readonly volumes: readonly HostVolume[];
   readonly trackable: boolean;
+  /** Before the checkpoint. */
+  readonly userCheckpoints: number;
+  readonly runningSince: string | undefined;
   readonly request: CaptureRequest;
 }
 
@@ -88,11 +91,12 @@ export class HyperVCapture implements Capture {
       this.#state = 'ended';
       return undefined;
     }
+    const standing = await hyperv.checkpoints(this.vm.id, options);
     await this.#journalConverting(options);
     this.#state = 'converting';
     const point = await this.#convert(options);
     this.#state = 'ended';
-    return this.#sealed(point);
+    return this.#sealed(point, standing);
   }
 
   async #convert(options: CallOptions): Promise<ReferencePoint> {
@@ -122,12 +126,16 @@ export class HyperVCapture implements Capture {
   }
 
   /** The level the host gives the reference point is the last word, when it is the lower one (I9). */
-  #sealed(point: ReferencePoint): SealedReference {
+  #sealed(point: ReferencePoint, standing: readonly Checkpoint[]): SealedReference {
     const { reached } = this.consistency;
+    const { userCheckpoints, runningSince } = this.#held;
     return {
       referencePointId: point.instanceId,
       consistency: reached !== 'offline' && point.consistency === 'crash' ? 'crash' : reached,
       disks: this.#held.frozenDisks.flatMap((disk) => trackedDisk(disk, point)),
+      // One that came while the checkpoint was asked for is of before it; one that came later counts too, and costs a compare at worst.
+      userCheckpoints: Math.max(userCheckpoints, standing.filter(({ kind }) => kind === 'user').length),
+      ...(runningSince === undefined ? {} : { runningSince }),
     };
   }
 

@@ -3,7 +3,7 @@ import { hasCode, isFault, silentProgress, type Warning } from '../base/index.ts
 import type { CallOptions } from '../disk/index.ts';
 import type { Checkpoint, HyperV, Vm } from '../hyperv/index.ts';
 import { checkpointName } from './checkpoint-name.ts';
-import { baselineState } from './baseline-state.ts';
+import { baselineState, runningSince } from './baseline-state.ts';
 import { capturedDisk } from './captured-disk.ts';
 import { freeze, type Frozen } from './freeze.ts';
 import { openFrozenDisks, slotOf, type FrozenDisk } from './frozen-disks.ts';
@@ -39,11 +39,15 @@ export async function openCapture(host: SourceHost, request: CaptureRequest): Pr
   throwRefusals(vm, plan.refusals);
   for (const { message } of plan.notes) progress.note(message);
 
+  const before = {
+    userCheckpoints: leftovers.others.filter(({ kind }) => kind === 'user').length,
+    runningSince: await runningSince(hyperv, vm.id, options),
+  };
   await journalFreezing(hyperv, vm, request, options);
   progress.phase('checkpoint');
   const frozen = await freezeOrCleanUp(hyperv, vm, plan, request);
   const warnings = [...leftovers.warnings, ...plan.warnings, ...frozen.warnings];
-  return holdFrozen(host, { vm, plan, frozen, warnings }, request);
+  return holdFrozen(host, { vm, plan, frozen, warnings, before }, request);
 }
 
 async function freezeOrCleanUp(
@@ -67,12 +71,14 @@ interface FrozenVm {
   readonly plan: Preflight;
   readonly frozen: Frozen;
   readonly warnings: readonly Warning[];
+  /** The checkpoint. */
+  readonly before: { readonly userCheckpoints: number; readonly runningSince: string | undefined };
 }
 
 /** Opens the disks of the checkpoint; when that fails, the checkpoint goes again. */
 async function holdFrozen(
   host: SourceHost,
-  { vm, plan, frozen, warnings }: FrozenVm,
+  { vm, plan, frozen, warnings, before }: FrozenVm,
   request: CaptureRequest,
 ): Promise<Capture> {
   const { hyperv } = host;
@@ -87,7 +93,8 @@ async function holdFrozen(
     );
     opened.push(...disks);
     mustBeAll(vm, disks, plan.slots);
-    const state = await baselineState(hyperv, vm, request, options);
+    const chains = disks.map(({ reader }) => reader.files.map(({ path }) => path));
+    const state = await baselineState(hyperv, vm, request, chains, options);
     return new HyperVCapture({
       host,
       vm,
@@ -104,6 +111,7 @@ async function holdFrozen(
       configuration: plan.configuration,
       volumes: plan.volumes,
       trackable: plan.trackable && disks.some(({ format }) => format === 'vhdx'),
+      ...before,
       request,
     });
   } catch (error) {

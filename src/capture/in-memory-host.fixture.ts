@@ -34,6 +34,8 @@ export interface InMemoryHost {
   fileBytes: number;
   /** Files open for reading now. */
   openFiles: number;
+  /** Since when the VM is in its state. */
+  runningSince: string;
 }
 
 const ATTACHMENT = 'Microsoft:VM\\slot-0';
@@ -49,6 +51,7 @@ export function inMemoryHost(path: string): InMemoryHost {
     volumes: [],
     fileBytes: 0,
     openFiles: 0,
+    runningSince: '2026-11-23T08:00:00.000Z',
     hyperv: undefined as never,
     files: undefined as never,
   };
@@ -73,6 +76,7 @@ function calls(host: InMemoryHost, path: string): Partial<HyperV> {
     volumes: async () => host.volumes,
     diskFileBytes: async () => host.fileBytes,
     vssReady: async () => host.vss,
+    power: async () => ({ state: host.vm.state, changedAt: host.runningSince }),
     checkpoints: async () => [...host.checkpoints],
     checkpointDisks: async () => [{ ...disk, attachmentId: 'Microsoft:CHECKPOINT\\slot-0' }],
     createRecoveryCheckpoint: async (vmId, { consistency, name }) => {

@@ -23,7 +23,8 @@ export async function planCapture(host: SourceHost, request: CaptureRequest): Pr
     options,
   );
   const found = await preflight(host, vm, request, others, options);
-  const state = await baselineState(hyperv, vm, request, options);
+  const chains = found.disks.map(({ files }) => files);
+  const state = await baselineState(hyperv, vm, request, chains, options);
   const expected = expectedConsistency(vm, policy, found.guest);
   return {
     consistency: { asked: policy, ...(expected === undefined ? {} : { expected }) },

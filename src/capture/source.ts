@@ -52,6 +52,13 @@ export interface DiskBaseline {
 export interface Baseline {
   readonly referencePointId: string;
   readonly disks: readonly DiskBaseline[];
+  /**
+   * Checkpoints of users the VM had then. With none there is no moment before the baseline to which somebody can go back
+   * later. Absent in records of earlier versions: nobody knows.
+   */
+  readonly userCheckpoints?: number;
+  /** The VM ran then, since this moment of the host's own time: as long as that is so, it went back nowhere. */
+  readonly runningSince?: string;
 }
 
 export interface CaptureRequest extends CallOptions {
@@ -145,6 +152,9 @@ export interface SealedReference {
   readonly consistency: Consistency;
   /** Disks without a tracking id are absent: their next backup is a compare. */
   readonly disks: readonly DiskBaseline[];
+  /** As in {@link Baseline}. */
+  readonly userCheckpoints?: number;
+  readonly runningSince?: string;
 }
 
 /** At most 16 MiB. */

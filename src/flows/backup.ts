@@ -201,12 +201,10 @@ async function adopt(
   const recorded = await repository.baselines(capture.vm.id, options);
   const older = recorded.filter((each) => each.consumer === consumer);
   await repository.recordBaseline({
+    ...sealed,
     pointId: point.id,
     vmId: capture.vm.id,
-    referencePointId: sealed.referencePointId,
     ...(consumer === undefined ? {} : { consumer }),
-    consistency: sealed.consistency,
-    disks: sealed.disks,
   });
   await capture.settled();
   await capture.retire(

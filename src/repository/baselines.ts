@@ -30,6 +30,10 @@ export interface BaselineRecord {
   readonly consumer?: string | undefined;
   readonly consistency: PointConsistency;
   readonly disks: readonly BaselineDisk[];
+  /** Of users, that the VM had then; absent: not known. */
+  readonly userCheckpoints?: number;
+  /** Since when the VM ran then, by the host's own time; absent: it did not run, or that is not known. */
+  readonly runningSince?: string;
 }
 
 export class Baselines {
