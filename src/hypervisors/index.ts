@@ -1,1 +1,4 @@
+export { hypervisorFaults } from './faults.ts';
+export { waitUntilHealthy, type Health, type HealthProbe, type HealthRequest } from './health.ts';
+export { openHypervisor } from './open-hypervisor.ts';
 export type { Hypervisor, MachineOwner, MachineState, OwnedMachine } from './port.ts';

@@ -62,8 +62,6 @@ export interface Hypervisor {
   powerOff(machineId: string, options?: CallOptions): Promise<void>;
   /** Off first. Never touches its disks, nor its serial log where one was named. */
   undefine(machineId: string, options?: CallOptions): Promise<void>;
-  /** The file of what a defined machine writes to its serial port, as a path on this machine; undefined when it has none here. */
-  serialLog(machineId: string, options?: CallOptions): Promise<string | undefined>;
   /**
    * Whether a TCP port of the running guest answers, by its adapter on a `forwarded` network. Absent where a hypervisor has no
    * such network.

@@ -90,6 +90,11 @@ export const machineFaults = faults('MACHINE', {
     text: "the network {name} is one of libvirt's, and QEMU alone cannot be connected to it",
     remedy: 'choose bridge:NAME or nat, or have a domain for libvirt printed',
   },
+  networkOfQemu: {
+    kind: 'refused',
+    text: 'port {port} of the guest is to be reached, and libvirt has no network for that which leads nowhere else',
+    remedy: 'let QEMU run it (--on qemu), or wait for a text on its serial port instead (--until-serial)',
+  },
   noFirmware: {
     kind: 'refused',
     text: 'this machine has no UEFI firmware for QEMU{wanted}',

@@ -8,7 +8,8 @@ export {
 } from './captured-machine.ts';
 export { machineFaults } from './faults.ts';
 export { findUefi, type UefiFirmware } from './firmware.ts';
-export { libvirtDomain } from './libvirt-domain.ts';
+export { cloneDisk } from './disk-clone.ts';
+export { domainName, libvirtDomain } from './libvirt-domain.ts';
 export type { Accelerator, AdapterNetwork, DiskSource, Machine } from './machine.ts';
 export { machineFiles, QEMU, qemuArguments, shellLine, type MachineFiles } from './qemu-command.ts';
 export { prepareMachineFolder } from './machine-folder.ts';

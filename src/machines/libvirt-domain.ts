@@ -3,20 +3,28 @@
  * so that the host of the domain chooses its own.
  */
 import { element } from '../images/index.ts';
+import { machineFaults } from './faults.ts';
 import type { Accelerator, AdapterNetwork, DiskBus, DiskSource, Machine, MachineAdapter } from './machine.ts';
 import { controllersOf, placed, type PlacedDisk } from './placement.ts';
 import { topologyOf } from './topology.ts';
 
 export interface LibvirtSurroundings {
   readonly accelerator: Accelerator;
+  /** XML: an element of a namespace of its own, which libvirt keeps with the domain. */
+  readonly metadata?: string | undefined;
+  /** Absolute, on the host of the domain: gets what the guest writes to its first serial port. Left out: nothing does. */
+  readonly serialLog?: string | undefined;
 }
 
-export function libvirtDomain(machine: Machine, { accelerator }: LibvirtSurroundings): string {
+/** Throws `MACHINE_NETWORK_OF_QEMU`. */
+export function libvirtDomain(machine: Machine, surroundings: LibvirtSurroundings): string {
+  const { accelerator, metadata } = surroundings;
   const { name, uuid, processors, memoryMiB } = machine;
   const domain = element('domain', { type: accelerator === 'kvm' ? 'kvm' : 'qemu' }, [
     element('name', {}, domainName(name)),
     ...(uuid === undefined ? [] : [element('uuid', {}, uuid)]),
     element('title', {}, oneLine(name) || 'machine'),
+    ...(metadata === undefined ? [] : [element('metadata', {}, [metadata])]),
     element('memory', { unit: 'MiB' }, String(memoryMiB)),
     element('vcpu', {}, String(processors)),
     ...sysinfo(machine),
@@ -27,13 +35,13 @@ export function libvirtDomain(machine: Machine, { accelerator }: LibvirtSurround
     element('on_poweroff', {}, 'destroy'),
     element('on_reboot', {}, 'restart'),
     element('on_crash', {}, 'destroy'),
-    devices(machine),
+    devices(machine, surroundings),
   ]);
   return `${domain}\n`;
 }
 
 /** libvirt makes files by this name: no slash, no line break, and not only dots. */
-function domainName(name: string): string {
+export function domainName(name: string): string {
   const usable = oneLine(name).replaceAll('/', '_').trim();
   return /[^.]/.test(usable) ? usable : `machine${usable}`;
 }
@@ -94,19 +102,27 @@ function clock(accelerator: Accelerator): string {
   return element('clock', { offset: 'utc' }, timers);
 }
 
-function devices(machine: Machine): string {
+function devices(machine: Machine, { serialLog }: LibvirtSurroundings): string {
   const disks = placed(machine);
   return element('devices', {}, [
     ...disks.map((disk) => diskElement(disk, machine)),
     ...controllersOf(disks).map(controllerElement),
     ...machine.adapters.map((adapter, n) => adapterElement(adapter, n, machine)),
-    element('serial', { type: 'pty' }, [element('target', { port: 0 })]),
-    element('console', { type: 'pty' }, [element('target', { type: 'serial', port: 0 })]),
+    ...serial(serialLog),
     element('input', { type: 'tablet', bus: 'usb' }),
     ...(machine.tpm ? [tpm()] : []),
     element('graphics', { type: 'vnc', autoport: 'yes' }),
     element('video', {}, [element('model', { type: 'vga' })]),
   ]);
+}
+
+function serial(log: string | undefined): string[] {
+  const type = log === undefined ? 'pty' : 'file';
+  const source = log === undefined ? [] : [element('source', { path: log, append: 'on' })];
+  return [
+    element('serial', { type }, [...source, element('target', { port: 0 })]),
+    element('console', { type }, [...source, element('target', { type: 'serial', port: 0 })]),
+  ];
 }
 
 /** Empty: what was in that of the VM stays behind. */
@@ -183,6 +199,7 @@ function controllerElement({ bus, controller }: ReturnType<typeof controllersOf>
 
 function adapterElement({ model, mac, network }: MachineAdapter, n: number, machine: Machine): string {
   const { bootsFromNetwork, disks } = machine;
+  if (network.kind === 'forwarded') throw machineFaults.networkOfQemu({ port: network.port });
   const order = 1 + n + (bootsFromNetwork === 'last' ? disks.length : 0);
   return element('interface', { type: INTERFACES[network.kind] }, [
     ...(mac === undefined ? [] : [element('mac', { address: mac })]),
@@ -193,7 +210,7 @@ function adapterElement({ model, mac, network }: MachineAdapter, n: number, mach
   ]);
 }
 
-const INTERFACES: Readonly<Record<AdapterNetwork['kind'], string>> = {
+const INTERFACES: Readonly<Record<Exclude<AdapterNetwork['kind'], 'forwarded'>, string>> = {
   isolated: 'user',
   nat: 'user',
   bridge: 'bridge',

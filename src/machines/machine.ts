@@ -33,6 +33,8 @@ export type AdapterNetwork =
   | { readonly kind: 'isolated' }
   | { readonly kind: 'nat' }
   | { readonly kind: 'bridge'; readonly name: string }
+  /** A network of its own, from which nothing gets out; a TCP port of the guest can be reached from this machine. QEMU only. */
+  | { readonly kind: 'forwarded'; readonly port: number }
   /** A network that libvirt has. */
   | { readonly kind: 'network'; readonly name: string };
 

@@ -17,6 +17,8 @@ export interface QemuSurroundings {
   readonly folder: string;
   /** Of a machine with UEFI. */
   readonly firmware?: UefiFirmware | undefined;
+  /** Absolute; left out: {@link MachineFiles.serialLog}. */
+  readonly serialLog?: string | undefined;
 }
 
 export interface MachineFiles {
@@ -39,7 +41,8 @@ export function machineFiles(folder: string): MachineFiles {
 /** Without the program itself. Throws `MACHINE_NETWORK_OF_LIBVIRT`. */
 export function qemuArguments(machine: Machine, surroundings: QemuSurroundings): string[] {
   const disks = placed(machine);
-  const { serialLog, screen } = machineFiles(surroundings.folder);
+  const { screen, ...files } = machineFiles(surroundings.folder);
+  const serialLog = surroundings.serialLog ?? files.serialLog;
   return [
     '-name',
     doubled(machine.name.replace(/\p{Cc}/gu, '_') || 'machine'),
@@ -175,7 +178,11 @@ function adapterDevice({ model, mac, network }: MachineAdapter, n: number, machi
 function netdev(network: AdapterNetwork): object {
   if (network.kind === 'network') throw machineFaults.networkOfLibvirt({ name: network.name });
   if (network.kind === 'bridge') return { type: 'bridge', br: network.name };
-  return network.kind === 'nat' ? { type: 'user' } : { type: 'user', restrict: true };
+  if (network.kind === 'nat') return { type: 'user' };
+  // Port 0: the system chooses a free one, and the monitor tells which (`info usernet`).
+  const hostfwd =
+    network.kind === 'forwarded' ? { hostfwd: [{ str: `tcp:127.0.0.1:0-:${network.port}` }] } : {};
+  return { type: 'user', restrict: true, ...hostfwd };
 }
 
 function device(properties: object): string[] {
