@@ -140,11 +140,14 @@ export class ChangeTracker {
     await this.save();
   }
 
-  /** The disk is what it was at a seal that is still known: later ones are forgotten, and so is what was written since. */
-  async revert(seal: number): Promise<void> {
-    this.#generations = this.#generations.filter(({ since }) => since <= seal);
+  /**
+   * The disk is what it was at a seal that is still known: later ones are forgotten, and so is what was written since. A host that
+   * keeps them forgets only the writes of the file that is gone.
+   */
+  async revert(seal: number, { keepsLater }: { readonly keepsLater: boolean }): Promise<void> {
+    if (!keepsLater) this.#generations = this.#generations.filter(({ since }) => since <= seal);
     const open = this.#generations.at(-1);
-    if (open?.since === seal) open.changes = new IntervalSet();
+    if (open && open.since >= seal) open.changes = new IntervalSet();
     await this.save();
   }
 

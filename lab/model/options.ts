@@ -24,6 +24,11 @@ export interface LabOptions {
   readonly strictByteLength: boolean;
   /** Tracking ids stay known when no reference point or checkpoint refers to them. */
   readonly keepUnreferencedIds: boolean;
+  /**
+   * Tracking ids of after a checkpoint, once a user went back to it: refused, or answered as if nothing had been undone, which is
+   * wrong. What Windows does is not documented.
+   */
+  readonly undoneIds: 'refused' | 'answered';
   /** Reference points name one tracking id too few. */
   readonly unequalReferencePoints: boolean;
   /** In which of the two documented families services refuse; a client has to understand both. */
@@ -58,6 +63,7 @@ export const DEFAULT_OPTIONS: LabOptions = {
   regionBytes: 4 * MiB,
   strictByteLength: false,
   keepUnreferencedIds: false,
+  undoneIds: 'refused',
   unequalReferencePoints: false,
   returnCodes: 'hyperv',
   windows: DEFAULT_WINDOWS,

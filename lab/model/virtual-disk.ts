@@ -176,19 +176,20 @@ export class VirtualDisk {
 
   /**
    * The disk is again what `file` shows, and `newLeaf` takes the writes from now on; the caller saves the state and then
-   * deletes the files whose paths are returned. Tracking is what it was then: ids sealed later are unknown.
+   * deletes the files whose paths are returned. Tracking is what it was then: ids sealed later are unknown, or answered wrongly.
    */
   async revert(
     file: { readonly path: string; readonly seal: number },
     sealId: string,
     newLeaf: string,
+    tracking: { readonly keepsLater: boolean },
   ): Promise<string[]> {
     await this.settle();
     const kept = this.state.files.findIndex(({ path }) => samePath(path, file.path)) + 1;
     const left = this.state.files.splice(kept).map(({ path }) => path);
     await this.branch(newLeaf);
     this.state.files.push({ path: newLeaf });
-    await this.tracker.revert(file.seal);
+    await this.tracker.revert(file.seal, tracking);
     await this.#truth.revert(sealId);
     return left;
   }

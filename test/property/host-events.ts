@@ -57,11 +57,10 @@ export async function userCheckpoint(world: World): Promise<void> {
     if (kind === 'user') world.knowledge.foreign.add(`Microsoft:${id}`);
 }
 
-async function deleteUserCheckpoint(world: World, which: number): Promise<void> {
-  const checkpoint = pick(
-    (await world.vm()).checkpoints.filter(({ kind }) => kind === 'user'),
-    which,
-  );
+/** `which`: -1 is the newest. */
+export async function deleteUserCheckpoint(world: World, which: number): Promise<void> {
+  const users = (await world.vm()).checkpoints.filter(({ kind }) => kind === 'user');
+  const checkpoint = which < 0 ? users.at(which) : pick(users, which);
   if (!checkpoint) return;
   const AffectedSnapshot = {
     className: 'Msvm_VirtualSystemSettingData',
@@ -77,11 +76,15 @@ async function deleteUserCheckpoint(world: World, which: number): Promise<void> 
   await world.lab.settle();
 }
 
-/** A user turns the VM off and goes back to the newest checkpoint: the ids of what was sealed since are not known any more. */
+/** What somebody does to a VM by hand takes time: two of its states never begin in the same millisecond. */
+const HANDS_MS = 1000;
+
+/** A user turns the VM off and goes back to the newest checkpoint: the ids of what was sealed since count for nothing. */
 export async function revert(world: World): Promise<void> {
   const { checkpoints } = await world.vm();
   const newest = checkpoints.at(-1);
   if (newest?.kind !== 'user') return;
+  await world.clock.advance(HANDS_MS);
   await world.lab.setPower(world.vmId, 'off');
   const Snapshot = {
     className: 'Msvm_VirtualSystemSettingData',

@@ -45,6 +45,7 @@ const MET = [
   'run of the second consumer',
   'the VM moved to another node',
   'a VM was reverted',
+  'gone back past a backup, the checkpoint deleted',
   'the host restarted',
   'the host lost power',
   'a host that lied',

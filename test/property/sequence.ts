@@ -12,6 +12,7 @@ import { hostCommands, otherBackup } from './host-events.ts';
 import { checkEveryPoint, checkForeign } from './invariants.ts';
 import { AUDITED_BYTES, checkNothingWrong } from './lies.ts';
 import type { Tally } from './tally.ts';
+import { userTrials } from './user-trial.ts';
 import { GRANULARITIES, World, type Setup } from './world.ts';
 
 const setups: fc.Arbitrary<Setup> = fc
@@ -32,6 +33,7 @@ const setups: fc.Arbitrary<Setup> = fc
         { weight: 1, arbitrary: fc.constant(true) },
       ),
       granularity: fc.constantFrom(...GRANULARITIES),
+      undoneIds: fc.constantFrom('refused', 'answered'),
       lies: fc.oneof(
         { weight: 19, arbitrary: fc.constant(0) },
         { weight: 1, arbitrary: fc.constantFrom(0.1, 0.4) },
@@ -62,6 +64,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   ...backupCommands,
   ...hostCommands,
   ...diskCommands,
+  ...userTrials,
   {
     weight: 1,
     arbitrary: commands(

@@ -39,6 +39,8 @@ export interface Setup {
   readonly cluster?: boolean;
   /** Bytes of the grid the host tracks changes on. */
   readonly granularity: number;
+  /** What tracking ids of after a checkpoint are worth once a user went back to it; default: the host refuses them. */
+  readonly undoneIds?: 'refused' | 'answered';
 }
 
 /** What works on the host in our name. */
@@ -117,7 +119,8 @@ export class World {
     const { folder } = owned.use(await scratch());
     const clock = new ManualClock(new Date());
     const changes = { granularityBytes: setup.granularity };
-    const settings = { ...INSTANT, changes, regionBytes: MiB, vssTimeoutMs: 0 };
+    const { undoneIds = 'refused' } = setup;
+    const settings = { ...INSTANT, changes, undoneIds, regionBytes: MiB, vssTimeoutMs: 0 };
     const openHost = (): Promise<LabHost> => LabHost.open(folder, { settings, clock });
     const parts: Parts = { folder, clock, openHost, lab: await openHost(), session: undefined as never };
     owned.defer(() => parts.lab.close());
