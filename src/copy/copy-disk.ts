@@ -13,8 +13,9 @@
 import { forEachBounded, silentProgress, type Progress } from '../base/index.ts';
 import { EarlyWriteback, LocalFile, type CallOptions, type Disk, type PlacedWriter } from '../disk/index.ts';
 import { intersect } from '../extents/index.ts';
+import { writingThreads } from '../workers/index.ts';
 import { batchBytesFor, batchesOf, type Batch, type BatchRange } from './batch.ts';
-import { copyPool, type CopyPool, type Placement } from './copy-jobs.ts';
+import { copyPool, type CopyPool, type Destination, type Placement } from './copy-jobs.ts';
 import { inFileOrder } from './file-order.ts';
 import { fillFromDisk } from './fill-buffer.ts';
 import { filledBatches, type FilledBatch } from './read-batches.ts';
@@ -27,11 +28,11 @@ export interface CopyRequest extends CallOptions {
   readonly target: PlacedWriter;
   /** Advanced by bytes of the virtual disk, `source.size` in all, holes included. */
   readonly progress?: Progress;
-  /** Threads at most; 0: none. Default: one a processor. */
+  /** Threads at most; 0: none. Default: one a processor, half as many again when the image is durable. */
   readonly workers?: number;
   /**
-   * Whether the image will be made durable, so that its bytes are sent on their way to the disk already while it is written.
-   * Default: true.
+   * Whether the image will be made durable: its bytes then go to the disk while it is written, past the page cache where that
+   * can be. Default: true.
    */
   readonly durable?: boolean;
 }
@@ -57,7 +58,8 @@ export function bufferBytesMax(workers: number): number {
  * `DISK_NO_SPACE`, `DISK_IO_FAILED` with the name of the file, `DISK_REPLACED`. Once it has thrown nothing is written any more.
  */
 export async function copyDisk(request: CopyRequest): Promise<CopyStats> {
-  await using pool = copyPool(request.workers);
+  const { durable = true, workers = durable ? writingThreads() : undefined } = request;
+  await using pool = copyPool(workers);
   const file = await LocalFile.open(request.target.path);
   try {
     return await new DiskCopy(request, pool, file).run();
@@ -141,8 +143,7 @@ class DiskCopy {
   }
 
   #copy({ length, placements }: PlacedBatch<Batch>, reads: NonNullable<Batch['reads']>): Promise<number> {
-    const { target, signal } = this.#request;
-    return this.#pool.run('copy', { reads, length, target: target.path, placements }, { signal });
+    return this.#pool.run('copy', { reads, length, ...this.#destination(placements) }, this.#request);
   }
 
   async #carry(batch: PlacedBatch<Batch>): Promise<number> {
@@ -152,13 +153,15 @@ class DiskCopy {
   }
 
   async #write(buffer: SharedArrayBuffer, placements: readonly Placement[]): Promise<number> {
-    const { target, signal } = this.#request;
-    const written =
-      placements.length === 0
-        ? 0
-        : await this.#pool.run('write', { buffer, target: target.path, placements }, { signal });
+    const job = { buffer, ...this.#destination(placements) };
+    const written = placements.length === 0 ? 0 : await this.#pool.run('write', job, this.#request);
     this.#buffers.give(buffer);
     return written;
+  }
+
+  #destination(placements: readonly Placement[]): Destination {
+    const { target, durable = true } = this.#request;
+    return { target: target.path, durable, placements };
   }
 
   #done({ length, virtualBytes }: Batch, writtenBytes: number): void {

@@ -24,9 +24,11 @@ interface Source {
   readonly length: number;
 }
 
-interface Destination {
+export interface Destination {
   /** Path of a fresh file: what is not written reads as zeros. */
   readonly target: string;
+  /** It is made durable in the end. */
+  readonly durable: boolean;
   readonly placements: readonly Placement[];
 }
 
@@ -52,10 +54,10 @@ export function copyHandlers(): JobHandlers<CopyJobs> {
   const reader = new BlockingReader();
   const writer = new BlockingWriter();
   let own = new Uint8Array(0);
-  const place = (from: Uint8Array, { target, placements }: Destination): number => {
+  const place = (from: Uint8Array, { target, placements, durable }: Destination): number => {
     let written = 0;
     for (const { at, length, fileOffset } of placements) {
-      written += writer.writeSparse(target, fileOffset, from.subarray(at, at + length));
+      written += writer.writeSparse(target, fileOffset, from.subarray(at, at + length), { durable });
     }
     return written;
   };

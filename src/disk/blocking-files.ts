@@ -7,6 +7,7 @@ import { KiB, isZero } from '../base/index.ts';
 import { diskFaults } from './faults.ts';
 import { localFileFault } from './local-file.ts';
 import type { LocalFileId } from './ports.ts';
+import { UnbufferedFile } from './unbuffered-file.ts';
 
 /** Files are read one after the other, and layers of a chain side by side: a few open ones suffice. */
 const OPEN_FILES_MAX = 32;
@@ -60,40 +61,55 @@ function openSame({ path, identity }: LocalFileId): number {
   throw diskFaults.replaced({ path });
 }
 
+export interface WriteOptions {
+  /** The file is made durable before anybody reads it: its bytes need not pass through the page cache. */
+  readonly durable: boolean;
+}
+
+interface OpenTarget {
+  readonly path: string;
+  readonly fd: number;
+  readonly unbuffered: UnbufferedFile | undefined;
+}
+
 /** Writes into one file at a time; the file is there already. */
 export class BlockingWriter {
-  #target: { readonly path: string; readonly fd: number } | undefined;
+  #target: OpenTarget | undefined;
 
   /**
    * Writes what is not zeros, in cells of 64 KiB: the target is fresh, so what is left out reads as zeros and takes no room.
    * Returns the bytes written. Throws `DISK_NO_SPACE`, `DISK_IO_FAILED`.
    */
-  writeSparse(path: string, position: number, bytes: Uint8Array): number {
+  writeSparse(path: string, position: number, bytes: Uint8Array, options: WriteOptions): number {
     let written = 0;
     for (const { offset, length } of dataRuns(bytes)) {
-      this.write(path, position + offset, bytes.subarray(offset, offset + length));
+      this.#write(path, position + offset, bytes.subarray(offset, offset + length), options);
       written += length;
     }
     return written;
   }
 
-  write(path: string, position: number, bytes: Uint8Array): void {
-    const fd = this.#descriptorOf(path);
-    for (let done = 0; done < bytes.length;) {
+  close(): void {
+    if (!this.#target) return;
+    closeSync(this.#target.fd);
+    this.#target.unbuffered?.close();
+    this.#target = undefined;
+  }
+
+  #write(path: string, position: number, bytes: Uint8Array, { durable }: WriteOptions): void {
+    const { fd, unbuffered } = this.#open(path, durable);
+    let done = attempt(path, () => unbuffered?.write(position, bytes) ?? 0);
+    while (done < bytes.length) {
       done += attempt(path, () => writeSync(fd, bytes, done, bytes.length - done, position + done));
     }
   }
 
-  close(): void {
-    if (this.#target) closeSync(this.#target.fd);
-    this.#target = undefined;
-  }
-
-  #descriptorOf(path: string): number {
-    if (this.#target?.path === path) return this.#target.fd;
+  #open(path: string, durable: boolean): OpenTarget {
+    if (this.#target?.path === path) return this.#target;
     this.close();
-    this.#target = { path, fd: attempt(path, () => openSync(path, 'r+')) };
-    return this.#target.fd;
+    const fd = attempt(path, () => openSync(path, 'r+'));
+    this.#target = { path, fd, unbuffered: durable ? UnbufferedFile.open(path) : undefined };
+    return this.#target;
   }
 }
 

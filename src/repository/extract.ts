@@ -100,7 +100,8 @@ export class ObjectExtractor {
   #place(target: string, raw: Uint8Array, placements: readonly Placement[]): number {
     let written = 0;
     for (const { from, length, fileOffset } of placements) {
-      written += this.#target.writeSparse(target, fileOffset, raw.subarray(from, from + length));
+      const piece = raw.subarray(from, from + length);
+      written += this.#target.writeSparse(target, fileOffset, piece, { durable: true });
     }
     return written;
   }

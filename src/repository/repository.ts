@@ -3,6 +3,7 @@ import { hasCode, MiB } from '../base/index.ts';
 import type { CallOptions, Disk } from '../disk/index.ts';
 import type { Extent } from '../extents/index.ts';
 import type { ObjectStore, ProcessState } from '../objectstore/index.ts';
+import { writingThreads } from '../workers/index.ts';
 import { outdatedAbout, writeAbout } from './about.ts';
 import { Baselines, type BaselineRecord } from './baselines.ts';
 import { BlockMap } from './block-map.ts';
@@ -261,7 +262,7 @@ export class Repository implements AsyncDisposable {
 
   /** Fills `target`; the caller finishes or aborts it. */
   async restoreDisk(request: RestoreRequest): Promise<RestoreStats> {
-    const pool = this.#pool(request.workers);
+    const pool = this.#pool(request.workers ?? writingThreads());
     try {
       return await new DiskRestore(request, { map: this.#map, objects: this.#objects, pool }).run();
     } finally {

@@ -27,7 +27,7 @@ export interface RestoreRequest extends CallOptions {
   readonly target: PlacedWriter;
   /** Advanced by bytes of the virtual disk, `size` in all. */
   readonly progress?: Progress;
-  /** Threads at most; 0: none. */
+  /** Threads at most; 0: none. Default: half as many again as there are processors. */
   readonly workers?: number;
 }
 

@@ -6,13 +6,12 @@
  * Threads start when there is work for them, so a small run pays for one, and an idle pool keeps no process alive. A thread
  * that dies is a fault of the jobs it had; the next job starts another. With no workers, jobs run in the calling thread.
  */
-import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import type { CallOptions } from '../disk/index.ts';
 import { workerFaults } from './faults.ts';
 import { END_MESSAGE, answerTo, errorOf, type Answer, type JobHandlers, type JobTypes } from './job.ts';
+import { computingThreads } from './thread-counts.ts';
 
-const WORKERS_MAX = 16;
 /** A second job waits at the thread while the first runs: the answer's way back costs no idle time. */
 const JOBS_PER_WORKER = 2;
 
@@ -54,7 +53,7 @@ export class WorkerPool<T extends JobTypes> implements AsyncDisposable {
 
   constructor(options: WorkerPoolOptions<T>) {
     this.#options = options;
-    this.workers = options.workers ?? Math.min(availableParallelism(), WORKERS_MAX);
+    this.workers = options.workers ?? computingThreads();
     this.#inline = this.workers === 0 ? options.inline() : undefined;
     this.depth = JOBS_PER_WORKER * Math.max(1, this.workers) + 1;
   }
