@@ -8,6 +8,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { qemuGuests } from '../guest-qemu/index.ts';
 import { LabFailure, LabHost, RETURN, type LabHostOptions } from '../model/index.ts';
 import { startWire, type Wire, type WireFaultRule, type WireFaults, type WireTraits } from '../wire/index.ts';
 import { connectFolder } from './client.ts';
@@ -43,7 +44,7 @@ export async function createLab(options: CreateLabOptions): Promise<Lab> {
   await mkdir(folder, { recursive: true });
   await refuseSecond(folder);
   await using parts = new AsyncDisposableStack();
-  const host = await LabHost.open(folder, options);
+  const host = await LabHost.open(folder, { startGuest: qemuGuests(folder), ...options });
   parts.defer(() => host.close());
   const faults: WireFaults = [];
   const secrets = await secretsIn(folder, options.user ?? 'labadmin');

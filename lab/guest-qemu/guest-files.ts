@@ -1,18 +1,23 @@
 /**
  * What runs in the guest: a kernel of Debian with busybox, all of it in memory but the files it writes.
  *
- *   sda1  FAT   boot loaders of BIOS and UEFI, kernel, initial file system
- *   sda2  ext4  f.1, f.2 … and SUMS, the SHA-256 of each: a file is on the disk before its sum is
+ *   first disk   1  FAT   boot loaders of BIOS and UEFI, kernel, initial file system
+ *                2  ext4  files
+ *   second disk  3  ext4  files, in turn with the first
  *
- * On its first serial port it says `CHECK good N` (all N files have their sums) or `CHECK bad N`, then `GUEST-READY`,
- * `WROTE n` after each file, and `GUEST-OFF` when its power button was pressed and all is written.
+ * The number of a partition says what it is, whatever the kernel calls its disk. File n is f.n on one of them, with its SHA-256 in SUMS beside it: a
+ * file is on the disk before its sum is, and its sum before the next file begins.
+ *
+ * On its first serial port it says `CHECK good N bad M`: what it finds of the files of earlier starts; then `GUEST-READY`, `WROTE n`
+ * after each file, and `GUEST-OFF` when its power button was pressed and all is written. It freezes its file systems when it is asked on
+ * the port of qemu-guest-agent.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 
 const MODULES = [
-  // Disks of IDE, SATA, virtio; the file system; the power button.
-  'ata_piix', 'ahci', 'sd_mod', 'virtio_pci', 'virtio_scsi', 'crc32c_generic', 'ext4', 'button', 'evdev',
+  // Disks of IDE, SATA, virtio; the file system; the power button; the port of the agent.
+  'ata_piix', 'ahci', 'sd_mod', 'virtio_pci', 'virtio_scsi', 'crc32c_generic', 'ext4', 'button', 'evdev', 'virtio_console',
 ]; // oxfmt-ignore
 
 export interface GuestKernel {
@@ -51,40 +56,81 @@ function inLoadingOrder(folder: string): string[] {
   return [...new Set(paths)].map((path) => join(folder, path));
 }
 
+/** Where the file systems with its files are mounted, and the number of the partition each is on. */
+const DATA_PARTITIONS = [
+  { folder: '/first', partition: 2 },
+  { folder: '/second', partition: 3 },
+];
+
 /** `/init` of the initial file system. `modules`: file names in /modules, in order. */
-export function initScript(modules: readonly string[]): string {
+export function initScript(modules: readonly string[], disks: number): string {
+  const data = DATA_PARTITIONS.slice(0, disks);
+  const folders = data.map(({ folder }) => folder).join(' ');
   return `#!/bin/sh
 mount -t proc p /proc; mount -t sysfs s /sys; mount -t devtmpfs d /dev
 exec > /dev/ttyS0 2>&1
 for m in ${modules.join(' ')}; do insmod /modules/$m; done
-for i in $(seq 100); do [ -b /dev/sda2 ] && break; usleep 100000; done
-mount -t ext4 /dev/sda2 /data || { echo NO-DISK; poweroff -f; }
-cd /data
-touch SUMS
-n=$(wc -l < SUMS)
-if [ $n = 0 ] || sha256sum -c -s SUMS; then echo CHECK good $n; else echo CHECK bad $n; fi
+${data.map(({ folder, partition }) => mountOf(folder, partition)).join('\n')}
+(while :; do
+  for p in /dev/vport*; do [ -c $p ] && /agent <> $p >&0; done
+  sleep 1
+done) 2> /dev/null &
 for e in /sys/class/input/event*; do
   grep -q 'Power Button' $e/device/name || continue
   (dd if=/dev/input/$(basename $e) bs=24 count=1 of=/dev/null 2> /dev/null; touch /off) &
 done
+n=0; bad=0
+for d in ${folders}; do
+  touch $d/SUMS
+  n=$((n + $(wc -l < $d/SUMS)))
+  bad=$((bad + $(cd $d; sha256sum -c SUMS 2> /dev/null | grep -vc ': OK$')))
+done
+echo CHECK good $((n - bad)) bad $bad
 echo GUEST-READY
 while [ ! -e /off ]; do
-  if [ $n -lt ${FILES_MAX} ]; then
+  for d in ${folders}; do
+    [ $n -lt ${FILES_MAX} ] || break
     n=$((n + 1))
-    head -c ${FILE_BYTES} /dev/urandom > f.$n && sync && sha256sum f.$n >> SUMS && sync && echo WROTE $n
-  fi
+    cd $d
+    head -c ${FILE_BYTES} /dev/urandom > f.$n && sync f.$n && sha256sum f.$n >> SUMS && sync SUMS && echo WROTE $n
+  done
+  cd /
   usleep 200000
 done
-cd /
-umount /data && echo GUEST-OFF
+umount ${folders} && echo GUEST-OFF
 poweroff -f
 `;
 }
 
-/** Together less than the file system has. */
-const FILES_MAX = 60;
-const FILE_BYTES = 131_072;
+function mountOf(folder: string, partition: number): string {
+  return `for i in $(seq 100); do set -- /dev/sd?${partition}; [ -b $1 ] && break; usleep 100000; done
+mkdir ${folder}
+mount -t ext4 $1 ${folder} || { echo NO-DISK ${partition}; poweroff -f; }`;
+}
+
+/** What of qemu-guest-agent the lab uses. The id is the last of an order; it reads and writes nothing that may be frozen. */
+export function agentScript(disks: number): string {
+  const folders = DATA_PARTITIONS.slice(0, disks).map(({ folder }) => folder);
+  const freeze = folders.map((folder) => `fsfreeze --freeze ${folder}`).join(' && ');
+  const thaw = folders.map((folder) => `fsfreeze --unfreeze ${folder}`).join('; ');
+  return `#!/bin/sh
+while read -r order; do
+  id=\${order##*:}
+  case $order in
+    *fsfreeze-freeze*) ${freeze} ;;
+    *fsfreeze-thaw*) ${thaw} ;;
+    *) false ;;
+  esac && answer='"return": ${disks}' || answer='"error": {"desc": "failed"}'
+  echo "{$answer, \\"id\\": \${id%?}}"
+done
+`;
+}
+
+/** Together less than the file systems have. */
+const FILES_MAX = 400;
+const FILE_BYTES = 65_536;
 
 export const PROGRAMS = [
   'sh', 'mount', 'umount', 'insmod', 'seq', 'usleep', 'touch', 'wc', 'sha256sum', 'grep', 'basename', 'head', 'dd', 'sync', 'poweroff',
+  'mkdir', 'sleep', 'fsfreeze',
 ]; // oxfmt-ignore

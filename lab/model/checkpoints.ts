@@ -26,29 +26,40 @@ export async function createCheckpoint(
   request: CheckpointRequest,
 ): Promise<CheckpointState> {
   refuseUnlessPossible(machine, request);
-  await contactGuest(core, machine, request.consistency);
-  return machine.lock.run(async () => {
-    refuseUnlessPossible(machine, request);
-    const asksGuest = request.consistency === 1 && machine.isRunning;
-    if (asksGuest) await machine.flushCache();
-    const id = newGuid().toUpperCase();
-    const disks = machine.disks();
-    const sealed: { disk: VirtualDisk; sealed: SealedDisk; leaf: string }[] = [];
-    for (const disk of disks) sealed.push(await sealDisk(disk, id));
-    // No await from here to the save: all disks get their new leaf in one state, or none.
-    for (const { disk, sealed: at, leaf } of sealed) disk.freeze(at.seal, leaf);
-    const checkpoint = checkpointOf(
-      core,
-      machine,
-      id,
-      request,
-      sealed.map((one) => one.sealed),
-    );
-    machine.state.checkpoints.push(checkpoint);
-    core.state.seals.push(sealOf(core, machine, checkpoint));
-    await core.save();
-    return checkpoint;
-  });
+  const thaw = await freezeGuest(core, machine, request.consistency);
+  try {
+    return await machine.lock.run(() => sealAll(core, machine, request));
+  } finally {
+    await thaw?.();
+  }
+}
+
+/** One instant of all disks: the caller holds the lock. */
+async function sealAll(
+  core: HostCore,
+  machine: Machine,
+  request: CheckpointRequest,
+): Promise<CheckpointState> {
+  refuseUnlessPossible(machine, request);
+  const asksGuest = request.consistency === 1 && machine.isRunning;
+  if (asksGuest) await machine.flushCache();
+  const id = newGuid().toUpperCase();
+  const disks = machine.disks();
+  const sealed: { disk: VirtualDisk; sealed: SealedDisk; leaf: string }[] = [];
+  for (const disk of disks) sealed.push(await sealDisk(disk, id));
+  // No await from here to the save: all disks get their new leaf in one state, or none.
+  for (const { disk, sealed: at, leaf } of sealed) disk.freeze(at.seal, leaf);
+  const checkpoint = checkpointOf(
+    core,
+    machine,
+    id,
+    request,
+    sealed.map((one) => one.sealed),
+  );
+  machine.state.checkpoints.push(checkpoint);
+  core.state.seals.push(sealOf(core, machine, checkpoint));
+  await core.save();
+  return checkpoint;
 }
 
 function refuseUnlessPossible(machine: Machine, request: CheckpointRequest): void {
@@ -61,14 +72,20 @@ function refuseUnlessPossible(machine: Machine, request: CheckpointRequest): voi
   }
 }
 
-/** VMMS asks the guest's VSS service; one that does not answer is waited for. */
-async function contactGuest(core: HostCore, machine: Machine, consistency: Consistency): Promise<void> {
-  const { power, vss } = machine.state;
-  if (consistency !== 1 || power === 'off') return;
+/** VMMS asks the guest's VSS service; one that does not answer is waited for. Returns what lets a real guest go on. */
+async function freezeGuest(
+  core: HostCore,
+  machine: Machine,
+  consistency: Consistency,
+): Promise<(() => Promise<void>) | undefined> {
+  const { vss } = machine;
+  const { power } = machine.state;
+  if (consistency !== 1 || power === 'off') return undefined;
   if (power !== 'running')
     throw new LabFailure(RETURN.failed, 'the guest cannot be asked to freeze in this state');
   if (vss === 'timeout') await core.clock.sleep(core.options.vssTimeoutMs);
   if (vss !== 'ok') throw new LabFailure(RETURN.failed, `VSS in the guest: ${vss} (0x80004005)`);
+  return machine.program?.freeze(core.options.vssTimeoutMs);
 }
 
 async function sealDisk(

@@ -2,12 +2,17 @@
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { LabClock } from './clock.ts';
+import { LabFailure } from './failure.ts';
+import { guestMachine } from './guest-machine.ts';
+import { GuestProgram } from './guest-program.ts';
 import { StateStore, type DiskState, type HostState, type VmState } from './host-state.ts';
 import { JobTable } from './jobs.ts';
+import type { StartGuest } from './live-guest.ts';
 import { Machine } from './machine.ts';
 import { Merging } from './merging.ts';
 import type { LabOptions } from './options.ts';
 import { Rehearsal } from './rehearsal.ts';
+import { RETURN } from './return-codes.ts';
 import { VirtualDisk, truthFolder } from './virtual-disk.ts';
 import { Volumes, fileName, samePath } from './volumes.ts';
 
@@ -19,6 +24,7 @@ export interface CoreOptions {
   readonly hostName: string;
   readonly clock: LabClock;
   readonly options: LabOptions;
+  readonly startGuest?: StartGuest | undefined;
 }
 
 export class HostCore {
@@ -31,12 +37,14 @@ export class HostCore {
   readonly merging: Merging;
   readonly rehearsal = new Rehearsal();
   options: LabOptions;
+  readonly #startGuest: StartGuest | undefined;
   readonly #store: StateStore;
 
   private constructor(settings: CoreOptions, store: StateStore) {
     this.folder = settings.folder;
     this.clock = settings.clock;
     this.options = settings.options;
+    this.#startGuest = settings.startGuest;
     this.volumes = new Volumes(settings.folder);
     this.#store = store;
     this.jobs = new JobTable(this.clock, () => this.options);
@@ -56,6 +64,7 @@ export class HostCore {
     await core.#removeOrphans();
     await core.retainSeals(core.disks.values());
     for (const machine of core.machines.values()) core.merging.kick(machine);
+    await core.#startGuests();
     return core;
   }
 
@@ -83,8 +92,30 @@ export class HostCore {
 
   addMachine(state: VmState): Machine {
     const machine = new Machine(state, this.disks);
+    if (state.guest) machine.program = this.#programOf(machine);
     this.machines.set(state.id, machine);
     return machine;
+  }
+
+  #programOf(machine: Machine): GuestProgram {
+    const start = this.#startGuest;
+    if (!start) throw new LabFailure(RETURN.notSupported, 'this host has no real guests');
+    return new GuestProgram(
+      () => start(guestMachine(machine)),
+      async () => {
+        await machine.wentOff(this.clock.now());
+        await this.save();
+      },
+    );
+  }
+
+  /** Those that ran when the host ended run again. */
+  async #startGuests(): Promise<void> {
+    for (const { program, state } of this.machines.values()) {
+      if (!program || (state.power !== 'running' && state.power !== 'paused')) continue;
+      await program.change('off', 'running', { flushed: false });
+      state.power = 'running';
+    }
   }
 
   /** A VM by its GUID, in any case. */
@@ -131,6 +162,7 @@ export class HostCore {
   async close(): Promise<void> {
     for (const machine of this.machines.values()) await machine.stopWriter();
     await this.jobs.close();
+    for (const { program } of this.machines.values()) await program?.abandon();
     await this.merging.close();
     for (const machine of this.machines.values()) await machine.lock.run(() => machine.flushCache());
     for (const disk of this.disks.values()) await disk.close();
@@ -139,6 +171,7 @@ export class HostCore {
 
   /** As {@link close}, but nothing that a clean stop writes down is written. */
   async losePower(): Promise<void> {
+    for (const { program } of this.machines.values()) await program?.abandon();
     for (const machine of this.machines.values()) await machine.stopWriter();
     await this.jobs.close();
     await this.merging.close();

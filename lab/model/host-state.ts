@@ -119,6 +119,8 @@ export interface VmState {
   powerChangedAt: number | undefined;
   vss: VssMode;
   shutdown: ShutdownMode;
+  /** Its guest is a program of its own; absent: writes are scripted. */
+  readonly guest?: 'qemu';
   /** OperationalStatus[1] set by hand. */
   busy?: number;
   readonly controllers: ControllerState[];

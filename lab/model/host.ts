@@ -30,6 +30,7 @@ import type { GuestScript } from './guest.ts';
 import type { Power, SealState, ShutdownMode, VmState, VssMode } from './host-state.ts';
 import { diskInfo, vmInfo, type DiskInfo, type VmInfo } from './inventory.ts';
 import { JOB_TYPE } from './jobs.ts';
+import type { StartGuest } from './live-guest.ts';
 import { openJudgedImage, type JudgedFormat } from './judged-image.ts';
 import type { Machine } from './machine.ts';
 import { settingsPath, systemPath } from './object-paths.ts';
@@ -45,6 +46,8 @@ export interface LabHostOptions {
   readonly hostName?: string;
   readonly clock?: LabClock;
   readonly settings?: LabSettings;
+  /** How guests that are real are started; without it there are none. */
+  readonly startGuest?: StartGuest;
 }
 
 export interface VmSpec {
@@ -60,6 +63,8 @@ export interface VmSpec {
   readonly replicationMode?: number;
   /** It says that it is shielded; its disks are as they are. */
   readonly shielded?: boolean;
+  /** Its guest is real: QEMU on its disks. Default: none, and what is written is scripted. */
+  readonly guest?: 'qemu';
   readonly processors?: number;
   readonly memoryMiB?: number;
   readonly scsiControllers?: number;
@@ -100,6 +105,7 @@ export class LabHost {
       hostName: options.hostName ?? 'HV01',
       clock: options.clock ?? realClock,
       options: withSettings(DEFAULT_OPTIONS, options.settings ?? {}),
+      startGuest: options.startGuest,
     });
     return new LabHost(core);
   }
@@ -123,8 +129,7 @@ export class LabHost {
     this.#core.state.vms.push(machine.state);
     await this.#core.save();
     for (const disk of spec.disks ?? []) await addDisk(this.#core, machine, disk);
-    machine.state.power = spec.power ?? 'running';
-    await this.#core.save();
+    await this.#begin(machine, spec.power ?? 'running');
     // As on a host: whoever looks for the rows of one job finds those of others beside them.
     this.#core.jobs.start({
       type: JOB_TYPE.define,
@@ -135,10 +140,18 @@ export class LabHost {
     return vmInfo(this.#core, machine);
   }
 
+  async #begin(machine: Machine, power: Power): Promise<void> {
+    if (machine.program && power !== 'off')
+      await machine.changePower(power, this.#core.clock.now(), { flushed: false });
+    machine.state.power = power;
+    await this.#core.save();
+  }
+
   /** Removes a VM and its disks. */
   async removeVm(vm: string): Promise<void> {
     const machine = this.#machine(vm);
     await machine.stopWriter();
+    await machine.program?.abandon();
     await this.#core.settle();
     const disks = machine.disks();
     this.#core.state.vms = this.#core.state.vms.filter((state) => state !== machine.state);
@@ -379,6 +392,7 @@ function newVm(spec: VmSpec, now: number): VmState {
     ...(spec.guestSystem === undefined ? {} : { guestSystem: spec.guestSystem }),
     ...(spec.replicationMode === undefined ? {} : { replicationMode: spec.replicationMode }),
     ...(spec.shielded === undefined ? {} : { shielded: spec.shielded }),
+    ...(spec.guest === undefined ? {} : { guest: spec.guest }),
     power: 'off',
     generation,
     version: spec.version ?? '9.0',

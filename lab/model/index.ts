@@ -6,6 +6,7 @@ export type { GuestScript } from './guest.ts';
 export type { Power, SealState, ShutdownMode, VssMode } from './host-state.ts';
 export { LabHost, type GuestRange, type GuestWriteSpec, type LabHostOptions, type VmSpec } from './host.ts';
 export type { DiskInfo, VmInfo } from './inventory.ts';
+export type { GuestDisk, GuestMachine, LiveGuest, StartGuest } from './live-guest.ts';
 export { DEFAULT_OPTIONS, INSTANT, type LabOptions, type LabSettings } from './options.ts';
 export type { FaultRule, Misbehaviour } from './rehearsal.ts';
 export { RETURN } from './return-codes.ts';

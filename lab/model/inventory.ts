@@ -26,7 +26,10 @@ export interface VmInfo {
   readonly power: Power;
   readonly generation: 1 | 2;
   readonly version: string;
+  /** `no-contact` too while a real guest is not up. */
   readonly vss: VssMode;
+  /** Its guest is real. */
+  readonly guest?: 'qemu';
   readonly disks: readonly DiskInfo[];
   readonly checkpoints: readonly {
     readonly id: string;
@@ -55,7 +58,8 @@ export function vmInfo(core: HostCore, machine: Machine): VmInfo {
     power: state.power,
     generation: state.generation,
     version: state.version,
-    vss: state.vss,
+    vss: machine.vss,
+    ...(state.guest === undefined ? {} : { guest: state.guest }),
     disks: machine.disks().map((disk) => diskInfo(machine, disk)),
     checkpoints: state.checkpoints.map(({ id, kind, name }) => ({ id, kind, name })),
     referencePoints: state.referencePoints.map(({ id, consistency }) => ({

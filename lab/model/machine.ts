@@ -1,8 +1,9 @@
 /** One VM: its state, its guest, and the lock that makes a freeze one instant for all its disks. */
 import { Mutex } from '../../src/base/index.ts';
 import { LabFailure } from './failure.ts';
+import type { GuestProgram } from './guest-program.ts';
 import { GuestCache, type GuestScript, type GuestWrite, type ScriptedDisk, scriptedWrites } from './guest.ts';
-import type { Power, VmState } from './host-state.ts';
+import type { Power, VmState, VssMode } from './host-state.ts';
 import { RETURN } from './return-codes.ts';
 import type { VirtualDisk } from './virtual-disk.ts';
 
@@ -16,6 +17,8 @@ export class Machine {
   readonly cache = new GuestCache();
   /** OperationalStatus[1] of a job that works on the VM now. */
   working: number | undefined;
+  /** Of a VM whose guest is real. */
+  program: GuestProgram | undefined;
   readonly #disks: ReadonlyMap<string, VirtualDisk>;
   #writer: { stop: AbortController; done: Promise<void> } | undefined;
 
@@ -26,6 +29,12 @@ export class Machine {
 
   get isRunning(): boolean {
     return this.state.power === 'running';
+  }
+
+  /** What its VSS service does; that of a real guest does nothing before it is there. */
+  get vss(): VssMode {
+    const { vss } = this.state;
+    return vss === 'ok' && this.program && !this.program.answers ? 'no-contact' : vss;
   }
 
   /** The virtual disks in its drives, in the order of controllers and slots. */
@@ -95,13 +104,23 @@ export class Machine {
   /** Brings the VM into another state of power; what a stopping guest has cached is `flushed` or lost. */
   async changePower(power: Power, now: number, options: { flushed: boolean }): Promise<void> {
     if (power !== 'running') await this.stopWriter();
+    await this.program?.change(this.state.power, power, options);
     await this.lock.run(async () => {
       if (options.flushed) await this.flushCache();
       else if (power === 'off') this.cache.drain();
-      if (power !== 'running') for (const disk of this.disks()) await disk.settle();
-      this.state.power = power;
-      this.state.powerChangedAt = now;
+      await this.#enter(power, now);
     });
+  }
+
+  /** Its guest went off by itself. */
+  wentOff(now: number): Promise<void> {
+    return this.lock.run(() => this.#enter('off', now));
+  }
+
+  async #enter(power: Power, now: number): Promise<void> {
+    if (power !== 'running') for (const disk of this.disks()) await disk.settle();
+    this.state.power = power;
+    this.state.powerChangedAt = now;
   }
 
   async #write(
@@ -142,5 +161,11 @@ export class Machine {
   #mustRun(): void {
     if (!this.isRunning)
       throw new LabFailure(RETURN.invalidState, `the guest of ${this.state.name} does not run`);
+    // It keeps in memory what it thinks is on its disks.
+    if (this.program)
+      throw new LabFailure(
+        RETURN.invalidState,
+        `the guest of ${this.state.name} is real and writes by itself`,
+      );
   }
 }

@@ -2,6 +2,7 @@
 import type { LabInstance, LabMethodResult, LabValue } from '../cim.ts';
 import type { HostCore } from './core.ts';
 import { LabFailure } from './failure.ts';
+import type { GuestProgram } from './guest-program.ts';
 import type { Power } from './host-state.ts';
 import { errorOf } from './job-rows.ts';
 import { JOB_TYPE, type Job } from './jobs.ts';
@@ -120,8 +121,16 @@ async function shutDown(call: MethodCall, power: Power): Promise<LabMethodResult
   if (shutdown === 'locked' && call.parameters['Force'] !== true) {
     throw new LabFailure(RETURN.locked, 'the guest is locked');
   }
+  if (machine.program) return shutDownProgram(machine.program, power);
   await machine.changePower(power, call.core.clock.now(), { flushed: true });
   await call.core.save();
+  return answer(RETURN.done);
+}
+
+/** It is off when it has switched itself off, and not before. */
+function shutDownProgram(program: GuestProgram, power: Power): LabMethodResult {
+  if (power === 'running') throw new LabFailure(RETURN.notSupported, 'a guest that is real is not restarted');
+  program.shutDown();
   return answer(RETURN.done);
 }
 

@@ -92,9 +92,9 @@ function vmRow(core: HostCore, machine: Machine): LabInstance {
 
 /** The VSS component exists while the VM runs; its status tells whether the guest answers. */
 export function vssRows(core: HostCore): LabInstance[] {
-  return runningMachines(core).map(({ state }) => {
-    const status = state.vss === 'no-contact' ? 12 : 2;
-    const enabled = state.vss === 'disabled' ? 3 : 2;
+  return runningMachines(core).map(({ state, vss }) => {
+    const status = vss === 'no-contact' ? 12 : 2;
+    const enabled = vss === 'disabled' ? 3 : 2;
     return component(core, state, 'Msvm_VssComponent', VSS_COMPONENT, {
       ElementName: 'VSS',
       Name: 'VSS',

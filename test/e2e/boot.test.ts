@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
-import { findKernel, GUEST_PROGRAMS, makeGuestImage } from '../../lab/guest-qemu/index.ts';
+import { findKernel, GUEST_PROGRAMS, makeGuestImages } from '../../lab/guest-qemu/index.ts';
 import { machineFiles } from '../../src/machines/index.ts';
 import { requires } from '../requires.ts';
 import { CliHome, LabProcess } from './cli.fixture.ts';
@@ -58,19 +58,19 @@ test(
   NEEDS,
   async (t) => {
     const image = join(folder, 'guest.raw');
-    await makeGuestImage(image);
+    await makeGuestImages(image);
     await using lab = await LabProcess.start();
     await using home = await CliHome.open(lab, 'plain');
     await lab.client.createVm({ name: 'old', generation: 1, memoryMiB: 256, disks: [{ fromRaw: image }] });
     await home.ok('backup', 'old');
 
     const first = await boot(home, 'old', 'WROTE 2');
-    assert.match(first.log, /CHECK good 0\r?\n/);
+    assert.match(first.log, /CHECK good 0 bad 0\r?\n/);
     assert.match(first.log, /GUEST-OFF/);
     const files = [...first.log.matchAll(/WROTE/g)].length;
 
     const second = await boot(home, 'old', 'GUEST-READY');
-    assert.match(second.log, new RegExp(`CHECK good ${files}\\r?\\n`));
+    assert.match(second.log, new RegExp(`CHECK good ${files} bad 0\\r?\\n`));
 
     await lab.client.createVm({ name: 'new', generation: 2, memoryMiB: 256, disks: [{ fromRaw: image }] });
     await home.ok('backup', 'new');
