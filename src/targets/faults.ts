@@ -56,6 +56,12 @@ export const targetFaults = faults('TARGET', {
     remedy:
       'put {n} (the number of the disk, from 1) or {id} (its VirtualDiskId) into the name of the export',
   },
+  notReadByQemu: {
+    kind: 'refused',
+    text: 'a machine cannot start over {place}: QEMU is given no certificates for TLS',
+    remedy:
+      'serve the same disks without TLS on a unix socket or on this machine, and replicate to that address',
+  },
   readOnly: {
     kind: 'refused',
     text: '{place} cannot be written',

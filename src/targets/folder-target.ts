@@ -2,6 +2,7 @@
 import { mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { FileReader, syncFolder } from '../disk/index.ts';
+import type { DiskSource } from '../machines/index.ts';
 import { createVhdx, openVhdxWritable, readVhdxInfo } from '../vhdx/index.ts';
 import { targetFaults } from './faults.ts';
 import type { PlannedTargetDisk, Target, TargetDisk, TargetDiskSpec } from './port.ts';
@@ -28,6 +29,10 @@ export class FolderTarget implements Target {
 
   placeOf({ name }: Pick<TargetDiskSpec, 'name'>): string {
     return join(this.#folder, `${name}.${this.#kind}`);
+  }
+
+  sourceOf(spec: TargetDiskSpec): DiskSource {
+    return { kind: 'file', path: this.placeOf(spec), format: this.#kind };
   }
 
   async prepare(disks: readonly PlannedTargetDisk[]): Promise<void> {

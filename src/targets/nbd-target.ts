@@ -4,6 +4,7 @@
  */
 import { isZero, MiB } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
+import type { DiskSource } from '../machines/index.ts';
 import { NbdDisk, parseNbdAddress } from '../nbd/index.ts';
 import { targetFaults } from './faults.ts';
 import { NbdTargetDisk } from './nbd-target-disk.ts';
@@ -25,6 +26,13 @@ export class NbdTarget implements Target {
 
   placeOf({ diskId, number }: Named): string {
     return this.address.replaceAll('{n}', String(number)).replaceAll('{id}', diskId.toLowerCase());
+  }
+
+  /** Not over TLS: QEMU would have to be given certificates, and nobody here has any to give. */
+  sourceOf(spec: TargetDiskSpec): DiskSource {
+    const { place, exportName, tls } = parseNbdAddress(this.placeOf(spec));
+    if (tls) throw targetFaults.notReadByQemu({ place: this.placeOf(spec) });
+    return { kind: 'nbd', place, exportName };
   }
 
   async prepare(disks: readonly PlannedTargetDisk[], options: CallOptions = {}): Promise<void> {

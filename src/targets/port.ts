@@ -7,6 +7,7 @@
  * make them durable by `flush`. Nothing but what the caller writes ever goes onto its disks.
  */
 import type { CallOptions, Disk, RangeWriter } from '../disk/index.ts';
+import type { DiskSource } from '../machines/index.ts';
 
 /** A disk as its target knows it. What is here stays the same for the life of the replica, but for the size. */
 export interface TargetDiskSpec {
@@ -55,6 +56,8 @@ export interface Target {
   openDisk(spec: TargetDiskSpec, options?: CallOptions): Promise<TargetDisk>;
   /** The name of the place of one disk, for people. */
   placeOf(spec: Pick<TargetDiskSpec, 'diskId' | 'number' | 'name'>): string;
+  /** Where QEMU finds the disk, to read it below a clone. Throws `TARGET_NOT_READ_BY_QEMU`. Absent where it never could. */
+  sourceOf?(spec: TargetDiskSpec): DiskSource;
   /** Changes whenever anybody writes to the disk, which must be closed; absent where that cannot be told. */
   markOf?(spec: TargetDiskSpec): Promise<string | undefined>;
 }
