@@ -31,5 +31,6 @@ function backingOf(source: DiskSource): BackingFile {
     place.kind === 'unix'
       ? { type: 'unix', path: place.path }
       : { type: 'inet', host: place.host, port: String(place.port) };
-  return { path: `json:${JSON.stringify({ driver: 'nbd', server, export: exportName })}`, format: 'raw' };
+  const node = { driver: 'raw', file: { driver: 'nbd', server, export: exportName } };
+  return { path: `json:${JSON.stringify(node)}`, format: 'raw' };
 }
