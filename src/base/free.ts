@@ -4,6 +4,7 @@
  */
 
 /** Nobody may use the bytes, or any view of the same buffer, afterwards. Slabs that Node shares between buffers stay. */
-export function free({ buffer }: Uint8Array): void {
-  if (buffer.byteLength > Buffer.poolSize && buffer instanceof ArrayBuffer) buffer.transfer(0);
+export function free({ buffer, byteLength }: Uint8Array): void {
+  const own = byteLength === buffer.byteLength || buffer.byteLength > Buffer.poolSize;
+  if (own && buffer instanceof ArrayBuffer) buffer.transfer(0);
 }

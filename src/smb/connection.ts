@@ -6,7 +6,7 @@
  * nothing waits longer than the answer timeout.
  */
 import { connect, type Socket } from 'node:net';
-import { isFault, type Fault } from '../base/index.ts';
+import { isFault, viewOf, type Fault } from '../base/index.ts';
 import { CreditWindow } from './credits.ts';
 import { smbFaults } from './faults.ts';
 import {
@@ -19,8 +19,11 @@ import {
   transformHeader,
   type Command,
 } from './format.ts';
-import { FrameReader } from './frames.ts';
+import { FrameReader, WholeFrames } from './frames.ts';
+import type { Landing } from './landing.ts';
 import { HEADER_BYTES, Malformed, writeBody, type Reply } from './message.ts';
+import { isFollowedByData } from './read.ts';
+import { SealedFrames } from './sealed-frames.ts';
 import { statusName, STATUS } from './status.ts';
 import type { Sealing } from './transform.ts';
 
@@ -41,6 +44,8 @@ export interface Request {
   readonly treeId?: number;
   /** Credits; default 1. */
   readonly charge?: number;
+  /** Of a READ: where its data goes. */
+  readonly landing?: Landing;
   /** Sees the message as it is sent, before encryption. */
   readonly observe?: (message: Uint8Array) => void;
 }
@@ -48,6 +53,7 @@ export interface Request {
 interface Pending {
   readonly command: Command;
   readonly charge: number;
+  readonly landing: Landing | undefined;
   readonly resolve: (reply: Reply) => void;
   readonly reject: (error: Error) => void;
   readonly timer: NodeJS.Timeout;
@@ -75,7 +81,10 @@ export class SmbConnection {
   constructor(target: ConnectionTarget, carrier: Carrier) {
     this.target = target;
     this.#carrier = carrier;
-    this.#frames = new FrameReader(FRAME_BYTES_BEFORE_LOGON, (frame) => this.#receive(frame));
+    this.#frames = new FrameReader(
+      FRAME_BYTES_BEFORE_LOGON,
+      new WholeFrames((frame) => this.#receivePlain(frame)),
+    );
     this.#echoTimer = setInterval(() => this.#echoWhenIdle(), ECHO_AFTER_MS).unref();
   }
 
@@ -119,6 +128,12 @@ export class SmbConnection {
   protect(sealing: Sealing, frameBytesMax: number): void {
     this.#sealing = sealing;
     this.#frames.frameBytesMax = frameBytesMax + transformHeader.size;
+    this.#frames.sink = new SealedFrames(sealing, {
+      landingFor: (start, behind) => this.#landingFor(start, behind),
+      receive: (message, landedBytes) => this.#receive(message, landedBytes),
+      clearText: (head) => this.#clearText(head),
+      tampered: () => smbFaults.tampered({ host: this.target.host }),
+    });
   }
 
   /**
@@ -132,9 +147,9 @@ export class SmbConnection {
     const messageId = await turn;
     return new Promise((resolve, reject) => {
       if (this.#failure) return reject(this.#failure);
-      const { command } = request;
+      const { command, landing } = request;
       const timer = setTimeout(() => this.#expire(command), this.target.answerTimeoutMs);
-      this.#pending.set(messageId, { command, charge, resolve, reject, timer, interim: false });
+      this.#pending.set(messageId, { command, charge, landing, resolve, reject, timer, interim: false });
       this.#send(this.#encode(request, messageId, charge), request.observe);
     });
   }
@@ -205,8 +220,21 @@ export class SmbConnection {
     this.#carrier.write(Buffer.concat([prefix, frame]));
   }
 
-  #receive(frame: Uint8Array): void {
-    const bytes = this.#opened(frame);
+  #receivePlain(frame: Uint8Array): void {
+    const isBox = new DataView(frame.buffer, frame.byteOffset).getUint32(0, true) === ENCRYPTED_MESSAGE;
+    if (isBox) throw new Malformed('an encrypted message before the log-on');
+    this.#receive(frame);
+  }
+
+  /** Of a message that only begins: the place for its data, when it is a READ under way that has succeeded. */
+  #landingFor(start: Uint8Array, behind: number): Landing | undefined {
+    const { messageId, status } = messageHeader.read(start);
+    const landing = this.#pending.get(Number(messageId))?.landing;
+    if (!landing || status !== STATUS.SUCCESS || behind > landing.size) return undefined;
+    return isFollowedByData(start, behind) ? landing : undefined;
+  }
+
+  #receive(bytes: Uint8Array, landedBytes?: number): void {
     const header = messageHeader.read(bytes);
     if (header.protocolId !== PLAIN_MESSAGE || header.structureSize !== HEADER_BYTES) {
       throw new Malformed('no SMB2 header');
@@ -218,27 +246,16 @@ export class SmbConnection {
     if (COMMAND[pending.command] !== header.command) throw new Malformed('an answer to another command');
     this.#credits.grant(header.credits);
     if (isInterim(header)) return noteInterim(pending);
-    this.#settle(Number(header.messageId), pending, { status: header.status, bytes });
-  }
-
-  /** The plain message. The bytes of an unencrypted one are copied, for the buffer of the frame is used again. */
-  #opened(frame: Uint8Array): Uint8Array {
-    const isBox = new DataView(frame.buffer, frame.byteOffset).getUint32(0, true) === ENCRYPTED_MESSAGE;
-    if (!this.#sealing) {
-      if (isBox) throw new Malformed('an encrypted message before the log-on');
-      return frame.slice();
-    }
-    if (!isBox) throw this.#unsealed(frame);
-    const message = this.#sealing.open(frame);
-    if (!message || message.length < HEADER_BYTES) throw smbFaults.tampered({ host: this.target.host });
-    return message;
+    const landed = landedBytes === undefined ? {} : { landedBytes };
+    this.#settle(Number(header.messageId), pending, { status: header.status, bytes, ...landed });
   }
 
   /** A server that forgot the session has no key to say so under. Nothing else is acceptable in clear text. */
-  #unsealed(frame: Uint8Array): Fault {
-    const { status } = messageHeader.read(frame);
-    const forgotten = status === STATUS.USER_SESSION_DELETED || status === STATUS.NETWORK_SESSION_EXPIRED;
-    return forgotten ? this.#lost(statusName(status)) : smbFaults.tampered({ host: this.target.host });
+  #clearText(head: Uint8Array): Fault {
+    const { status } = messageHeader.fields;
+    const said = status.get(viewOf(head), status.offset, true);
+    const forgotten = said === STATUS.USER_SESSION_DELETED || said === STATUS.NETWORK_SESSION_EXPIRED;
+    return forgotten ? this.#lost(statusName(said)) : smbFaults.tampered({ host: this.target.host });
   }
 
   #pendingFor(messageId: bigint): Pending {

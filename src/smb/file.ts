@@ -2,8 +2,9 @@
  * One file of a share as a `RangeReader`. A read is cut into pieces that travel at once, over as many connections as the
  * client has; a piece whose connection breaks is asked for again on the next one.
  */
-import { forEachBounded, free, MiB, unlessAborted } from '../base/index.ts';
+import { forEachBounded, MiB, unlessAborted } from '../base/index.ts';
 import { checkRange, diskFaults, type CallOptions, type RangeReader } from '../disk/index.ts';
+import { Landing } from './landing.ts';
 import { FileLane, Patience, piecesOf, type Piece, type Slot } from '../remote/index.ts';
 import { sameFile, type FilePlace } from './same-file.ts';
 import type { FileHandle, SmbSession } from './session.ts';
@@ -92,18 +93,14 @@ export class SmbFile implements RangeReader {
     const ending = this.#ending.signal;
     const waiting = signal ? AbortSignal.any([signal, ending]) : ending;
     for (let done = 0; done < into.length;) {
+      const landing = new Landing(into.subarray(done));
       try {
         const handle = lane.handle ?? (await lane.reopen(waiting));
-        const data = await unlessAborted(
-          handle.session.read(handle, offset + done, into.length - done),
-          signal,
-        );
-        into.set(data, done);
-        done += data.length;
-        // At once, not when the collector gets to it: a GiB of messages would start it forty times, for a fifth of all time.
-        free(data);
+        done += await unlessAborted(handle.session.read(handle, offset + done, landing), signal);
         this.#arrived += 1;
       } catch (error) {
+        // An answer may be on its way still, and the memory may be another's as soon as this has thrown.
+        landing.abandon();
         signal?.throwIfAborted();
         await patience.afterFailure(error, waiting);
       }

@@ -13,6 +13,8 @@ export const HEADER_BYTES = messageHeader.size;
 export interface Reply {
   readonly status: number;
   readonly bytes: Uint8Array;
+  /** Of a READ: so many bytes of data followed `bytes`, and lie where the request said. */
+  readonly landedBytes?: number;
 }
 
 export { Malformed };

@@ -5,9 +5,10 @@ import { SmbConnection, type ConnectionTarget, type Request } from './connection
 import { readCreate, writeClose, writeCreate, type FileIdentity } from './create.ts';
 import { smbFaults } from './faults.ts';
 import { CREDIT_BYTES, emptyRequest, messageHeader } from './format.ts';
+import type { Landing } from './landing.ts';
 import { logOn } from './log-on.ts';
 import { writeBody, type Reply } from './message.ts';
-import { readCharge, readData, writeRead } from './read.ts';
+import { land, readCharge, writeRead } from './read.ts';
 import { isForgotten, statusFault } from './status-fault.ts';
 import { STATUS } from './status.ts';
 import { readTreeConnect, writeTreeConnect } from './tree-connect.ts';
@@ -79,10 +80,14 @@ export class SmbSession {
     throw smbFaults.notAFile({ host: this.#target.host, path: whole });
   }
 
-  /** At least one byte at `offset`, at most `length`. Throws `DISK_TRUNCATED` when the file ends there. */
-  async read(handle: FileHandle, offset: number, length: number): Promise<Uint8Array> {
+  /**
+   * Brings at least one byte from `offset` on to `landing`, at most as many as it has room for; resolves with how many. Throws
+   * `DISK_TRUNCATED` when the file ends there.
+   */
+  async read(handle: FileHandle, offset: number, landing: Landing): Promise<number> {
+    const missing = landing.size;
     const asked = Math.min(
-      length,
+      missing,
       this.#readBytesMax,
       CREDIT_BYTES * Math.max(1, this.#connection.creditsHeld),
     );
@@ -92,12 +97,13 @@ export class SmbSession {
       body: writeRead(fileId, offset, asked),
       treeId,
       charge: readCharge(asked),
+      landing,
     });
     if (reply.status === STATUS.END_OF_FILE) {
-      throw diskFaults.truncated({ path: `\\\\${this.#target.host}\\${path}`, end: offset, missing: length });
+      throw diskFaults.truncated({ path: `\\\\${this.#target.host}\\${path}`, end: offset, missing });
     }
     this.#check(reply, 'READ', path);
-    return this.#parse(() => readData(reply.bytes, asked));
+    return this.#parse(() => land(reply, asked, landing));
   }
 
   /** Never throws: a handle of a broken session is gone anyway. */

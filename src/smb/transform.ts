@@ -4,7 +4,13 @@
  * Which messages were answered already is the connection's business; a box that was changed, cut or of another session is
  * not opened.
  */
-import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto';
+import {
+  createCipheriv,
+  createDecipheriv,
+  createSecretKey,
+  type DecipherGCM,
+  type KeyObject,
+} from 'node:crypto';
 import type { CipherName } from './cipher.ts';
 import { ENCRYPTED_MESSAGE, transformHeader } from './format.ts';
 import type { SessionKeys } from './session-keys.ts';
@@ -48,26 +54,18 @@ export class Sealing {
     return Buffer.concat([head, ...sealed]);
   }
 
-  /** The message, or `undefined` when it is not one the server sealed for this session. */
-  open(box: Uint8Array): Uint8Array | undefined {
-    if (box.length < transformHeader.size) return undefined;
-    const head = transformHeader.read(box);
-    const sealed = box.subarray(transformHeader.size);
-    if (head.protocolId !== ENCRYPTED_MESSAGE || head.flags !== ENCRYPTED) return undefined;
-    if (head.sessionId !== this.#sessionId || head.originalMessageSize !== sealed.length) return undefined;
-    const nonce = head.nonce.subarray(0, NONCE_BYTES);
-    const decipher = createDecipheriv(this.#cipher, this.#opening, nonce, {
+  /** Begins to open a box of which `head` is the TRANSFORM_HEADER. `undefined`: the server sealed no such box for this session. */
+  opening(head: Uint8Array, sealedBytes: number): Opening | undefined {
+    const { protocolId, flags, sessionId, originalMessageSize, nonce, signature } =
+      transformHeader.read(head);
+    if (protocolId !== ENCRYPTED_MESSAGE || flags !== ENCRYPTED) return undefined;
+    if (sessionId !== this.#sessionId || originalMessageSize !== sealedBytes) return undefined;
+    const decipher = createDecipheriv(this.#cipher, this.#opening, nonce.subarray(0, NONCE_BYTES), {
       authTagLength: TAG_BYTES,
     });
-    decipher.setAAD(box.subarray(AUTHENTICATED_FROM, transformHeader.size));
-    decipher.setAuthTag(head.signature);
-    const message = decipher.update(sealed);
-    try {
-      decipher.final();
-    } catch {
-      return undefined;
-    }
-    return message;
+    decipher.setAAD(head.subarray(AUTHENTICATED_FROM, transformHeader.size));
+    decipher.setAuthTag(signature);
+    return new Opening(decipher);
   }
 
   /** A count: the key is of this session alone, so no nonce comes twice. */
@@ -76,5 +74,29 @@ export class Sealing {
     new DataView(nonce.buffer).setBigUint64(0, BigInt(this.#sent), true);
     this.#sent += 1;
     return nonce;
+  }
+}
+
+/** One box that is being opened, piece by piece. */
+export class Opening {
+  readonly #decipher: DecipherGCM;
+
+  constructor(decipher: DecipherGCM) {
+    this.#decipher = decipher;
+  }
+
+  /** What the next bytes mean, in memory of its own. Nothing of it is to be believed before all of it is genuine. */
+  update(sealed: Uint8Array): Uint8Array {
+    return this.#decipher.update(sealed);
+  }
+
+  /** At the end: whether the server sealed exactly this. */
+  isGenuine(): boolean {
+    try {
+      this.#decipher.final();
+      return true;
+    } catch {
+      return false;
+    }
   }
 }

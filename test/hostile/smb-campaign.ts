@@ -13,6 +13,7 @@ import {
   transformHeader,
   treeConnectResponse,
 } from '../../src/smb/format.ts';
+import { Landing } from '../../src/smb/landing.ts';
 import { SmbSession, type FileHandle, type SessionTarget } from '../../src/smb/session.ts';
 import { STATUS } from '../../src/smb/status.ts';
 import { framed, TEST_KEYS, TEST_SESSION } from '../../src/smb/testing/false-server.fixture.ts';
@@ -24,6 +25,7 @@ import { outcomeIn, type Attack, type Campaign } from './campaign.ts';
 import { addressed, SmbPeer } from './smb-peer.ts';
 
 const READ_BYTES = 64 * 1024;
+const UNTOUCHED = 0xe5;
 
 export const smbCampaign: Campaign = {
   name: 'SMB answers',
@@ -59,8 +61,14 @@ async function open(session: SmbSession): Promise<void> {
 }
 
 async function read(session: SmbSession): Promise<void> {
-  const data = await session.read(handleOf(session), 0, 100);
-  assert.ok(data.length >= 1 && data.length <= 100, `${data.length} bytes for 100`);
+  const memory = Buffer.alloc(300, UNTOUCHED);
+  const bytes = await session.read(handleOf(session), 0, new Landing(memory.subarray(100, 200)));
+  assert.ok(bytes >= 1 && bytes <= 100, `${bytes} bytes for 100`);
+  const beside = Buffer.concat([memory.subarray(0, 100), memory.subarray(200)]);
+  assert.ok(
+    beside.every((byte) => byte === UNTOUCHED),
+    'bytes beside the place of the answer',
+  );
 }
 
 async function close(session: SmbSession): Promise<void> {

@@ -2,7 +2,7 @@
 import { messageHeader } from '../../src/smb/format.ts';
 import { SmbConnection, type Carrier } from '../../src/smb/connection.ts';
 import type { Sealing } from '../../src/smb/transform.ts';
-import { framed } from '../../src/smb/testing/false-server.fixture.ts';
+import { framed, openBox } from '../../src/smb/testing/false-server.fixture.ts';
 import type { Random } from '../../lab/model/random.ts';
 import { pieces } from './byte-damage.ts';
 
@@ -24,7 +24,7 @@ export class SmbPeer implements Carrier {
   write(bytes: Uint8Array | string): boolean {
     const frame = (bytes as Uint8Array).subarray(4);
     this.#heard += 1;
-    this.#answer(this, this.sealing?.open(frame) ?? frame);
+    this.#answer(this, (this.sealing && openBox(this.sealing, frame)) ?? frame);
     return true;
   }
 

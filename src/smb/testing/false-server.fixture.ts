@@ -3,8 +3,8 @@
  * the encryption gives both sides the same keys.
  */
 import { createServer, type AddressInfo, type Socket } from 'node:net';
-import { HEADER_FLAG, messageHeader, PLAIN_MESSAGE } from '../format.ts';
-import { FrameReader } from '../frames.ts';
+import { HEADER_FLAG, messageHeader, PLAIN_MESSAGE, transformHeader } from '../format.ts';
+import { FrameReader, WholeFrames } from '../frames.ts';
 import type { SessionKeys } from '../session-keys.ts';
 import { Sealing } from '../transform.ts';
 
@@ -36,13 +36,16 @@ export async function startFalseServer(answer: (heard: Heard) => void): Promise<
       { ...TEST_KEYS, sealing: TEST_KEYS.opening, opening: TEST_KEYS.sealing },
       TEST_SESSION,
     );
-    const frames = new FrameReader(1 << 20, (frame) => {
-      const plain = frame[0] === 0xfe;
-      const message = plain ? frame.slice() : sealing.open(frame)!;
-      const send = (reply: Uint8Array): void =>
-        void socket.write(framed(plain ? reply : sealing.seal(reply)));
-      answer({ header: messageHeader.read(message), message, socket, send });
-    });
+    const frames = new FrameReader(
+      1 << 20,
+      new WholeFrames((frame) => {
+        const plain = frame[0] === 0xfe;
+        const message = plain ? frame : openBox(sealing, frame)!;
+        const send = (reply: Uint8Array): void =>
+          void socket.write(framed(plain ? reply : sealing.seal(reply)));
+        answer({ header: messageHeader.read(message), message, socket, send });
+      }),
+    );
     socket.on('data', (bytes) => frames.push(bytes)).on('error', () => undefined);
   }).listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
@@ -53,6 +56,15 @@ export async function startFalseServer(answer: (heard: Heard) => void): Promise<
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+/** The message in a box, or `undefined` when it is not one the other side sealed for this session. */
+export function openBox(sealing: Sealing, box: Uint8Array): Uint8Array | undefined {
+  if (box.length < transformHeader.size) return undefined;
+  const sealed = box.subarray(transformHeader.size);
+  const opening = sealing.opening(box.subarray(0, transformHeader.size), sealed.length);
+  const message = opening?.update(sealed);
+  return opening?.isGenuine() ? message : undefined;
 }
 
 export function framed(frame: Uint8Array): Buffer {
