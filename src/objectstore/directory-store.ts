@@ -54,14 +54,17 @@ function ignoreExisting(error: unknown): void {
 
 class DirectoryStore implements ObjectStore {
   readonly location: string;
+  readonly localPath?: (name: string) => string;
   readonly #files: FileCalls;
   readonly #identity: string;
+  readonly #folders = new Set<string>();
   #incoming: Promise<void> | undefined;
 
   constructor(files: FileCalls, root: string, identity: string) {
     this.#files = files;
     this.location = root;
     this.#identity = identity;
+    if (files === systemFiles) this.localPath = (name) => this.#pathOf(name);
   }
 
   async putNew(name: string, body: Uint8Array, options?: CallOptions): Promise<void> {
@@ -75,9 +78,15 @@ class DirectoryStore implements ObjectStore {
     signal?.throwIfAborted();
     try {
       await this.#makeIncomingOnce();
-      return await DirectoryUpload.start({ files: this.#files, root: this.location, name, signal });
+      return await DirectoryUpload.start({
+        files: this.#files,
+        root: this.location,
+        name,
+        signal,
+        folders: this.#folders,
+      });
     } catch (error) {
-      throw fileFault(error, this.location, this.localPath(name));
+      throw fileFault(error, this.location, this.#pathOf(name));
     }
   }
 
@@ -99,7 +108,7 @@ class DirectoryStore implements ObjectStore {
     checkName(name);
     signal?.throwIfAborted();
     try {
-      await using handle = await this.#files.open(this.localPath(name), 'r');
+      await using handle = await this.#files.open(this.#pathOf(name), 'r');
       const bytes = Buffer.allocUnsafeSlow(length);
       for (let done = 0; done < length;) {
         const { bytesRead } = await handle.read(bytes, done, length - done, offset + done);
@@ -130,15 +139,15 @@ class DirectoryStore implements ObjectStore {
     checkName(name);
     signal?.throwIfAborted();
     try {
-      await this.#files.unlink(this.localPath(name));
+      await this.#files.unlink(this.#pathOf(name));
       // Not undone by a power loss: an index segment that came back after its successor went would count again.
-      await syncFolder(this.#files, dirname(this.localPath(name)));
+      await syncFolder(this.#files, dirname(this.#pathOf(name)));
     } catch (error) {
-      if (!isAbsence(error)) throw fileFault(error, this.location, this.localPath(name));
+      if (!isAbsence(error)) throw fileFault(error, this.location, this.#pathOf(name));
     }
   }
 
-  localPath(name: string): string {
+  #pathOf(name: string): string {
     return join(this.location, name);
   }
 
@@ -182,12 +191,12 @@ class DirectoryStore implements ObjectStore {
 
   async #statFile(name: string): Promise<ObjectInfo | undefined> {
     try {
-      const found = await this.#files.lstat(this.localPath(name));
+      const found = await this.#files.lstat(this.#pathOf(name));
       return found.isFile() ? { name, size: found.size } : undefined;
     } catch (error) {
       if (isAbsence(error)) await this.#checkFolder(error);
       if (isAbsence(error)) return undefined;
-      throw fileFault(error, this.location, this.localPath(name));
+      throw fileFault(error, this.location, this.#pathOf(name));
     }
   }
 
@@ -208,7 +217,7 @@ class DirectoryStore implements ObjectStore {
   #readFault(error: unknown, name: string): unknown {
     return isAbsence(error)
       ? storeFaults.notFound({ name, location: this.location }, { cause: error })
-      : fileFault(error, this.location, this.localPath(name));
+      : fileFault(error, this.location, this.#pathOf(name));
   }
 }
 

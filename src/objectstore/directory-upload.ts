@@ -19,6 +19,8 @@ export interface UploadPlace {
   readonly root: string;
   readonly name: string;
   readonly signal: AbortSignal | undefined;
+  /** Folders of the store whose names are known to be durable. */
+  readonly folders: Set<string>;
 }
 
 export class DirectoryUpload implements ObjectUpload {
@@ -89,7 +91,7 @@ export class DirectoryUpload implements ObjectUpload {
   async #giveName(): Promise<void> {
     const { files, root, name } = this.#place;
     const path = join(root, name);
-    await makeFolders(files, root, dirname(name));
+    await makeFolders(this.#place, dirname(name));
     const claim = claimPath(root, name);
     const published = await publish({ files, part: this.#part, path, claim, name, location: root });
     if (!published && !(await sameBytes(files, this.#part, path)))
@@ -112,24 +114,24 @@ async function writeAll(handle: OpenFile, body: Uint8Array, position: number): P
 }
 
 /** Creates the folders of `relative` below `root`, never `root` itself (see `makeIncoming`), each durable in its parent. */
-async function makeFolders(files: FileCalls, root: string, relative: string): Promise<void> {
+async function makeFolders({ files, root, folders }: UploadPlace, relative: string): Promise<void> {
   if (relative === '.') return;
   let folder = root;
   for (const segment of relative.split('/')) {
     const parent = folder;
     folder = join(parent, segment);
-    if (await makeFolder(files, folder)) await syncFolder(files, parent);
+    if (folders.has(folder)) continue;
+    await makeFolder(files, folder);
+    // Also when it was there: whoever made it may be about to sync it, or have died before.
+    await syncFolder(files, parent);
+    folders.add(folder);
   }
 }
 
-async function makeFolder(files: FileCalls, folder: string): Promise<boolean> {
-  try {
-    await files.mkdir(folder);
-    return true;
-  } catch (error) {
-    if (errorCode(error) === 'EEXIST') return false;
-    throw error;
-  }
+async function makeFolder(files: FileCalls, folder: string): Promise<void> {
+  await files.mkdir(folder).catch((error: unknown) => {
+    if (errorCode(error) !== 'EEXIST') throw error;
+  });
 }
 
 /** Windows has no such call, and NTFS journals names by itself. */

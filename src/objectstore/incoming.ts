@@ -42,8 +42,7 @@ export async function removeLeftovers(files: FileCalls, root: string): Promise<v
   const entries = await files.readdir(join(root, INCOMING), { withFileTypes: true }).catch(() => []);
   for (const { name } of entries) {
     const path = join(root, INCOMING, name);
-    if (await isLeftover(files, path, name).catch(() => false))
-      await removeFile(files, path).catch(() => {});
+    if (await isLeftover(files, path, name).catch(() => false)) await removeFile(files, path).catch(() => {});
   }
 }
 
