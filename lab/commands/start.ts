@@ -4,6 +4,7 @@ import type { Command } from '@commander-js/extra-typings';
 import { Option } from '@commander-js/extra-typings';
 import { createLab, type Lab } from '../control/index.ts';
 import { INSTANT, type DiskSpec } from '../model/index.ts';
+import { guestOption, withGuest } from './real-guest.ts';
 import { bytes, connected, folderOption, print, wholeNumber } from './session.ts';
 
 export function registerStart(program: Command): void {
@@ -35,6 +36,7 @@ export function registerStart(program: Command): void {
       'stop when standard input ends: a program that starts a lab leaves none behind',
       false,
     )
+    .addOption(guestOption)
     .option('--instant', 'jobs and merges take no longer than their work', false)
     .action(async (options) => {
       await using lab = await createLab({
@@ -45,7 +47,7 @@ export function registerStart(program: Command): void {
         ...(options.controlPort === undefined ? {} : { controlPort: options.controlPort }),
         settings: { ...(options.instant ? INSTANT : {}), language: options.language },
       });
-      await createVms(lab, options.vm);
+      await createVms(lab, options.vm, options.guest);
       const { url, controlUrl, user, passwordFile, controlTokenFile, mappings, pid } = lab;
       print(JSON.stringify({ url, controlUrl, user, passwordFile, controlTokenFile, mappings, pid }));
       await Promise.race([lab.stopAsked, signalled(), ...(options.stopWithStdin ? [stdinEnded()] : [])]);
@@ -63,12 +65,13 @@ export function registerStart(program: Command): void {
     .action(async (options) => (await connected(options)).stop());
 }
 
-async function createVms(lab: Lab, specs: readonly string[]): Promise<void> {
+async function createVms(lab: Lab, specs: readonly string[], guest?: 'qemu'): Promise<void> {
   const known = new Set((await lab.host.vms()).map(({ name }) => name));
-  for (const spec of specs) {
-    const [name = '', disks = ''] = spec.split('=', 2);
+  for (const given of specs) {
+    const [name = '', disks = ''] = given.split('=', 2);
     if (!known.has(name)) {
-      await lab.host.createVm({ name, disks: disks.split(',').filter(Boolean).map(diskSpec) });
+      const spec = { name, disks: disks.split(',').filter(Boolean).map(diskSpec) };
+      await withGuest(guest, spec, (whole) => lab.host.createVm(whole));
     }
   }
 }

@@ -1,6 +1,7 @@
 /** `hvlift lab vm`: the VMs of the host, and what is plugged into them. */
 import type { Command } from '@commander-js/extra-typings';
 import { Argument, Option } from '@commander-js/extra-typings';
+import { guestOption, withGuest } from './real-guest.ts';
 import { bytes, connected, folderOption, print } from './session.ts';
 import { diskSpec } from './start.ts';
 
@@ -18,10 +19,11 @@ export function registerVm(program: Command): void {
     .argument('[disks...]', 'a size (8GiB), a .vhdx file without parents, or a raw image')
     .addOption(folderOption)
     .addOption(new Option('--generation <number>').choices(['1', '2'] as const).default('2' as const))
+    .addOption(guestOption)
     .action(async (name, disks, options) => {
       const client = await connected(options);
-      const generation = GENERATIONS[options.generation];
-      print(await client.createVm({ name, generation, disks: disks.map(diskSpec) }));
+      const spec = { name, generation: GENERATIONS[options.generation], disks: disks.map(diskSpec) };
+      print(await withGuest(options.guest, spec, (whole) => client.createVm(whole)));
     });
   vm.command('remove')
     .summary('remove a VM and its disks')

@@ -2,34 +2,20 @@
  * The disks of a VM as exports of an NBD server on a private socket. It carries bytes: what they are stored in, what counts as changed
  * and what is remembered as the truth is the host's, behind {@link GuestDisk}.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
 import type { Disk, RangeWriter } from '../../src/disk/index.ts';
 import { clip, type Extent, type ExtentStream } from '../../src/extents/index.ts';
 import { NbdServer } from '../../src/nbd/index.ts';
 import type { GuestDisk } from '../model/index.ts';
 
-export interface ServedDisks extends AsyncDisposable {
-  readonly socket: string;
-}
-
-/** Exports `0`, `1` … in the order of the disks. */
-export async function serveDisks(disks: readonly GuestDisk[]): Promise<ServedDisks> {
-  // Not in the lab's folder: names of sockets are short.
-  const folder = await mkdtemp(join(tmpdir(), 'hvlift-guest-'));
-  const socket = join(folder, 'disks');
+/** Exports `0`, `1` … in the order of the disks. Throws `NBD_LISTEN_FAILED`, as when the path is too long for a socket. */
+export async function serveDisks(disks: readonly GuestDisk[], socket: string): Promise<NbdServer> {
   const exports = new Map(
     disks.map((disk, index) => [String(index), { disk: readerOf(disk), writer: writerOf(disk) }]),
   );
-  const server = await NbdServer.listen({ kind: 'unix', path: socket }, { exports });
-  return {
-    socket,
-    async [Symbol.asyncDispose]() {
-      await server.close();
-      await rm(folder, { recursive: true, force: true });
-    },
-  };
+  // Left by a lab that was killed.
+  await rm(socket, { force: true });
+  return NbdServer.listen({ kind: 'unix', path: socket }, { exports });
 }
 
 function readerOf(disk: GuestDisk): Disk {

@@ -27,13 +27,20 @@ const SAID_CHARACTERS_MAX = 4096;
 const MONITOR_FD = 3;
 const AGENT_FD = 4;
 
-/** Where a guest's own files are: what it says on its first serial port, what its firmware keeps. */
-export function guestFiles(
-  labFolder: string,
-  vmId: string,
-): { folder: string; serialLog: string; variables: string } {
+export interface GuestFiles {
+  readonly folder: string;
+  /** What it says on its first serial port. */
+  readonly serialLog: string;
+  /** What its firmware keeps. */
+  readonly variables: string;
+  readonly diskSocket: string;
+}
+
+/** A guest's own files. */
+export function guestFiles(labFolder: string, vmId: string): GuestFiles {
   const folder = join(labFolder, 'guests', vmId);
-  return { folder, serialLog: join(folder, 'serial.log'), variables: join(folder, 'firmware.fd') };
+  const at = (name: string): string => join(folder, name);
+  return { folder, serialLog: at('serial.log'), variables: at('firmware.fd'), diskSocket: at('disks') };
 }
 
 /** Starts guests whose own files lie in the lab's folder. */
@@ -42,10 +49,10 @@ export function qemuGuests(labFolder: string): StartGuest {
     await using parts = new AsyncDisposableStack();
     const files = guestFiles(labFolder, machine.id);
     await mkdir(files.folder, { recursive: true });
-    const disks = parts.use(await serveDisks(machine.disks));
+    parts.use(await serveDisks(machine.disks, files.diskSocket));
     const command = guestCommand(machine, {
       accelerator: await accelerator(),
-      diskSocket: disks.socket,
+      diskSocket: files.diskSocket,
       serialLog: files.serialLog,
       firmware: await firmwareOf(machine, files.variables),
       monitor: MONITOR_FD,
