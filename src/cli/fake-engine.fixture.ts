@@ -1,5 +1,11 @@
 /** An engine without hosts: remembers what it was asked, answers with small records. */
-import type { DiskFileInfo, PruneRecord } from '../flows/index.ts';
+import {
+  cutoverFaults,
+  type CutoverPlan,
+  type CutoverRecord,
+  type DiskFileInfo,
+  type PruneRecord,
+} from '../flows/index.ts';
 import type { CollectReport } from '../repository/index.ts';
 import type {
   BackupRun,
@@ -190,6 +196,45 @@ const REPLICA: ReplicaSummary = {
   referencePoints: ['rp-2'],
 };
 
+const CUTOVER_PLAN: CutoverPlan = {
+  replica: REPLICA.id,
+  vm: WEB01,
+  target: REPLICA.target!,
+  generation: 2,
+  hypervisor: 'libvirt at qemu:///system',
+  machine: { name: 'web01', uuid: WEB01.id },
+  choices: {
+    hypervisor: 'libvirt:qemu:///system',
+    folder: REPLICA.folder,
+    deltaTargetBytes: 64 * 1024 ** 2,
+    preCopiesMax: 5,
+    shutdownSeconds: 300,
+    verify: 'sample',
+    machine: {},
+    conversion: 'compatible',
+    probe: { kind: 'running' },
+    probeSeconds: 10,
+  },
+  forecast: { cycles: 9, changedBytes: [0, 1024 ** 2, 9 * 1024 ** 2], seconds: [2, 3, 9] },
+  warnings: [],
+};
+
+const CUT_OVER: CutoverRecord = {
+  type: 'cutover',
+  runId: 'run-1',
+  replica: REPLICA.id,
+  vm: WEB01,
+  hypervisor: 'libvirt at qemu:///system',
+  step: 'healthy',
+  startedAt: '2026-11-23T08:00:00.000Z',
+  machine: WEB01.id,
+  downtimeSeconds: 12.5,
+  offSeconds: 2.5,
+  healthySeconds: 10,
+  final: { generation: 4, readBytes: 1024 ** 2, changedBytes: 1024 ** 2, seconds: 1.5, rounds: 1 },
+  verified: { comparedBytes: 9 * 1024 ** 2, seconds: 0.5 },
+};
+
 export const DISK_FILE: DiskFileInfo = {
   path: DISK.path,
   foundBy: 'named',
@@ -214,6 +259,7 @@ const JANITOR_FOUND: NonNullable<JanitorVm['found']> = {
     { instanceId: 'c-2', name: 'before update', kind: 'user', state: 'foreign' },
   ],
   removedReferencePoints: ['rp-0'],
+  marks: [{ instanceId: 'rp-1', owner: { kind: 'repository', name: 'main' } }],
   ourReferencePoints: 1,
   otherReferencePoints: 2,
   merge: 'merged',
@@ -446,6 +492,15 @@ const ANSWERS: Engine = {
   async removeReplica({ host }) {
     await host?.password();
     return REPLICA;
+  },
+  async cutover({ host, action }, _task, { agree }) {
+    await host.password();
+    if (action === 'plan' || action === 'begin') {
+      const agreed = await agree(CUTOVER_PLAN);
+      if (action === 'plan') return undefined;
+      if (!agreed) throw cutoverFaults.declined();
+    }
+    return CUT_OVER;
   },
   async enableRct() {
     return {

@@ -1,6 +1,7 @@
 /** The engine of the real program: what works on a host alone, on a repository, and on a disk file. */
 import { join } from 'node:path';
 import { backupEngine } from './backup-engine.ts';
+import { createCutoverEngine } from './cutover-engine.ts';
 import { diskEngine } from './disk-engine.ts';
 import { doctorEngine } from './doctor-engine.ts';
 import type { Engine } from './engine.ts';
@@ -26,6 +27,7 @@ export function openEngine(io: Pick<CliIo, 'env' | 'platform' | 'homeFolder'>): 
     ...retentionEngine,
     ...serveEngine,
     ...createReplicateEngine(join(stateFolder(io), 'replicas')),
+    ...createCutoverEngine(join(stateFolder(io), 'replicas')),
     ...diskEngine,
     ...doctorEngine,
   };

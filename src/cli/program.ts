@@ -2,6 +2,7 @@
 import { Command, Option, type CommanderError } from '@commander-js/extra-typings';
 import type { Fault } from '../base/index.ts';
 import { registerBackup } from './commands/backup.ts';
+import { registerCutover } from './commands/cutover.ts';
 import { registerDisk } from './commands/disk.ts';
 import { registerDoctor } from './commands/doctor.ts';
 import { registerGc } from './commands/gc.ts';
@@ -39,6 +40,7 @@ const ORDER = [
   registerServe,
   registerReplicate,
   registerReplica,
+  registerCutover,
   registerVerify,
   registerRepair,
   registerPrune,

@@ -35,6 +35,22 @@ export const replicaFaults = faults('REPLICA', {
     text: 'the folder {path} for the state of replicas cannot be used: {reason}',
     remedy: 'name one you may write to with --state',
   },
+  rehearsed: {
+    kind: 'retry',
+    text: 'a rehearsal runs over generation {generation} on the target, which must not change below it; the next generation, {next}, is complete in its staging and waits',
+    remedy:
+      'nothing is lost; the first cycle after the rehearsal goes on. A machine that was kept (--keep) is ended by `hvlift rehearse {replica} --end`',
+  },
+  broughtLater: {
+    kind: 'retry',
+    text: 'generation {generation} is complete, and stays in its staging while a rehearsal runs over the target',
+    remedy: 'nothing has to be done; the first cycle after the rehearsal brings it to the target',
+  },
+  noGeneration: {
+    kind: 'refused',
+    text: 'the replica of {vm} has no complete generation yet',
+    remedy: 'run `hvlift replicate` until one is complete',
+  },
   begun: {
     kind: 'refused',
     text: 'the replica has generation {generation} already, and takes no seed',

@@ -16,6 +16,7 @@ import { join } from 'node:path';
 import { hasCode } from '../base/index.ts';
 import type {
   Baseline,
+  CapturedDisk,
   CaptureJournal,
   CapturedConsistency,
   Consistency,
@@ -46,6 +47,10 @@ export interface GenerationDisk {
   /** Bytes of the virtual disk. */
   readonly size: number;
   readonly logicalSectorSize: number;
+  /** On the host. What follows is for machines that start from the replica; older states lack it. */
+  readonly path?: string;
+  readonly attachment?: CapturedDisk['attachment'];
+  readonly physicalSectorSize?: number;
 }
 
 /** A moment of the VM that the replica holds whole. */
@@ -55,7 +60,21 @@ export interface ReplicaGeneration {
   readonly time: string;
   readonly runId: string;
   readonly consistency: CapturedConsistency;
+  /** Of the VM, as the host told them: `generation`, and its settings as data. Older states lack them. */
+  readonly settings?: { readonly generation?: number; readonly configuration: unknown };
   readonly disks: readonly GenerationDisk[];
+}
+
+/** A cycle that ended well, for the next one to be foretold by. */
+export interface CycleNote {
+  readonly generation: number;
+  readonly time: string;
+  /** `other`: a disk was read whole. */
+  readonly kind: 'delta' | 'other';
+  readonly readBytes: number;
+  readonly changedBytes: number;
+  /** Without the wait for the host to merge. */
+  readonly seconds: number;
 }
 
 export interface ReplicaState {
@@ -72,6 +91,8 @@ export interface ReplicaState {
   /** Newest first. */
   readonly baselines: readonly ReplicaBaseline[];
   readonly journal: readonly JournalEntry[];
+  /** The newest last. */
+  readonly cycles?: readonly CycleNote[];
 }
 
 const FORMAT = 'hvlift-replica';
@@ -132,6 +153,12 @@ export class Replica implements AsyncDisposable {
     const next = { ...this.#state, ...changes };
     await replaceFile(join(this.folder, STATE_FILE), textOf(next));
     this.#state = next;
+  }
+
+  /** A document of its own beside the state, replaced as a whole. Throws `REPO_LEASE_LOST`. */
+  async saveBeside(name: string, text: string): Promise<void> {
+    await this.#lease.check();
+    await replaceFile(join(this.folder, name), text);
   }
 
   /** Of the capture: part of the state, since it goes with the baselines. */

@@ -3,6 +3,7 @@ import { silentProgress, type Progress } from '../base/index.ts';
 import type { CallOptions, Disk } from '../disk/index.ts';
 import type { PlannedTargetDisk, Target, TargetDiskSpec } from '../targets/index.ts';
 import { isHeld } from './replicate-disk.ts';
+import { refuseDuringRehearsal } from './rehearsal-note.ts';
 import { replicaFaults } from './replicate-faults.ts';
 import { copyRanges } from './replicate-ranges.ts';
 import { StagedDisk } from './replicate-staging.ts';
@@ -94,7 +95,8 @@ export async function changedByOthers(replica: Replica, target: Target): Promise
 
 /**
  * Brings the staging of a committed generation to the target: afterwards the target alone is the generation. `staged` is closed
- * in any case. What fails leaves the generation committed, and is done again.
+ * in any case. What fails leaves the generation committed, and is done again. Throws `REPLICA_REHEARSED` while a rehearsal runs
+ * over what the target holds.
  */
 export async function bringToTarget(
   replica: Replica,
@@ -103,6 +105,7 @@ export async function bringToTarget(
   options: CallOptions & { advance(bytes: number): void },
 ): Promise<void> {
   try {
+    if (staged.length > 0) await refuseDuringRehearsal(replica, options);
     for (const disk of staged) await disk.merge(options);
   } catch (error) {
     await Promise.allSettled(staged.map((disk) => disk[Symbol.asyncDispose]()));
@@ -125,7 +128,7 @@ async function withMarks(replica: Replica, target: Target): Promise<ReplicaDisk[
 
 /**
  * Finishes what a cycle that died left: a generation that was committed is brought to the target, anything else is dropped.
- * True when there was something to bring. Throws `REPLICA_STAGING_LOST`, and any `TARGET_`, `NBD_`, `DISK_` fault.
+ * True when there was something to bring. Throws `REPLICA_STAGING_LOST`, `REPLICA_REHEARSED`, and any `TARGET_`, `NBD_`, `DISK_` fault.
  */
 export async function settleTarget(
   replica: Replica,

@@ -9,7 +9,7 @@
  * All disks of a generation switch at the commit. Before it the last generation is what the target holds; after it, the target
  * with the staging. Whatever dies in between, the next cycle goes on from there, without a seed.
  */
-import { newGuid, silentProgress, warningOf, type Progress, type Warning } from '../base/index.ts';
+import { hasCode, newGuid, silentProgress, warningOf, type Progress, type Warning } from '../base/index.ts';
 import type {
   Capture,
   CaptureRequest,
@@ -21,12 +21,14 @@ import type {
   Source,
 } from '../capture/index.ts';
 import type { Target } from '../targets/index.ts';
+import type { Extent } from '../extents/index.ts';
 import { roomOf } from './backup-room.ts';
 import { replicateDisk, type DiskInWork, type ReplicatedDisk } from './replicate-disk.ts';
 import { replicaFaults } from './replicate-faults.ts';
 import { abortQuietly, confirmGone, handOver } from './replicate-hand-over.ts';
 import { makeDurable, type StagedDisk } from './replicate-staging.ts';
-import { Replica, type ReplicaGeneration } from './replicate-state.ts';
+import { refuseDuringCutover } from './cutover-state.ts';
+import { Replica, type CycleNote, type ReplicaGeneration } from './replicate-state.ts';
 import {
   bringToTarget,
   changedByOthers,
@@ -38,6 +40,9 @@ import {
   type SeedDisk,
   type SeedOver,
 } from './replicate-target.ts';
+
+/** A day of cycles every five minutes is too long ago to tell about the next one. */
+const CYCLES_KEPT = 50;
 
 export interface ReplicateRequest {
   readonly vm: string;
@@ -98,16 +103,28 @@ export async function replicateVm(deps: ReplicateDeps, request: ReplicateRequest
     { vm: { id, name }, target: target.address },
     { signal },
   );
-  return await runCycle(deps, replica, request); // awaited here: the replica is let go when this function is left
+  await refuseDuringCutover(replica);
+  return await replicateHeld(deps, replica, { ...request, mayWait: true }); // awaited here: the replica is let go when this function is left
 }
 
-async function runCycle(
-  deps: ReplicateDeps,
+export interface HeldCycle extends ReplicateRequest {
+  /** The VM is off because its cable was pulled: what it holds is what a crash would have left. */
+  readonly turnedOff?: boolean;
+  /** Should a rehearsal run over the target, the generation may stay in its staging: a warning, not a fault. */
+  readonly mayWait?: boolean;
+  /** Gets what a disk's staging changes, once the generation is committed. */
+  readonly changed?: (diskId: string, runs: Iterable<Extent>) => void;
+}
+
+/** A cycle of a replica that the caller holds. */
+export async function replicateHeld(
+  deps: Pick<ReplicateDeps, 'source'>,
   replica: Replica,
-  request: ReplicateRequest,
+  request: HeldCycle,
 ): Promise<ReplicateRecord> {
   const { target, signal, progress = silentProgress } = request;
   const startedAt = new Date().toISOString();
+  const started = performance.now();
   const runId = newGuid();
   refuseSeed(replica, request);
   const apply = { signal, advance: (bytes: number): void => progress.advance(bytes) };
@@ -120,11 +137,13 @@ async function runCycle(
   const room = roomOf(request);
   const capture = await deps.source.open(captureRequest(replica, request, { runId, signal: room.signal }));
   const made = await committed({ replica, capture, room, request, runId, startedAt });
+  for (const { diskId, disk } of made.staged) request.changed?.(diskId, disk.written());
   const warnings = [...capture.warnings, ...made.warnings];
   progress.phase('handing over the checkpoint');
   warnings.push(...(await handOver(replica, capture, made.generation.number)));
   progress.phase('onto the target');
-  await bringToTarget(replica, target, made.staged, apply);
+  warnings.push(...(await brought(replica, target, made, { ...request, ...apply })));
+  await noteCycle(replica, made, (performance.now() - started) / 1000);
   warnings.push(...(await confirmGone(capture, made.generation.number, request)));
   return {
     type: 'replicate',
@@ -136,11 +155,27 @@ async function runCycle(
     startedAt,
     finishedAt: new Date().toISOString(),
     resumed,
-    consistency: capture.consistency,
+    consistency: made.generation.consistency,
     disks: made.disks,
     leftOut: capture.leftOut,
     warnings,
   };
+}
+
+/** Its generation stands, so what a rehearsal keeps back is brought by a later cycle. */
+async function brought(
+  replica: Replica,
+  target: Target,
+  { staged, generation }: Committed,
+  options: HeldCycle & { advance(bytes: number): void },
+): Promise<Warning[]> {
+  try {
+    await bringToTarget(replica, target, staged, options);
+    return [];
+  } catch (error) {
+    if (!options.mayWait || !hasCode(error, 'REPLICA_REHEARSED')) throw error;
+    return [warningOf(replicaFaults.broughtLater({ generation: generation.number }))];
+  }
 }
 
 /** A replica that has a generation would not be compared with what the user thinks it is. */
@@ -180,7 +215,7 @@ interface CycleParts {
   readonly replica: Replica;
   readonly capture: Capture;
   readonly room: ReturnType<typeof roomOf>;
-  readonly request: ReplicateRequest;
+  readonly request: HeldCycle;
   readonly runId: string;
   readonly startedAt: string;
 }
@@ -217,26 +252,48 @@ async function readAll(
   progress.phase('commit');
   await makeDurable(replica, staged);
   signal.throwIfAborted();
-  const generation = generationOf(capture, { number, time: startedAt, runId });
+  const generation = generationOf(capture, { number, time: startedAt, runId }, request);
   const warnings = disksLeft(replica, target, generation);
   await replica.save({ phase: 'staged', generation, staged: staged.map(({ diskId }) => diskId) });
   return { generation, staged, disks: inWork.map(({ done }) => done), warnings };
 }
 
 function generationOf(
-  { consistency, disks }: Capture,
+  { vm, configuration, consistency, disks }: Capture,
   about: Pick<ReplicaGeneration, 'number' | 'time' | 'runId'>,
+  { turnedOff = false }: HeldCycle,
 ): ReplicaGeneration {
   return {
     ...about,
-    consistency,
-    disks: disks.map(({ id, attachmentId, size, logicalSectorSize }) => ({
-      diskId: id,
-      attachmentId,
-      size,
-      logicalSectorSize,
+    consistency: turnedOff ? { ...consistency, reached: 'crash' } : consistency,
+    settings: { ...(vm.generation === undefined ? {} : { generation: vm.generation }), configuration },
+    disks: disks.map((disk) => ({
+      diskId: disk.id,
+      attachmentId: disk.attachmentId,
+      size: disk.size,
+      logicalSectorSize: disk.logicalSectorSize,
+      path: disk.path,
+      attachment: disk.attachment,
+      physicalSectorSize: disk.physicalSectorSize,
     })),
   };
+}
+
+/** For who wants to know how long the next one takes. */
+async function noteCycle(replica: Replica, { generation, disks }: Committed, seconds: number): Promise<void> {
+  const cycle: CycleNote = {
+    generation: generation.number,
+    time: generation.time,
+    kind: disks.every(({ kind }) => kind === 'delta') ? 'delta' : 'other',
+    readBytes: sumOf(disks, ({ readBytes }) => readBytes),
+    changedBytes: sumOf(disks, ({ writtenBytes, zeroedBytes }) => writtenBytes + zeroedBytes),
+    seconds,
+  };
+  await replica.save({ cycles: [...(replica.state.cycles ?? []), cycle].slice(-CYCLES_KEPT) });
+}
+
+function sumOf(disks: readonly ReplicatedDisk[], bytesOf: (disk: ReplicatedDisk) => number): number {
+  return disks.reduce((sum, disk) => sum + bytesOf(disk), 0);
 }
 
 function disksLeft(replica: Replica, target: Target, next: ReplicaGeneration): Warning[] {

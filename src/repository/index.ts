@@ -8,7 +8,7 @@ export type { IngestRequest, IngestResult, IngestStats } from './ingest.ts';
 export type { Journal, JournalNote } from './journal.ts';
 export type { KeySlotInfo } from './key-slots.ts';
 export type { Keyring, NewSecret } from './keyring.ts';
-export { Lease, type LeaseOptions } from './lease.ts';
+export { holderState, Lease, type LeaseOptions } from './lease.ts';
 export type { MapRoot } from './map-root.ts';
 export * from './open-repository.ts';
 export type {

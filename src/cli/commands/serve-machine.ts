@@ -51,14 +51,19 @@ export function machineOf(options: MachineOptions, command: string): ServeReques
   if (options.write === undefined) refuse('a machine writes to its disks: it needs --write');
   if (options.tlsCert !== undefined) refuse('a machine is not given certificates: leave out --tls-cert');
   if (options.run && kind !== 'qemu') refuse('--run starts QEMU; give what is printed for libvirt to virsh');
-  const { devices, memory, secureBoot, network = [] } = options;
-  const choices: MachineChoices = {
-    devices,
+  return { kind, choices: { devices: options.devices, ...machineChoices(options, refuse) } };
+}
+
+/** `refuse` says what is wrong with `--network`. */
+export function machineChoices(
+  { memory, secureBoot, network = [] }: Pick<MachineOptions, 'memory' | 'secureBoot' | 'network'>,
+  refuse: (reason: string) => never,
+): Omit<MachineChoices, 'devices'> {
+  return {
     secureBoot,
     networks: Object.fromEntries(network.map((text) => networkOf(text, refuse))),
     ...(memory === undefined ? {} : { memoryMiB: memory }),
   };
-  return { kind, choices };
 }
 
 function networkOf(text: string, refuse: (reason: string) => never): [string, AdapterNetwork] {

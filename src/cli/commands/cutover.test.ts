@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { CommandLine } from '../command-line.fixture.ts';
+import type { CutoverCall } from '../cutover-port.ts';
+
+type Run = Awaited<ReturnType<CommandLine['run']>>;
+
+function callOf(run: Run): CutoverCall {
+  return run.calls.find(({ call }) => call === 'cutover')!.request as CutoverCall;
+}
+
+test('the plan is shown first, and nothing is done where nobody can agree to it', async () => {
+  await using line = await CommandLine.open();
+  const run = await line.run(['cutover', 'web01', '--on', 'libvirt:qemu:///system']);
+  assert.equal(run.code, 2);
+  assert.match(run.stderr, /cutover of web01 .* generation 2, to libvirt at qemu:\/\/\/system/);
+  assert.match(run.stderr, /off for about 0:03 \(0:02 to 0:09 by 9 cycles of 1 MiB\)/);
+  assert.match(run.stderr, /error CUTOVER_DECLINED/);
+});
+
+test('--plan ends with the plan, as lines or as a document', async () => {
+  await using line = await CommandLine.open();
+  const argv = ['cutover', 'web01', '--on', 'qemu:./machines', '--plan'];
+  assert.match((await line.run(argv)).stdout, /^cutover of web01/);
+  const run = await line.run([...argv, '--json']);
+  assert.deepEqual([run.code, run.json().plan.generation], [0, 2]);
+  const { action, wishes } = callOf(run);
+  assert.deepEqual([action, wishes!.hypervisor], ['plan', `qemu:${join(line.home, 'machines')}`]);
+});
+
+test('--yes goes on; what it took is told', async () => {
+  await using line = await CommandLine.open();
+  const run = await line.run([
+    ...['cutover', 'web01', '--on', 'qemu', '--yes', '--delta-target', '8MiB', '--shutdown-time', '90s'],
+    ...['--until-serial', 'ready', '--network', '*=nat', '--verify', 'full', '--folder', 'd'],
+  ]);
+  assert.equal(run.code, 0, run.stderr);
+  assert.match(run.stdout, /^web01 runs on .*`hvlift cutover web01 --commit`/);
+  assert.match(run.stdout, /last delta: 1 MiB in 1\.5 s, generation 4/);
+  assert.match(run.stdout, /start there: 12\.5 s; 2\.5 s of it since it was off/);
+  const { wishes, commit, force } = callOf(run);
+  assert.deepEqual(
+    { ...wishes, commit, force },
+    {
+      hypervisor: 'qemu',
+      folder: join(line.home, 'd'),
+      deltaTargetBytes: 8 * 1024 ** 2,
+      preCopiesMax: 5,
+      shutdownSeconds: 90,
+      verify: 'full',
+      conversion: 'compatible',
+      machine: { secureBoot: true, networks: { '*': { kind: 'nat' } } },
+      probe: { kind: 'serial', text: 'ready' },
+      probeSeconds: 600,
+      commit: false,
+      force: false,
+    },
+  );
+});
+
+test('one that is there already is gone on with by --resume, by --rollback, and by --commit alone', async () => {
+  await using line = await CommandLine.open();
+  for (const [argv, action, commit] of [
+    [['--resume'], 'resume', false],
+    [['--resume', '--commit'], 'resume', true],
+    [['--commit'], 'resume', true],
+    [['--rollback'], 'rollback', false],
+    [['--on', 'qemu', '--yes', '--commit'], 'begin', true],
+  ] as const) {
+    const call = callOf(await line.run(['cutover', 'web01', ...argv]));
+    assert.deepEqual(
+      [call.action, call.commit, call.wishes === undefined],
+      [action, commit, action !== 'begin'],
+    );
+  }
+});
+
+test('options that contradict each other, and values that are none, are refused', async () => {
+  await using line = await CommandLine.open();
+  for (const argv of [
+    [],
+    ['--rollback', '--commit'],
+    ['--rollback', '--resume'],
+    ['--resume', '--on', 'qemu'],
+    ['--rollback', '--plan'],
+    ['--on', 'qemu', '--delta-target', 'much'],
+    ['--on', 'qemu', '--shutdown-time', '5'],
+    ['--on', 'qemu', '--max-precopy', '0'],
+    ['--on', 'qemu', '--verify', 'some'],
+    ['--on', 'qemu', '--network', 'x'],
+  ])
+    assert.equal((await line.run(['cutover', 'web01', ...argv])).code, 64, argv.join(' '));
+});

@@ -1,0 +1,116 @@
+/** The cycles of a cutover: those before the shutdown, until little is left to bring, and the last one, of a VM that is off. */
+import type { Extent } from '../extents/index.ts';
+import { cutoverFaults } from './cutover-faults.ts';
+import type { Changes, CutoverRun } from './cutover-run.ts';
+import { mustBeOff } from './cutover-source.ts';
+import { CHANGED_KEPT_MAX, type FinalDelta } from './cutover-state.ts';
+import { replicateHeld, type HeldCycle, type ReplicateRecord } from './replicate.ts';
+
+/** A cycle that changes more than this share of what the one before did is not worth another. */
+const SHRINKS_TO = 0.8;
+/** Whoever starts and stops the VM again and again has to be found. */
+const ROUNDS_MAX = 3;
+
+/** Until a cycle changes little, or no less than the one before it: then it is as small as it gets. */
+export async function preCopy(run: CutoverRun): Promise<Changes> {
+  const { deltaTargetBytes, preCopiesMax } = run.state.choices;
+  let before = Infinity;
+  for (let copies = 0; copies < preCopiesMax; copies += 1) {
+    const bytes = changedBytes(await cycle(run));
+    if (bytes <= deltaTargetBytes || bytes > before * SHRINKS_TO) break;
+    before = bytes;
+  }
+  return { step: 'shutting-down' };
+}
+
+/**
+ * What the VM wrote last. When the host shows that the VM was on while it was read, again; a round that finds nothing new is
+ * as good as one in which nothing happened.
+ */
+export async function finalDelta(run: CutoverRun): Promise<Changes> {
+  const changed = new Map<string, Extent[]>();
+  for (let rounds = 1; rounds <= ROUNDS_MAX; rounds += 1) {
+    const before = await mustBeOff(run);
+    const record = await lastCycle(run, changed);
+    const after = await mustBeOff(run);
+    const calm = after.changedAt === before.changedAt || (rounds > 1 && changedBytes(record) === 0);
+    if (!calm) continue;
+    const { changedAt } = after;
+    return {
+      step: 'verifying',
+      off: { ...run.state.off!, ...(changedAt === undefined ? {} : { changedAt }) },
+      final: finalOf(record, rounds, changed),
+    };
+  }
+  throw cutoverFaults.sourceUnsteady({ ...run.about, rounds: ROUNDS_MAX });
+}
+
+function lastCycle(run: CutoverRun, changed: Map<string, Extent[]>): Promise<ReplicateRecord> {
+  return cycle(run, {
+    turnedOff: run.state.turnedOff ?? false,
+    changed: (diskId, runs) => changed.set(diskId, coarse(changed.get(diskId) ?? [], runs)),
+    // The host merges by itself; whoever waits for it keeps a service down.
+    mergeTimeoutMs: 0,
+  });
+}
+
+function cycle(
+  { deps, replica, options }: CutoverRun,
+  about: Partial<HeldCycle> = {},
+): Promise<ReplicateRecord> {
+  const { signal, progress } = options;
+  const { target } = deps;
+  return replicateHeld(deps, replica, {
+    vm: replica.state.vm.id,
+    target,
+    stateFolder: replica.folder,
+    signal,
+    progress,
+    ...about,
+  });
+}
+
+export function changedBytes({ disks }: ReplicateRecord): number {
+  return disks.reduce((sum, { writtenBytes, zeroedBytes }) => sum + writtenBytes + zeroedBytes, 0);
+}
+
+function finalOf(
+  record: ReplicateRecord,
+  rounds: number,
+  changed: ReadonlyMap<string, readonly Extent[]>,
+): FinalDelta {
+  return {
+    generation: record.generation,
+    readBytes: record.disks.reduce((sum, { readBytes }) => sum + readBytes, 0),
+    changedBytes: changedBytes(record),
+    seconds: (Date.parse(record.finishedAt) - Date.parse(record.startedAt)) / 1000,
+    rounds,
+    changed: [...changed].map(([diskId, extents]) => ({
+      diskId,
+      extents: extents.map(({ offset, length }) => [offset, length]),
+    })),
+  };
+}
+
+/** All of `first` and `second`, in few enough extents to be kept: the smallest gaps are taken in. */
+export function coarse(first: readonly Extent[], second: Iterable<Extent>): Extent[] {
+  let kept: Extent[] = [];
+  const all = [...first, ...second].toSorted((a, b) => a.offset - b.offset);
+  for (let gap = 0; kept.length === 0 || kept.length > CHANGED_KEPT_MAX; gap = Math.max(4096, gap * 4)) {
+    kept = joined(kept.length === 0 ? all : kept, gap);
+    if (kept.length === 0) break;
+  }
+  return kept;
+}
+
+function joined(extents: readonly Extent[], gap: number): Extent[] {
+  const out: Extent[] = [];
+  for (const { offset, length } of extents) {
+    const last = out.at(-1);
+    if (last && offset - (last.offset + last.length) <= gap) {
+      const end = Math.max(last.offset + last.length, offset + length);
+      out[out.length - 1] = { offset: last.offset, length: end - last.offset };
+    } else out.push({ offset, length });
+  }
+  return out;
+}

@@ -1,0 +1,83 @@
+/**
+ * What a cutover is going to do, told before it does anything; and how long the VM will be away, by how long cycles of this
+ * replica took.
+ */
+import type { Warning } from '../base/index.ts';
+import type { CallOptions } from '../disk/index.ts';
+import type { CutoverChoices } from './cutover-choices.ts';
+import type { CutoverDeps } from './cutover-run.ts';
+import { readRehearsals, type RehearsalRecord } from './rehearsal-note.ts';
+import type { CycleNote, Replica } from './replicate-state.ts';
+
+export interface CutoverPlan {
+  readonly replica: string;
+  readonly vm: { readonly id: string; readonly name: string };
+  readonly target: string;
+  /** That the replica has now. */
+  readonly generation: number;
+  readonly hypervisor: string;
+  readonly machine: { readonly name: string; readonly uuid: string };
+  readonly choices: CutoverChoices;
+  /** Absent when there was no cycle to tell by. */
+  readonly forecast?: Forecast;
+  /** The last one that was healthy. */
+  readonly rehearsal?: RehearsalRecord;
+  /** What the machine on the other side has not of the VM, or otherwise. */
+  readonly warnings: readonly Warning[];
+}
+
+/** Lowest, the one in the middle, highest. */
+export type Spread = readonly [number, number, number];
+
+export interface Forecast {
+  /** So many cycles tell. */
+  readonly cycles: number;
+  readonly changedBytes: Spread;
+  /** Of the last delta: from the checkpoint to all of it on the target. The guest's shutdown and start come on top. */
+  readonly seconds: Spread;
+}
+
+/** Changes nothing. What would fail later is thrown now: any `HYPERVISOR_` or `MACHINE_` fault. */
+export async function planCutover(
+  deps: Pick<CutoverDeps, 'clone' | 'hypervisor'>,
+  replica: Replica,
+  choices: CutoverChoices,
+  options: CallOptions,
+): Promise<CutoverPlan> {
+  const { vm, target, generation, cycles = [] } = replica.state;
+  const machine = await deps.clone.plan(replica, options);
+  const { notes } = deps.clone.describe(replica);
+  const warnings = [...notes, ...(await deps.hypervisor.prepare(machine, options))];
+  const rehearsal = (await readRehearsals(replica.folder)).findLast(({ result }) => result === 'healthy');
+  const forecast = forecastOf(cycles, choices.deltaTargetBytes);
+  return {
+    replica: replica.id,
+    vm,
+    target,
+    generation: generation!.number,
+    hypervisor: deps.hypervisor.describe(),
+    machine: { name: machine.name, uuid: machine.uuid },
+    choices,
+    ...(forecast ? { forecast } : {}),
+    ...(rehearsal ? { rehearsal } : {}),
+    warnings,
+  };
+}
+
+/** By the cycles that were as small as the last one is going to be; by all deltas when none was. */
+export function forecastOf(cycles: readonly CycleNote[], deltaTargetBytes: number): Forecast | undefined {
+  const deltas = cycles.filter(({ kind }) => kind === 'delta');
+  const small = deltas.filter(({ changedBytes }) => changedBytes <= deltaTargetBytes);
+  const telling = small.length > 0 ? small : deltas;
+  if (telling.length === 0) return undefined;
+  return {
+    cycles: telling.length,
+    changedBytes: spreadOf(telling.map(({ changedBytes }) => changedBytes)),
+    seconds: spreadOf(telling.map(({ seconds }) => seconds)),
+  };
+}
+
+function spreadOf(numbers: readonly number[]): Spread {
+  const sorted = numbers.toSorted((a, b) => a - b);
+  return [sorted[0]!, sorted[Math.floor(sorted.length / 2)]!, sorted.at(-1)!];
+}
