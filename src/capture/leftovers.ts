@@ -28,12 +28,17 @@ export interface LeftoverReport {
   readonly others: readonly Checkpoint[];
 }
 
+export interface LeftoverOptions extends CallOptions {
+  /** Reference points of which the caller knows that they are others'. */
+  readonly spared?: ReadonlySet<string>;
+}
+
 export async function removeLeftovers(
   hyperv: HyperV,
   vm: { id: string; name: string },
   journal: CaptureJournal,
   baselines: readonly Baseline[],
-  options: CallOptions,
+  options: LeftoverOptions,
 ): Promise<LeftoverReport> {
   const entries = await journal.entries(vm.id);
   const { ours, others } = await sortedCheckpoints(hyperv, vm, journal.consumer, entries, options);
@@ -96,11 +101,11 @@ export async function orphanedPoints(
   vm: { id: string; name: string },
   entries: readonly JournalEntry[],
   baselines: readonly Baseline[],
-  options: CallOptions,
+  options: LeftoverOptions,
 ): Promise<Orphans> {
   const points: ReferencePoint[] = [];
   const warnings: Warning[] = [];
-  const recorded = new Set(baselines.map((each) => each.referencePointId));
+  const recorded = new Set([...baselines.map((each) => each.referencePointId), ...(options.spared ?? [])]);
   for (const entry of entries) {
     if (entry.step !== 'converting') continue;
     const before = new Set(entry.referencePointsBefore);

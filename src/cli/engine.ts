@@ -663,6 +663,8 @@ export interface JanitorCall {
   /** Also checkpoints of `hvlift rct`. */
   readonly byHand: boolean;
   readonly mergeMinutes: number;
+  /** Of the replicas whose leftovers are looked for too; default: that of this machine. */
+  readonly stateFolder?: string;
   /** Called for what cannot be known at all: a repository that does not open, a node that does not answer. */
   readonly remark: (warning: Warning) => void;
 }

@@ -36,7 +36,7 @@ export function createHostEngine(stateFolder: string): HostEngine {
       return await referencePointSummary(opened.hyperv, made.vm, made.point, task);
     },
     changedBlocks,
-    ...createJanitorEngine(ledger),
+    ...createJanitorEngine(ledger, join(stateFolder, 'replicas')),
     async resetRct({ host, vm, dryRun }, task) {
       await using opened = await openHost(host, task);
       const options = { signal: task.signal, dryRun };

@@ -1,8 +1,10 @@
 /** The part of the engine that keeps replicas: cycles, once or for ever, and what is known of them on this machine. */
 import { isFault, sleep } from '../base/index.ts';
+import { removeLeftovers } from '../capture/index.ts';
 import {
   findReplica,
   findReplicas,
+  noteRemoved,
   Replica,
   replicateVm,
   settleTarget,
@@ -183,13 +185,17 @@ async function remove(call: RemoveReplicaCall, folder: string, task: Task): Prom
     await destroyMarks(host, replica, task);
   }
   const summary = summaryOf({ id: replica.id, folder: replica.folder, state: replica.state });
+  await noteRemoved(folder, replica);
   await replica.remove();
   return summary;
 }
 
-async function destroyMarks({ hyperv }: OpenHost, { state }: Replica, task: Task): Promise<void> {
-  const vmId = state.vm.id;
-  for (const { referencePointId: instanceId } of state.baselines) {
-    await hyperv.forVm(vmId).destroyReferencePoint({ instanceId, vmId }, { signal: task.signal });
-  }
+/** What a run that was killed left goes too; the journal says whether there was one. */
+async function destroyMarks({ hyperv }: OpenHost, replica: Replica, { signal }: Task): Promise<void> {
+  const { vm, baselines, journal } = replica.state;
+  const onVm = hyperv.forVm(vm.id);
+  if (journal.length > 0) await removeLeftovers(onVm, vm, replica.journal, baselines, { signal });
+  for (const { referencePointId: instanceId } of baselines)
+    await onVm.destroyReferencePoint({ instanceId, vmId: vm.id }, { signal });
+  await replica.save({ baselines: [] });
 }

@@ -14,7 +14,8 @@ export * from './disk-map.ts';
 export * from './explain-point.ts';
 export * from './hash-disk.ts';
 export * from './janitor.ts';
-export type { CheckpointState, FoundCheckpoint, JanitorRepository } from './janitor-owners.ts';
+export type { CheckpointState, FoundCheckpoint } from './janitor-leftovers.ts';
+export type { JanitorReplicas, JanitorRepository } from './janitor-owners.ts';
 export * from './limits.ts';
 export type { FoundBy, LocalDiskFile, LocalDiskOptions } from './local-disk.ts';
 export * from './plan-backup.ts';
@@ -26,8 +27,19 @@ export { changesSince, enableRct, resetRct, type ResetOptions } from './rct.ts';
 export { prunePoints, type PrunePoint, type PruneRecord, type VmRetention } from './prune.ts';
 export * from './reference-point-ledger.ts';
 export type { PipeFormat, RestoreFormat } from './restore-formats.ts';
+export { clearRehearsal, endKeptRehearsal } from './rehearsal-end.ts';
+export {
+  readNote,
+  readRehearsals,
+  rehearsalState,
+  type RehearsalNote,
+  type RehearsalRecord,
+} from './rehearsal-note.ts';
+export { rehearse, type RehearsalRun, type RehearseRequest } from './rehearse.ts';
+export { ReplicaClone, type ReplicaCloneRequest } from './replica-clone.ts';
 export { replicateVm, type ReplicateDeps, type ReplicateRecord, type ReplicateRequest } from './replicate.ts';
 export type { ReplicatedDisk, ReplicaReason } from './replicate-disk.ts';
+export { noteRemoved, removedReplicas } from './removed-replicas.ts';
 export {
   findReplica,
   findReplicas,

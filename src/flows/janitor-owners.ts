@@ -1,21 +1,20 @@
 /**
- * Whose a checkpoint is, and whether a run that made it can still live: its repository's lock of the VM says so. A repository that
- * is not known here, and change tracking by hand, which holds no lock, cannot be asked.
+ * Who may have left something on a VM, and whether a run of theirs can still live.
+ *
+ *   repository         its lock of the VM
+ *   replica            the lease of its state
+ *   removed replica    the lease of a replica of the same VM on the same target: a new one has the same marks
+ *
+ * A repository that is not known here, and change tracking by hand, which holds no lock, cannot be asked.
  */
+import { join } from 'node:path';
 import { hasCode } from '../base/index.ts';
-import {
-  convertedEntries,
-  isNamedByUs,
-  orphanedPoints,
-  ownerOf,
-  removeLeftovers,
-  sortedCheckpoints,
-  type CaptureJournal,
-} from '../capture/index.ts';
+import type { Baseline, CaptureJournal } from '../capture/index.ts';
 import type { CallOptions } from '../disk/index.ts';
-import type { Checkpoint, HyperV, ReferencePoint, Vm } from '../hyperv/index.ts';
-import type { BaselineRecord, Repository } from '../repository/index.ts';
-import { BY_HAND } from './rct.ts';
+import { openDirectoryStore } from '../objectstore/index.ts';
+import { holderState, Lease, type Repository } from '../repository/index.ts';
+import { forgetRemoved, type RemovedReplica } from './removed-replicas.ts';
+import { Replica, type KnownReplica } from './replicate-state.ts';
 import { repositoryJournal } from './repository-journal.ts';
 
 /** A repository that may have left something. */
@@ -24,122 +23,163 @@ export interface JanitorRepository {
   readonly repository: Repository;
 }
 
-export type CheckpointState =
-  /** It was removed. */
-  | 'removed'
-  /** With a dry run: it would be. */
-  | 'left-over'
-  /** Its run lives, or did some moments ago. */
-  | 'in-use'
-  /** Made by hvlift; nobody here can say whether its run lives. */
-  | 'owner-unknown'
-  /** Another tool's, a user's. */
-  | 'foreign';
+/** Replicas whose state is in one folder of this machine. */
+export interface JanitorReplicas {
+  readonly folder: string;
+  readonly replicas: readonly KnownReplica[];
+  readonly removed: readonly RemovedReplica[];
+}
 
-export interface FoundCheckpoint {
-  readonly instanceId: string;
+export interface OwnerName {
+  readonly kind: 'repository' | 'replica' | 'removed-replica';
+  /** Of the repository in the configuration; of a replica its id. */
   readonly name: string;
-  readonly kind: Checkpoint['kind'];
-  readonly createdAt?: string;
-  readonly state: CheckpointState;
-  /** The repository whose it is, when it is known. */
-  readonly repository?: string;
 }
 
-/** What one repository left on one VM. */
-export interface Leftovers {
-  readonly owner: JanitorRepository;
-  readonly checkpoints: readonly Checkpoint[];
-  /** Reference points that newer ones of the same consumer replaced, or that a run made and did not record. */
-  readonly referencePoints: readonly string[];
-  /** A run announced a step and did not say that it was done. */
-  readonly unfinished: boolean;
+/** What an owner knows of one VM. */
+export interface OwnerView {
+  readonly journal: CaptureJournal;
+  /** Newest first. */
+  readonly baselines: readonly OwnedBaseline[];
 }
 
-export interface VmOnHost {
-  readonly hyperv: HyperV;
-  readonly vm: Vm;
-  readonly points: readonly ReferencePoint[];
+export type OwnedBaseline = Baseline & { readonly consumer?: string | undefined };
+
+/** No run of the owner lives while it is held. */
+export interface HeldOwner extends OwnerView, AsyncDisposable {
+  /** Its reference point is gone from the host. */
+  forget(baseline: OwnedBaseline): Promise<void>;
+  /** Nothing is left on the host that should not be there. */
+  settled(): Promise<void>;
 }
 
-export async function leftoversOf(
-  { hyperv, vm, points }: VmOnHost,
-  owner: JanitorRepository,
-  options: CallOptions,
-): Promise<Leftovers> {
-  const journal = repositoryJournal(owner.repository);
-  const entries = await journal.entries(vm.id);
-  const { ours } = await sortedCheckpoints(hyperv, vm, journal.consumer, entries, options);
-  const baselines = await owner.repository.baselines(vm.id, options);
-  const converted = convertedEntries(entries, ours);
-  const orphans = await orphanedPoints(hyperv, vm, converted, baselines, options);
+export interface JanitorOwner extends OwnerName {
+  /** Its baselines are kept for nobody: they go, all of them. */
+  readonly isGone: boolean;
+  /** Changes nothing. */
+  look(vmId: string, options: CallOptions): Promise<OwnerView>;
+  /** Whether a run of it lives, or did some moments ago. Changes nothing. */
+  isAtWork(vmId: string, options: CallOptions): Promise<boolean>;
+  /** Undefined while a run of it lives. */
+  hold(vmId: string, options: CallOptions): Promise<HeldOwner | undefined>;
+}
+
+export function ownersOf(
+  vmId: string,
+  repositories: readonly JanitorRepository[],
+  { folder, replicas, removed }: JanitorReplicas,
+): JanitorOwner[] {
+  const isOfVm = ({ vm }: { readonly vm: { readonly id: string } }): boolean => vm.id === vmId;
+  return [
+    ...repositories.map(repositoryOwner),
+    ...replicas.filter(({ state }) => isOfVm(state)).map((replica) => replicaOwner(folder, replica)),
+    ...removed.filter(isOfVm).map((replica) => removedOwner(folder, replica)),
+  ];
+}
+
+function repositoryOwner({ name, repository }: JanitorRepository): JanitorOwner {
+  const look = async (vmId: string, options: CallOptions): Promise<OwnerView> => ({
+    journal: repositoryJournal(repository),
+    baselines: await repository.baselines(vmId, options),
+  });
   return {
-    owner,
-    checkpoints: ours,
-    referencePoints: [
-      ...orphans.points.map(({ instanceId }) => instanceId),
-      ...supersededOf(baselines, points).map(({ referencePointId }) => referencePointId),
-    ],
-    unfinished: entries.length > 0,
+    kind: 'repository',
+    name,
+    isGone: false,
+    look,
+    isAtWork: async (vmId, options) => (await repository.vmHolder(vmId, options)) === 'alive',
+    async hold(vmId, options) {
+      const lock = await unlessBusy('REPO_VM_BUSY', () => repository.lockVm(vmId, options));
+      if (!lock) return undefined;
+      const recorded = await repository.baselines(vmId, options);
+      return {
+        journal: repositoryJournal(repository),
+        baselines: recorded,
+        async forget({ referencePointId }) {
+          for (const each of recorded)
+            if (each.referencePointId === referencePointId) await repository.forgetBaseline(each, options);
+        },
+        async settled() {},
+        [Symbol.asyncDispose]: () => lock[Symbol.asyncDispose](),
+      };
+    },
   };
 }
 
-/** Newest first. An older one may be the only one that stands; as long as a newer one of its consumer does not, it stays. */
-function supersededOf(
-  baselines: readonly BaselineRecord[],
-  points: readonly ReferencePoint[],
-): BaselineRecord[] {
-  const stands = new Set(points.map(({ instanceId }) => instanceId));
-  const renewed = new Set<string | undefined>();
-  return baselines.filter(({ consumer, referencePointId }) => {
-    if (renewed.has(consumer)) return true;
-    if (stands.has(referencePointId)) renewed.add(consumer);
-    return false;
-  });
+function replicaOwner(folder: string, { id, state }: KnownReplica): JanitorOwner {
+  return {
+    kind: 'replica',
+    name: id,
+    isGone: false,
+    look: async () => ({ journal: readOnlyJournal(id, state), baselines: state.baselines }),
+    isAtWork: (_vmId, options) => isHeld(folder, id, options),
+    async hold(_vmId, options) {
+      const replica = await unlessBusy('REPLICA_BUSY', () => Replica.hold(folder, state, options));
+      if (!replica) return undefined;
+      const { baselines } = replica.state;
+      return {
+        journal: replica.journal,
+        baselines,
+        async forget({ referencePointId }) {
+          const kept = replica.state.baselines.filter((each) => each.referencePointId !== referencePointId);
+          await replica.save({ baselines: kept });
+        },
+        async settled() {},
+        [Symbol.asyncDispose]: () => replica[Symbol.asyncDispose](),
+      };
+    },
+  };
 }
 
-export interface CleanUp {
-  readonly state: 'removed' | 'in-use';
-  readonly checkpoints: readonly string[];
-  readonly referencePoints: readonly string[];
+/** Its checkpoints are those of a replica that was made anew since, which may be at work. */
+function removedOwner(folder: string, removed: RemovedReplica): JanitorOwner {
+  const { id, baselines } = removed;
+  const journal = readOnlyJournal(id, removed);
+  return {
+    kind: 'removed-replica',
+    name: id,
+    isGone: true,
+    look: async () => ({ journal, baselines }),
+    isAtWork: (_vmId, options) => isHeld(folder, id, options),
+    async hold(_vmId, options) {
+      const store = await openDirectoryStore(join(folder, LOCKS), { create: true });
+      const lease = await unlessBusy('REPO_VM_BUSY', () => Lease.acquire(store, leaseName(id), options));
+      if (!lease) return undefined;
+      return {
+        journal,
+        baselines,
+        async forget() {},
+        settled: () => forgetRemoved(removed),
+        [Symbol.asyncDispose]: () => lease[Symbol.asyncDispose](),
+      };
+    },
+  };
 }
 
-/** Under the lock of the VM, so that no run of the repository lives meanwhile. */
-export async function cleanUp(
-  { hyperv, vm, points }: VmOnHost,
-  { owner }: Leftovers,
-  options: CallOptions,
-): Promise<CleanUp> {
-  const { repository } = owner;
+/** As a replica keeps it, for those who only look. */
+function readOnlyJournal(id: string, { journal }: Pick<RemovedReplica, 'journal'>): CaptureJournal {
+  return {
+    consumer: id.slice(0, 8),
+    entries: async () => journal,
+    async record() {},
+    async clear() {},
+  };
+}
+
+async function unlessBusy<T>(code: string, take: () => Promise<T>): Promise<T | undefined> {
   try {
-    await using _lock = await repository.lockVm(vm.id, options);
-    const journal: CaptureJournal = repositoryJournal(repository);
-    const baselines = await repository.baselines(vm.id, options);
-    const removed = await removeLeftovers(hyperv, vm, journal, baselines, options);
-    const referencePoints = [...removed.removedReferencePoints];
-    for (const baseline of supersededOf(baselines, points)) {
-      await hyperv.destroyReferencePoint({ instanceId: baseline.referencePointId, vmId: vm.id }, options);
-      await repository.forgetBaseline(baseline, options);
-      referencePoints.push(baseline.referencePointId);
-    }
-    return { state: 'removed', checkpoints: removed.removedCheckpoints, referencePoints };
+    return await take();
   } catch (error) {
-    if (!hasCode(error, 'REPO_VM_BUSY')) throw error;
-    return { state: 'in-use', checkpoints: [], referencePoints: [] };
+    if (!hasCode(error, code)) throw error;
+    return undefined;
   }
 }
 
-/** What is known without taking the lock. */
-export async function wouldBe({ owner }: Leftovers, vm: Vm, options: CallOptions): Promise<CheckpointState> {
-  return (await owner.repository.vmHolder(vm.id, options)) === 'alive' ? 'in-use' : 'left-over';
-}
+/** As `Replica.hold` takes it. */
+const LOCKS = 'locks';
+const leaseName = (id: string): string => `replicas/${id}`;
 
-/** Of a checkpoint that none of the repositories has. */
-export function stateOfOthers(checkpoint: Checkpoint): CheckpointState {
-  return checkpoint.kind === 'recovery' && isNamedByUs(checkpoint) ? 'owner-unknown' : 'foreign';
-}
-
-/** Made by `hvlift rct`, on whatever machine. */
-export function isMadeByHand(checkpoint: Checkpoint): boolean {
-  return checkpoint.kind === 'recovery' && isNamedByUs(checkpoint) && ownerOf(checkpoint.name) === BY_HAND;
+async function isHeld(folder: string, id: string, options: CallOptions): Promise<boolean> {
+  const store = await openDirectoryStore(join(folder, LOCKS)).catch(() => undefined);
+  return store !== undefined && (await holderState(store, leaseName(id), options)) === 'alive';
 }

@@ -5,8 +5,8 @@
  *                merges ─► watched to their end
  *                chains, AVHDX bytes, free space, what others left ─► shown, never touched
  *
- * Every run cleans up after the runs of its own repository. The janitor is for VMs that are backed up no more, for several
- * repositories at once, and to see what holds the room of a volume.
+ * Every run cleans up after the runs of its own repository or replica. The janitor is for VMs that are backed up no more, for several
+ * owners at once, for what replicas left that were removed, and to see what holds the room of a volume.
  */
 import { isFault, mapOrdered, warningOf, type Progress, type Warning } from '../base/index.ts';
 import { volumesUnder } from '../capture/index.ts';
@@ -22,21 +22,22 @@ import {
   wouldBe,
   type CheckpointState,
   type FoundCheckpoint,
-  type JanitorRepository,
   type Leftovers,
   type VmOnHost,
-} from './janitor-owners.ts';
+} from './janitor-leftovers.ts';
+import { ownersOf, type JanitorReplicas, type JanitorRepository, type OwnerName } from './janitor-owners.ts';
 
 export interface JanitorDeps {
   readonly hyperv: HyperV;
   /** Those that are known here. */
   readonly repositories: readonly JanitorRepository[];
+  readonly replicas: JanitorReplicas;
   /** Reference points that were made by hand on this machine. */
   madeByHand(vmId: string): Promise<readonly string[]>;
 }
 
 export interface JanitorRequest extends CallOptions {
-  /** Changes nothing, on the host and in the repositories. */
+  /** Changes nothing: on the host, in the repositories, in the state of replicas. */
   readonly dryRun: boolean;
   /** Also removes checkpoints of `hvlift rct`, of which no lock tells whether they are in use. */
   readonly byHand: boolean;
@@ -58,9 +59,11 @@ export interface VmFindings {
   readonly checkpoints: readonly FoundCheckpoint[];
   /** Ids of those that were removed, or would be with a dry run. */
   readonly removedReferencePoints: readonly string[];
-  /** Baselines of the repositories, and those made by hand here. */
+  /** Those that stay and whose owner is known: baselines of repositories and replicas, those made by hand here. */
+  readonly marks: readonly OwnedPoint[];
+  /** How many these are. */
   readonly ourReferencePoints: number;
-  /** Of other tools, of other repositories: nothing on a host tells them apart. */
+  /** How many of other tools, of repositories and replicas elsewhere: nothing on a host tells them apart. */
   readonly otherReferencePoints: number;
   readonly merge: 'merged' | 'running';
   /** Files of the deepest chain of its disks; 1 without checkpoints. */
@@ -69,6 +72,11 @@ export interface VmFindings {
   readonly avhdxBytes: number;
   /** Of its disks; empty when the host does not tell. */
   readonly volumes: readonly HostVolume[];
+}
+
+export interface OwnedPoint {
+  readonly instanceId: string;
+  readonly owner: OwnerName | { readonly kind: 'by-hand' };
 }
 
 /** VMs at once: each waits for its merges most of the time. */
@@ -103,10 +111,12 @@ async function tidied(
   const checkpoints = await hyperv.checkpoints(vm.id, request);
   const points = await hyperv.referencePoints(vm.id, request);
   const onHost: VmOnHost = { hyperv, vm, points };
-  const left = await Promise.all(deps.repositories.map((owner) => leftoversOf(onHost, owner, request)));
-  const states = new Map<string, Pick<FoundCheckpoint, 'state' | 'repository'>>();
+  const left = await leftovers(deps, onHost, request);
+  const spared = new Set(left.flatMap(({ standing }) => standing));
+  const states: States = new Map();
   const removed: string[] = [];
-  for (const each of left) removed.push(...(await removeOrTell(onHost, each, request, states)));
+  for (const each of left)
+    removed.push(...(await removeOrTell(onHost, each, { ...request, spared }, states)));
   if (request.byHand) await removeMadeByHand(onHost, checkpoints, request, states);
   const merge = await hyperv.waitForMerge(vm.id, {
     ...request,
@@ -115,10 +125,14 @@ async function tidied(
   const chains = await readDiskChains(hyperv, vm.id, request);
   const found = checkpoints.map((each) => foundCheckpoint(each, states));
   warnings.push(...warningsOf(vm, found, merge, chains.problems));
+  const standing = points.filter(({ instanceId }) => !removed.includes(instanceId));
+  const ours = ownedPoints(standing, left, await deps.madeByHand(vm.id));
   return {
     checkpoints: found,
     removedReferencePoints: removed,
-    ...(await countPoints(deps, vm, { points, removed }, request)),
+    marks: ours,
+    ourReferencePoints: ours.length,
+    otherReferencePoints: standing.length - ours.length,
     merge,
     chainFiles: chains.chainFiles,
     avhdxFiles: chains.avhdxFiles,
@@ -127,19 +141,35 @@ async function tidied(
   };
 }
 
-type States = Map<string, Pick<FoundCheckpoint, 'state' | 'repository'>>;
+/** What one owner recorded is never taken for what a run of another left. */
+async function leftovers(
+  deps: JanitorDeps,
+  onHost: VmOnHost,
+  request: JanitorRequest,
+): Promise<readonly Leftovers[]> {
+  const owners = ownersOf(onHost.vm.id, deps.repositories, deps.replicas);
+  const views = await Promise.all(owners.map((owner) => owner.look(onHost.vm.id, request)));
+  const spared = new Set(
+    views.flatMap(({ baselines }) => baselines.map(({ referencePointId }) => referencePointId)),
+  );
+  return Promise.all(owners.map((owner) => leftoversOf(onHost, owner, { ...request, spared })));
+}
+
+type States = Map<string, Pick<FoundCheckpoint, 'state' | 'repository' | 'replica'>>;
 
 /** The ids of the reference points that were removed, or would be. */
 async function removeOrTell(
   onHost: VmOnHost,
   left: Leftovers,
-  request: JanitorRequest,
+  request: JanitorRequest & { readonly spared: ReadonlySet<string> },
   states: States,
 ): Promise<readonly string[]> {
   const { owner, checkpoints, referencePoints, unfinished } = left;
   if (checkpoints.length === 0 && referencePoints.length === 0 && !unfinished) return [];
+  const whose = owner.kind === 'repository' ? { repository: owner.name } : { replica: owner.name };
   const tell = (state: CheckpointState): void => {
-    for (const { instanceId } of checkpoints) states.set(instanceId, { state, repository: owner.name });
+    for (const { instanceId } of checkpoints)
+      if (!states.has(instanceId)) states.set(instanceId, { state, ...whose });
   };
   if (request.dryRun) {
     const state = await wouldBe(left, onHost.vm, request);
@@ -150,6 +180,22 @@ async function removeOrTell(
   tell(done.state);
   for (const name of done.checkpoints) request.progress.note(`${onHost.vm.name}: removed ${name}`);
   return done.referencePoints;
+}
+
+/** With their owners; a removed replica has none that stand, unless a run of its successor was at work. */
+function ownedPoints(
+  points: readonly ReferencePoint[],
+  left: readonly Leftovers[],
+  madeByHand: readonly string[],
+): OwnedPoint[] {
+  const owners = new Map<string, OwnedPoint['owner']>(madeByHand.map((id) => [id, { kind: 'by-hand' }]));
+  for (const { owner, standing, referencePoints } of left)
+    for (const id of [...standing, ...referencePoints])
+      owners.set(id, { kind: owner.kind, name: owner.name });
+  return points.flatMap(({ instanceId }) => {
+    const owner = owners.get(instanceId);
+    return owner ? [{ instanceId, owner }] : [];
+  });
 }
 
 async function removeMadeByHand(
@@ -173,21 +219,6 @@ function foundCheckpoint(checkpoint: Checkpoint, states: States): FoundCheckpoin
     ...(createdAt ? { createdAt: createdAt.toISOString() } : {}),
     ...(states.get(instanceId) ?? { state: stateOfOthers(checkpoint) }),
   };
-}
-
-async function countPoints(
-  deps: JanitorDeps,
-  vm: Vm,
-  { points, removed }: { points: readonly ReferencePoint[]; removed: readonly string[] },
-  request: JanitorRequest,
-): Promise<Pick<VmFindings, 'ourReferencePoints' | 'otherReferencePoints'>> {
-  const known = new Set(await deps.madeByHand(vm.id));
-  for (const { repository } of deps.repositories)
-    for (const { referencePointId } of await repository.baselines(vm.id, request))
-      known.add(referencePointId);
-  const standing = points.filter(({ instanceId }) => !removed.includes(instanceId));
-  const ours = standing.filter(({ instanceId }) => known.has(instanceId)).length;
-  return { ourReferencePoints: ours, otherReferencePoints: standing.length - ours };
 }
 
 function warningsOf(

@@ -1,22 +1,46 @@
 /** The janitor against the emulated host: what runs left is found and removed, what others made is shown and stays. */
 import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { GiB, MiB, newGuid, silentProgress } from '../../src/base/index.ts';
 import { checkpointName } from '../../src/capture/index.ts';
-import { backupVm, janitor, type JanitorRequest, type JanitorVm } from '../../src/flows/index.ts';
+import {
+  backupVm,
+  findReplicas,
+  janitor,
+  noteRemoved,
+  Replica,
+  removedReplicas,
+  replicateVm,
+  type JanitorReplicas,
+  type JanitorRequest,
+  type JanitorVm,
+} from '../../src/flows/index.ts';
 import { repositoryJournal } from '../../src/flows/repository-journal.ts';
 import { createMemoryStore, type ObjectStore } from '../../src/objectstore/index.ts';
 import { createRepository, type Repository } from '../../src/repository/index.ts';
+import { openTarget } from '../../src/targets/index.ts';
 import { callLog, openLabStack, strangersCheckpoint, type LabStack } from './lab-stack.fixture.ts';
 
 interface Rig extends AsyncDisposable {
   readonly stack: LabStack;
   readonly store: ObjectStore;
   readonly repository: Repository;
+  /** Where replicas have their state. */
+  readonly replicasFolder: string;
   clean(request?: Partial<JanitorRequest>): Promise<JanitorVm[]>;
 }
 
 const LEDGER = 'made by hand';
+
+/** As the command reads them. */
+async function replicasIn(folder: string): Promise<JanitorReplicas> {
+  const found = await findReplicas(folder);
+  const replicas = found.flatMap(({ state, ...place }) => (state ? [{ ...place, state }] : []));
+  return { folder, replicas, removed: await removedReplicas(folder) };
+}
 
 async function open(): Promise<Rig> {
   const stack = await openLabStack();
@@ -27,13 +51,21 @@ async function open(): Promise<Rig> {
     repositories: [{ name: 'main', repository }],
     madeByHand: async () => [LEDGER],
   };
+  const replicasFolder = await mkdtemp(join(tmpdir(), 'hvlift-janitor-'));
   const request = { dryRun: false, byHand: false, mergeTimeoutMs: 10_000, progress: silentProgress };
   return {
     stack,
     store,
     repository,
-    clean: (changes) => Array.fromAsync(janitor(deps, { ...request, ...changes })),
-    [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
+    replicasFolder,
+    clean: async (changes) => {
+      const replicas = await replicasIn(replicasFolder);
+      return Array.fromAsync(janitor({ ...deps, replicas }, { ...request, ...changes }));
+    },
+    async [Symbol.asyncDispose]() {
+      await stack[Symbol.asyncDispose]();
+      await rm(replicasFolder, { recursive: true });
+    },
   };
 }
 
@@ -151,6 +183,98 @@ test('reference points that a newer one replaced go, the newest of each consumer
   assert.deepEqual(after, before.slice(1));
   const next = await backup();
   assert.deepEqual([next.disks[0]!.kind, next.warnings], ['delta', []]);
+});
+
+/** Cycles of a replica in an image file, and what the host has for it. */
+async function replicaOf(rig: Rig, vm: string) {
+  const { source, hyperv } = rig.stack;
+  const target = openTarget(`dir:${join(rig.replicasFolder, 'images')}?format=raw`);
+  const request = { vm, target, stateFolder: rig.replicasFolder };
+  const cycle = () => replicateVm({ source, resolveVm: (name) => hyperv.vm(name) }, request);
+  const held = async (): Promise<Replica> => {
+    const { id, name } = await hyperv.vm(vm);
+    return Replica.hold(rig.replicasFolder, { vm: { id, name }, target: target.address });
+  };
+  return { cycle, held };
+}
+
+test('the mark of a replica is shown with its owner and stays; what its killed run left goes, unless one of its runs lives', async () => {
+  await using rig = await open();
+  const { lab, hyperv } = rig.stack;
+  const { id } = await lab.createVm({ name: 'copied', disks: [{ size: 4 * MiB }] });
+  const { cycle, held } = await replicaOf(rig, 'copied');
+  const { replica } = await cycle();
+  const [mark] = await hyperv.referencePoints(id.toLowerCase());
+  await leave(rig, id, replica.slice(0, 8));
+  const shown = ({ found }: JanitorVm) => [
+    found!.marks,
+    found!.otherReferencePoints,
+    found!.removedReferencePoints,
+  ];
+  const stays = [[{ instanceId: mark!.instanceId, owner: { kind: 'replica', name: replica } }], 0, []];
+  {
+    await using _live = await held();
+    for (const dryRun of [true, false]) {
+      const [found] = await rig.clean({ dryRun });
+      assert.deepEqual([states(found!), shown(found!)], [['recovery in-use'], stays]);
+    }
+  }
+  const [told] = await rig.clean({ dryRun: true });
+  assert.deepEqual([states(told!), shown(told!)], [['recovery left-over'], stays]);
+  assert.equal(told!.found!.checkpoints[0]!.replica, replica);
+  const [done] = await rig.clean();
+  assert.deepEqual([states(done!), shown(done!), done!.warnings], [['recovery removed'], stays, []]);
+  assert.equal((await cycle()).disks[0]!.kind, 'delta');
+});
+
+test('a repository never takes the mark of a replica for what a killed run of its own left', async () => {
+  await using rig = await open();
+  const { lab, hyperv } = rig.stack;
+  const { id } = await lab.createVm({ name: 'both', disks: [{ size: 4 * MiB }] });
+  const vmId = id.toLowerCase();
+  await repositoryJournal(rig.repository).record({
+    step: 'converting',
+    vmId,
+    runId: 'run-1',
+    at: new Date().toISOString(),
+    checkpointId: 'Microsoft:gone',
+    referencePointsBefore: [],
+    recordedBefore: [],
+  });
+  await (await replicaOf(rig, 'both')).cycle();
+  for (const dryRun of [true, false])
+    assert.deepEqual((await rig.clean({ dryRun }))[0]!.found!.removedReferencePoints, []);
+  assert.equal((await hyperv.referencePoints(vmId)).length, 1);
+});
+
+test('what a removed replica has on the host is found by what was written down, and goes with the next janitor', async () => {
+  await using rig = await open();
+  const { lab, hyperv } = rig.stack;
+  const { id } = await lab.createVm({ name: 'dropped', disks: [{ size: 4 * MiB }] });
+  const { cycle, held } = await replicaOf(rig, 'dropped');
+  const { replica: replicaId } = await cycle();
+  const [mark] = await hyperv.referencePoints(id.toLowerCase());
+  {
+    await using replica = await held();
+    await noteRemoved(rig.replicasFolder, replica);
+    await replica.remove();
+  }
+  await leave(rig, id, replicaId.slice(0, 8));
+  const [told] = await rig.clean({ dryRun: true });
+  assert.deepEqual(
+    [states(told!), told!.found!.removedReferencePoints],
+    [['recovery left-over'], [mark!.instanceId]],
+  );
+  assert.equal((await removedReplicas(rig.replicasFolder)).length, 1, 'a dry run forgets nothing');
+  const [done] = await rig.clean();
+  assert.deepEqual(
+    [states(done!), done!.found!.removedReferencePoints],
+    [['recovery removed'], [mark!.instanceId]],
+  );
+  assert.deepEqual(
+    [await hyperv.referencePoints(id.toLowerCase()), await removedReplicas(rig.replicasFolder)],
+    [[], []],
+  );
 });
 
 test('a reference point that a killed run made and did not record is told of, then destroyed', async () => {

@@ -204,7 +204,8 @@ test('the janitor asks every repository that opens, names the one that does not,
   await createRepository(await openDirectoryStore(locked, { create: true }), { encryption: secret });
   const unlock = () =>
     Promise.reject(secretFaults.noTerminal({ what: 'a passphrase', instead: 'name a file' }));
-  const engine = createJanitorEngine(async () => new ReferencePointLedger(createMemoryStore()));
+  const ledger = async () => new ReferencePointLedger(createMemoryStore());
+  const engine = createJanitorEngine(ledger, join(folder, 'no replicas'));
   const remarks: Warning[] = [];
   const call = {
     host: asked.host,

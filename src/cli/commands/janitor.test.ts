@@ -12,7 +12,7 @@ test('each VM has a row: chain, bytes, room, what is ours and what is not, and t
   assert.equal(code, 0);
   assert.deepEqual(stdout.split('\n'), [
     'VM     CHAIN  AVHDX  MERGE   FREE        OURS       OTHERS  MARKS',
-    'web01      2  3 GiB  merged  C:\\ 40 GiB  1 removed  1 user    1+2',
+    'web01      2  3 GiB  merged  C:\\ 40 GiB  1 removed  1 user  main 1, others 2',
     '1 checkpoint and 1 reference point removed',
     '',
   ]);

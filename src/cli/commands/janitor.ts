@@ -8,6 +8,7 @@ import { bytesCell, count } from '../numbers.ts';
 import { hostOption, passphraseFileOption, recoveryKeyFileOption } from '../options.ts';
 import type { Runner, Session } from '../session.ts';
 import { tableLines, type Column } from '../table.ts';
+import { stateFolderOf, stateOption } from './replicate.ts';
 
 const TEXTS = {
   cleaning: 'finishing the removal under way; merges go on by themselves',
@@ -22,6 +23,7 @@ interface JanitorOptions {
   readonly dryRun?: true;
   readonly byHand?: true;
   readonly mergeMinutes?: number;
+  readonly state?: string;
   readonly passphraseFile?: string;
   readonly recoveryKeyFile?: string;
 }
@@ -32,7 +34,7 @@ export function registerJanitor(program: Command, run: Runner): void {
     .summary('remove what runs left on a host, and show what gathers there')
     .description(
       'Looks at every VM of the host, or of every node of its cluster: removes checkpoints and reference points that runs of the ' +
-        'configured repositories left, watches merges to their end, and shows chains, AVHDX files, free space and what others left.',
+        'configured repositories and the replicas of this machine left, watches merges to their end, and shows chains, AVHDX files, free space and what others left.',
     )
     .addOption(hostOption)
     .addOption(
@@ -50,6 +52,7 @@ export function registerJanitor(program: Command, run: Runner): void {
         minutes,
       ),
     )
+    .addOption(stateOption)
     .addOption(passphraseFileOption)
     .addOption(recoveryKeyFileOption)
     .action((options) =>
@@ -70,6 +73,7 @@ async function tidy(
     dryRun: options.dryRun === true,
     byHand: options.byHand === true,
     mergeMinutes: options.mergeMinutes ?? MERGE_MINUTES,
+    ...stateFolderOf(session, options),
     remark: (warning: Parameters<typeof output.remark>[0]): void => {
       output.remark(warning);
       codes.push(EXIT.warnings);
@@ -108,9 +112,8 @@ const COLUMNS: readonly Column<JanitorVm>[] = [
   { title: 'OTHERS', cell: cell((found) => told(found, (state) => !isOurs(state))) },
   {
     title: 'MARKS',
-    align: 'right',
     dropFirst: 1,
-    cell: cell((found) => `${found.ourReferencePoints}+${found.otherReferencePoints}`),
+    cell: cell(marksText),
   },
 ];
 
@@ -128,6 +131,19 @@ function told({ checkpoints }: NonNullable<JanitorVm['found']>, wanted: (state: 
   return [...new Set(words)]
     .map((word) => `${words.filter((each) => each === word).length} ${word}`)
     .join(', ');
+}
+
+/** Reference points by who goes on from them: `main 1, replica 1, others 2`. */
+function marksText({ marks, otherReferencePoints }: NonNullable<JanitorVm['found']>): string {
+  const owners = marks.map(({ owner }) =>
+    owner.kind === 'repository' ? owner.name : owner.kind.replaceAll('-', ' '),
+  );
+  const counts = [...new Set(owners)].map((name): [string, number] => [
+    name,
+    owners.filter((each) => each === name).length,
+  ]);
+  if (otherReferencePoints > 0) counts.push(['others', otherReferencePoints]);
+  return counts.map(([name, number]) => `${name} ${number}`).join(', ');
 }
 
 function doneLines(vms: readonly JanitorVm[], dryRun: boolean): string[] {
