@@ -260,7 +260,6 @@ const JANITOR_FOUND: NonNullable<JanitorVm['found']> = {
   ],
   removedReferencePoints: ['rp-0'],
   marks: [{ instanceId: 'rp-1', owner: { kind: 'repository', name: 'main' } }],
-  marks: [{ instanceId: 'rp-1', owner: { kind: 'repository', name: 'main' } }],
   ourReferencePoints: 1,
   otherReferencePoints: 2,
   merge: 'merged',
