@@ -27,6 +27,7 @@ export { changesSince, enableRct, resetRct, type ResetOptions } from './rct.ts';
 export { prunePoints, type PrunePoint, type PruneRecord, type VmRetention } from './prune.ts';
 export * from './reference-point-ledger.ts';
 export type { PipeFormat, RestoreFormat } from './restore-formats.ts';
+export { clearRehearsal, endKeptRehearsal } from './rehearsal-end.ts';
 export {
   readNote,
   readRehearsals,
@@ -34,6 +35,7 @@ export {
   type RehearsalNote,
   type RehearsalRecord,
 } from './rehearsal-note.ts';
+export { rehearse, type RehearsalRun, type RehearseRequest } from './rehearse.ts';
 export { ReplicaClone, type ReplicaCloneRequest } from './replica-clone.ts';
 export { replicateVm, type ReplicateDeps, type ReplicateRecord, type ReplicateRequest } from './replicate.ts';
 export type { ReplicatedDisk, ReplicaReason } from './replicate-disk.ts';
