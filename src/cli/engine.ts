@@ -38,6 +38,7 @@ import type { Recording } from '../recording/index.ts';
 import type { AuditBudget, CollectReport, Pin, VerifiedState, VerifyBudget } from '../repository/index.ts';
 import type { HostKeyOffer } from '../ssh/index.ts';
 import type { CutoverEngine } from './cutover-port.ts';
+import type { RehearseEngine } from './rehearse-port.ts';
 import type { ReplicateEngine } from './replicate-port.ts';
 import type { Secret } from './secret.ts';
 
@@ -669,7 +670,7 @@ export interface JanitorCall {
   readonly remark: (warning: Warning) => void;
 }
 
-export interface Engine extends DiskEngine, ReplicateEngine, CutoverEngine {
+export interface Engine extends DiskEngine, ReplicateEngine, RehearseEngine, CutoverEngine {
   /** Tries what a backup needs, one check after the other; a failed check is in the report, not thrown. */
   testHost(host: HostAccess, task: Task): Promise<HostReport>;
   /** Looks at everything a backup needs and changes nothing; what is wrong is a finding, not thrown. */

@@ -5,6 +5,7 @@ import {
   type CutoverRecord,
   type DiskFileInfo,
   type PruneRecord,
+  type RehearsalRun,
 } from '../flows/index.ts';
 import type { CollectReport } from '../repository/index.ts';
 import type {
@@ -194,6 +195,20 @@ const REPLICA: ReplicaSummary = {
   generation: { number: 2, time: '2026-11-23T08:00:00.000Z', consistency: REACHED },
   disks: [{ number: 1, id: DISK.id, place: '/replicas/web01-disk1.raw', inGeneration: true }],
   referencePoints: ['rp-2'],
+};
+
+const REHEARSED: RehearsalRun = {
+  replica: REPLICA.id,
+  vm: WEB01,
+  time: '2026-11-23T09:00:00.000Z',
+  generation: 2,
+  asOf: '2026-11-23T08:00:00.000Z',
+  hypervisor: 'qemu:/rehearsal',
+  conversion: 'compatible',
+  probe: 'running',
+  result: 'healthy',
+  seconds: { clone: 0.1, start: 1, health: 9 },
+  warnings: [],
 };
 
 const CUTOVER_PLAN: CutoverPlan = {
@@ -492,6 +507,23 @@ const ANSWERS: Engine = {
   async removeReplica({ host }) {
     await host?.password();
     return REPLICA;
+  },
+  async rehearse({ probe, keep }) {
+    return {
+      ...REHEARSED,
+      probe: probe.kind,
+      ...(keep ? { kept: { machine: 'id-of-machine', folder: '/rehearsal' } } : {}),
+    };
+  },
+  async endRehearsal() {
+    const rehearsal = {
+      machine: 'id-of-machine',
+      hypervisor: 'qemu:/rehearsal',
+      folder: '/rehearsal',
+      generation: 2,
+      startedAt: '2026-11-23T09:00:00.000Z',
+    };
+    return { replica: REPLICA.id, vm: WEB01, rehearsal };
   },
   async cutover({ host, action }, _task, { agree }) {
     await host.password();

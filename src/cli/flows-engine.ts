@@ -9,6 +9,7 @@ import { createHostEngine } from './host-engine.ts';
 import type { CliIo } from './io.ts';
 import { keysEngine } from './keys-engine.ts';
 import { pointsEngine } from './points-engine.ts';
+import { createRehearseEngine } from './rehearse-engine.ts';
 import { createReplicateEngine } from './replicate-engine.ts';
 import { repositoryEngine } from './repository-engine.ts';
 import { retentionEngine } from './retention-engine.ts';
@@ -27,6 +28,7 @@ export function openEngine(io: Pick<CliIo, 'env' | 'platform' | 'homeFolder'>): 
     ...retentionEngine,
     ...serveEngine,
     ...createReplicateEngine(join(stateFolder(io), 'replicas')),
+    ...createRehearseEngine(join(stateFolder(io), 'replicas')),
     ...createCutoverEngine(join(stateFolder(io), 'replicas')),
     ...diskEngine,
     ...doctorEngine,

@@ -15,6 +15,7 @@ import { registerPolicy } from './commands/policy.ts';
 import { registerPrune } from './commands/prune.ts';
 import { registerRct } from './commands/rct.ts';
 import { registerRecord } from './commands/record.ts';
+import { registerRehearse } from './commands/rehearse.ts';
 import { registerRepair } from './commands/repair.ts';
 import { registerReplica } from './commands/replica.ts';
 import { registerReplicate } from './commands/replicate.ts';
@@ -40,6 +41,7 @@ const ORDER = [
   registerServe,
   registerReplicate,
   registerReplica,
+  registerRehearse,
   registerCutover,
   registerVerify,
   registerRepair,

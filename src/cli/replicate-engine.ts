@@ -2,9 +2,13 @@
 import { isFault, sleep } from '../base/index.ts';
 import { removeLeftovers } from '../capture/index.ts';
 import {
+  clearRehearsal,
   findReplica,
   findReplicas,
   noteRemoved,
+  readNote,
+  readRehearsals,
+  rehearsalState,
   Replica,
   replicateVm,
   settleTarget,
@@ -32,10 +36,11 @@ export function createReplicateEngine(defaultFolder: string): ReplicateEngine {
   return {
     replicate: (call, task) => replicate(call, folderOf(call), task),
     async replicas(call) {
-      return (await findReplicas(folderOf(call))).map(summaryOf);
+      const found = await findReplicas(folderOf(call));
+      return Promise.all(found.map((replica) => withRehearsal(replica, 'clearing')));
     },
     async showReplica(call) {
-      return summaryOf(await findReplica(folderOf(call), call.replica));
+      return withRehearsal(await findReplica(folderOf(call), call.replica));
     },
     settleReplica: (call, task) => settle(call, folderOf(call), task),
     removeReplica: (call, task) => remove(call, folderOf(call), task),
@@ -164,6 +169,25 @@ function summaryOf({ id, folder, state, error }: FoundReplica): ReplicaSummary {
   };
 }
 
+/** What a rehearsal that died left goes by the way; what cannot be removed is shown. */
+async function withRehearsal(found: FoundReplica, clearing?: 'clearing'): Promise<ReplicaSummary> {
+  const summary = summaryOf(found);
+  if (!found.state) return summary;
+  try {
+    const { id, folder, state } = found;
+    if (clearing) await clearRehearsal({ id, folder, state }).catch(() => {});
+    const note = await readNote(found);
+    const rehearsed = (await readRehearsals(folder)).at(-1);
+    return {
+      ...summary,
+      ...(note ? { rehearsal: { ...note, state: await rehearsalState(found, note) } } : {}),
+      ...(rehearsed ? { rehearsed } : {}),
+    };
+  } catch (error) {
+    return { ...summary, error };
+  }
+}
+
 async function settle(call: ReplicaCall, folder: string, task: Task): Promise<ReplicaSummary> {
   const { state } = await findReplica(folder, call.replica);
   await using replica = await Replica.hold(folder, state, { signal: task.signal });
@@ -180,6 +204,8 @@ async function settle(call: ReplicaCall, folder: string, task: Task): Promise<Re
 async function remove(call: RemoveReplicaCall, folder: string, task: Task): Promise<ReplicaSummary> {
   const { state } = await findReplica(folder, call.replica);
   await using replica = await Replica.hold(folder, state, { signal: task.signal });
+  // Its machine would go on over a clone that is removed with the replica.
+  await clearRehearsal(replica, { signal: task.signal });
   if (call.host) {
     await using host = await openHost(call.host, task);
     await destroyMarks(host, replica, task);

@@ -1,7 +1,7 @@
 /** The part of the engine's port that keeps replicas. */
 import type { Warning } from '../base/index.ts';
 import type { CapturedConsistency, LeftOutDisk } from '../capture/index.ts';
-import type { ReplicatedDisk } from '../flows/index.ts';
+import type { RehearsalNote, RehearsalRecord, ReplicatedDisk } from '../flows/index.ts';
 import type { ConsistencyAsked, HostAccess, PointSelector, RepositoryAccess, Task } from './engine.ts';
 
 export interface ReplicateCall {
@@ -75,6 +75,10 @@ export interface ReplicaSummary {
     readonly inGeneration: boolean;
   }[];
   readonly referencePoints?: readonly string[];
+  /** One that has its machine: `left`, by a run that died, where it could not be removed. */
+  readonly rehearsal?: RehearsalNote & { readonly state: 'runs' | 'kept' | 'left' };
+  /** The last one that ended. */
+  readonly rehearsed?: RehearsalRecord;
   /** As thrown, when its state cannot be read. */
   readonly error?: unknown;
 }

@@ -55,8 +55,7 @@ export const hypervisorFaults = faults('HYPERVISOR', {
   unreachable: {
     kind: 'retry',
     text: '{hypervisor} cannot be reached: {reason}',
-    remedy:
-      'look whether libvirtd runs there, and whether `virsh --connect` reaches it without asking for a password',
+    remedy: 'look whether libvirtd runs there, and whether virsh reaches it without asking for a password',
   },
   commandFailed: {
     kind: 'refused',

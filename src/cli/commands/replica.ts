@@ -129,9 +129,10 @@ const COLUMNS: readonly Column<ReplicaSummary>[] = [
   { title: 'TARGET', dropFirst: 2, cell: (row) => row.target ?? '' },
 ];
 
-function stateText({ phase }: ReplicaSummary): string {
+function stateText({ phase, rehearsal }: ReplicaSummary): string {
   if (phase === undefined) return 'unreadable';
-  return { seeding: 'seeding', idle: 'complete', staged: 'complete with its staging' }[phase];
+  const rehearsed = rehearsal ? ', under rehearsal' : '';
+  return `${{ seeding: 'seeding', idle: 'complete', staged: 'complete with its staging' }[phase]}${rehearsed}`;
 }
 
 function listLines(replicas: readonly ReplicaSummary[], session: Session): string[] {
@@ -154,6 +155,23 @@ function detailLines(replica: ReplicaSummary): string[] {
         `  disk ${number} ${diskId}: ${place}${inGeneration ? '' : ' (not part of the generation)'}`,
     ),
     `  reference points on the host: ${referencePoints.join(', ') || 'none'}`,
+    ...rehearsalLines(replica),
     `  state: ${folder}`,
+  ];
+}
+
+function rehearsalLines({ vm, rehearsal, rehearsed }: ReplicaSummary): string[] {
+  const how = {
+    runs: 'runs',
+    kept: `was kept; end it with \`hvlift rehearse ${vm?.name} --end\``,
+    left: `was left by a run that died; \`hvlift rehearse ${vm?.name} --end\` removes it`,
+  };
+  return [
+    ...(rehearsal
+      ? [`  rehearsal since ${rehearsal.startedAt} in ${rehearsal.hypervisor}: ${how[rehearsal.state]}`]
+      : []),
+    ...(rehearsed
+      ? [`  last rehearsed ${rehearsed.time}, generation ${rehearsed.generation}: ${rehearsed.result}`]
+      : []),
   ];
 }
