@@ -15,6 +15,8 @@ import {
   checkFits,
   createImage,
   imageStream,
+  openQcow2,
+  openSparseVmdk,
   writeCompressedImage,
   type CompressedFormat,
   type ImageFormat,
@@ -52,19 +54,13 @@ export interface ConvertRecord {
   readonly seconds: number;
 }
 
-/** Those whose images are read here; a flat VMDK is a raw image with a description beside it. */
-const VERIFIABLE: readonly ConvertFormat[] = ['raw', 'vhdx', 'vhdx-fixed', 'vhd', 'vhd-fixed', 'vmdk-flat'];
-
 /**
- * Faults: those of {@link LocalDisk.open} and of reading, `FLOW_TARGET_IS_SOURCE`, `FLOW_VERIFY_UNSUPPORTED`, `IMAGE_`
- * before anything is written; `DISK_NO_SPACE`, `DISK_IO_FAILED`, `FLOW_SOURCE_CHANGED`, `FLOW_CONVERTED_DIFFERS` later.
+ * Faults: those of {@link LocalDisk.open} and of reading, `FLOW_TARGET_IS_SOURCE`, `IMAGE_` before anything is written;
+ * `DISK_NO_SPACE`, `DISK_IO_FAILED`, `FLOW_SOURCE_CHANGED`, `FLOW_CONVERTED_DIFFERS`, `IMAGE_DAMAGED` later.
  */
 export async function convertDisk(request: ConvertRequest): Promise<ConvertRecord> {
   const { source: path, target, format, verify = false, progress = silentProgress } = request;
   const started = performance.now();
-  if (verify && !VERIFIABLE.includes(format)) {
-    throw flowFaults.verifyUnsupported({ format, known: VERIFIABLE.join(', ') });
-  }
   await using source = await LocalDisk.open(path, request);
   checkFits(format, formatInfo(format), source.disk);
   await refuseOwnFiles(source, filesOf(format, target));
@@ -116,7 +112,7 @@ async function place(source: LocalDisk, request: Conversion<ImageFormat>): Promi
 
 async function compress(source: LocalDisk, request: Conversion<CompressedFormat>): Promise<Written> {
   const { format, target, overwrite = false, signal, progress = silentProgress } = request;
-  const check = (): Promise<void> => source.checkUnchanged();
+  const check = (partialPath: string): Promise<void> => checkImage(source, partialPath, request);
   return await writeCompressedImage(format, target, source.disk, { overwrite, check, signal, progress });
 }
 
@@ -134,9 +130,12 @@ async function checkImage(source: LocalDisk, partialPath: string, request: Conve
   }
 }
 
-/** Plain bytes are taken as that, whatever disk or image the guest keeps in them. */
+/** As what was written: plain bytes are that, whatever disk or image the guest keeps in them. */
 async function openImage(format: ConvertFormat, path: string, options: CallOptions): Promise<Disk> {
+  const image = { ...options, open: openLocalFile };
   if (format === 'raw' || format === 'vmdk-flat') return new RawDisk(await openLocalFile(path));
+  if (format === 'qcow2' || format === 'qcow2-zstd') return openQcow2(path, image);
+  if (format === 'vmdk' || format === 'vmdk-stream') return openSparseVmdk(path, image);
   return (await LocalDisk.open(path, options)).disk;
 }
 

@@ -88,11 +88,6 @@ export const flowFaults = faults('FLOW', {
     text: 'writing {target} would destroy {source}, which is being read',
     remedy: 'nothing was written; choose another name',
   },
-  verifyUnsupported: {
-    kind: 'refused',
-    text: 'a {format} image cannot be read back here; {known} can',
-    remedy: 'choose one of these formats, or leave --verify out and use `qemu-img compare`',
-  },
   convertedDiffers: {
     kind: 'corrupt',
     text: '{path} was written and reads back otherwise, first at byte {offset} of the disk',

@@ -1,6 +1,15 @@
-/** Compression of grains and clusters: synchronous, run by workers (`compress-job.ts`). */
-import { constants, deflateRawSync, deflateSync, zstdCompressSync } from 'node:zlib';
+/** Compression of grains and clusters: synchronous, run by workers (`compress-job.ts`); and back, to see what was written. */
+import {
+  constants,
+  deflateRawSync,
+  deflateSync,
+  inflateRawSync,
+  inflateSync,
+  zstdCompressSync,
+  zstdDecompressSync,
+} from 'node:zlib';
 import { free } from '../base/index.ts';
+import { zstdFrameLength } from './zstd-frame.ts';
 
 /**
  * `zlib` is deflate with the header and the checksum of RFC 1950, as a VMDK has it; `deflate` is bare, as qcow2 has it.
@@ -18,6 +27,16 @@ export function compress(codec: Codec, raw: Uint8Array): Buffer {
   if (codec.name === 'zlib') return deflateSync(raw, { level, chunkSize });
   // QEMU decompresses with a window of 4 KiB and no other.
   return deflateRawSync(raw, { level, windowBits: 12, chunkSize });
+}
+
+/** The content, at most `lengthMax` bytes. What follows it in `packed` is left aside. Throws what the decompressor says. */
+export function decompress(name: Codec['name'], packed: Uint8Array, lengthMax: number): Buffer {
+  const options = { maxOutputLength: lengthMax };
+  if (name === 'zlib') return inflateSync(packed, options);
+  if (name === 'deflate') return inflateRawSync(packed, options);
+  const length = zstdFrameLength(packed);
+  if (length === undefined) throw new Error('there is no whole zstd frame');
+  return zstdDecompressSync(packed.subarray(0, length), options);
 }
 
 /**

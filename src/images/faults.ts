@@ -57,6 +57,16 @@ export const imageFaults = faults('IMAGE', {
     text: 'a disk gave other bytes when it was read for the second time',
     remedy: 'what was sent is no valid package; start again, or write into a file, which reads once',
   },
+  damaged: {
+    kind: 'corrupt',
+    text: '{path} is no sound {format} image: {problem}',
+    remedy: 'make the image again from its source',
+  },
+  unread: {
+    kind: 'refused',
+    text: '{path} is a {format} image with {feature}, which hvlift does not read',
+    remedy: 'convert it with `qemu-img convert` to a raw image first',
+  },
   tooLargeForVolume: {
     kind: 'refused',
     text: 'the file system of {path} cannot hold a file of {size} bytes',

@@ -46,7 +46,7 @@ export function registerDiskConvert(disk: Command, run: Runner): void {
       new Option('--to <format>', 'image format; default: by the ending of <out>').choices(CONVERT_FORMATS),
     )
     .addOption(new Option('--overwrite', 'replace an existing image, finished or not'))
-    .addOption(new Option('--verify', 'read the image again and compare (raw, VHDX, VHD and vmdk-flat)'))
+    .addOption(new Option('--verify', 'read the image again and compare it with the disk'))
     .addOption(parentsOption)
     .action((file, out, options) =>
       run(async (session) => {
