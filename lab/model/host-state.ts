@@ -10,7 +10,11 @@ import { replaceFile } from './replace-file.ts';
 export type Power = 'running' | 'off' | 'saved' | 'paused';
 /** What the guest's VSS service does when it is asked to freeze. */
 export type VssMode = 'ok' | 'disabled' | 'no-contact' | 'timeout' | 'fails';
-export type ShutdownMode = 'ok' | 'locked' | 'not-ready';
+/**
+ * What the guest's shutdown service does when it is asked (hyperv-classes, Msvm_ShutdownComponent): `disabled` is its EnabledState 3;
+ * `hangs` takes the request, and the guest never goes.
+ */
+export type ShutdownMode = 'ok' | 'locked' | 'not-ready' | 'disabled' | 'hangs';
 /** 1 application, 2 crash, as in Msvm_VirtualSystemReferencePoint. */
 export type Consistency = 1 | 2;
 
@@ -119,6 +123,8 @@ export interface VmState {
   powerChangedAt: number | undefined;
   vss: VssMode;
   shutdown: ShutdownMode;
+  /** AutomaticStartupAction: 2 nothing, 3 if it ran, 4 always; absent: 3. */
+  startAction?: number;
   /** Its guest is a program of its own; absent: writes are scripted. */
   readonly guest?: 'qemu';
   /** OperationalStatus[1] set by hand. */

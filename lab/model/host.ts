@@ -368,6 +368,18 @@ export class LabHost {
     return this.#core.losePower();
   }
 
+  /** The host restarts: guests are cut off, and VMs are started again, or not, as their AutomaticStartupAction says. */
+  async restart(): Promise<void> {
+    for (const machine of this.#core.machines.values()) {
+      const { power, startAction = 3 } = machine.state;
+      const ran = power === 'running' || power === 'paused';
+      if (ran) await machine.changePower('off', this.#core.clock.now(), { flushed: false });
+      const starts = startAction === 4 || (startAction === 3 && ran);
+      if (starts) await machine.changePower('running', this.#core.clock.now(), { flushed: false });
+    }
+    await this.#core.save();
+  }
+
   #machine(vm: string): Machine {
     const byId = this.#core.machine(vm);
     if (byId) return byId;

@@ -20,6 +20,7 @@ export class Machine {
   /** Of a VM whose guest is real. */
   program: GuestProgram | undefined;
   readonly #disks: ReadonlyMap<string, VirtualDisk>;
+  #leaving: AbortController | undefined;
   #writer: { stop: AbortController; done: Promise<void> } | undefined;
 
   constructor(state: VmState, disks: ReadonlyMap<string, VirtualDisk>) {
@@ -92,11 +93,29 @@ export class Machine {
     this.#writer = { stop, done };
   }
 
+  /** Its guest was asked to shut down, and is at it. */
+  get isLeaving(): boolean {
+    return this.#leaving !== undefined;
+  }
+
+  /** `work` ends with the VM off, unless it is given up when the VM stops otherwise. */
+  leave(work: (signal: AbortSignal) => Promise<void>): void {
+    const leaving = new AbortController();
+    this.#leaving = leaving;
+    void work(leaving.signal)
+      .catch(() => {})
+      .finally(() => {
+        if (this.#leaving === leaving) this.#leaving = undefined;
+      });
+  }
+
   get hasWriter(): boolean {
     return this.#writer !== undefined;
   }
 
   async stopWriter(): Promise<void> {
+    this.#leaving?.abort();
+    this.#leaving = undefined;
     this.#writer?.stop.abort();
     await this.#writer?.done;
   }

@@ -17,6 +17,8 @@ export interface LabOptions {
   readonly listingDelayMs: number;
   /** How long VMMS waits for a guest whose VSS does not answer. */
   readonly vssTimeoutMs: number;
+  /** How long a scripted guest takes to shut down, once its host's service has asked it to. */
+  readonly shutdownMs: number;
   readonly changes: ReportOptions;
   /** Bytes of one region of the table that survives an unclean stop. Takes effect for disks opened afterwards. */
   readonly regionBytes: number;
@@ -35,6 +37,8 @@ export interface LabOptions {
   readonly returnCodes: ReturnCodes;
   /** The Windows the host runs on. */
   readonly windows: WindowsFacts;
+  /** New disks go into a folder of this one, named like their VM. */
+  readonly disksFolder: string;
 }
 
 /** Nested groups may be given in part. */
@@ -49,6 +53,7 @@ export const DEFAULT_OPTIONS: LabOptions = {
   mergeDelayMs: 1500,
   listingDelayMs: 0,
   vssTimeoutMs: 60_000,
+  shutdownMs: 2_000,
   changes: {
     granularityBytes: 64 * KiB,
     order: 'sorted',
@@ -67,10 +72,15 @@ export const DEFAULT_OPTIONS: LabOptions = {
   unequalReferencePoints: false,
   returnCodes: 'hyperv',
   windows: DEFAULT_WINDOWS,
+  disksFolder: String.raw`C:\VMs`,
 };
 
 /** Nothing waits: jobs and merges take as long as their work. For tests. */
-export const INSTANT: LabSettings = { job: { newMs: 0, startingMs: 0, runningMs: 0 }, mergeDelayMs: 0 };
+export const INSTANT: LabSettings = {
+  job: { newMs: 0, startingMs: 0, runningMs: 0 },
+  mergeDelayMs: 0,
+  shutdownMs: 0,
+};
 
 export function withSettings(options: LabOptions, settings: LabSettings): LabOptions {
   return {

@@ -13,6 +13,7 @@ export const RETURN = {
   fileNotFound: 32779,
   notReady: 32780,
   locked: 32781,
+  shutdownInProgress: 32782,
 } as const;
 
 /** What those of family C answer instead of the numbers above (facts: hyperv-classes.md, return-code families). */

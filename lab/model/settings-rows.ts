@@ -50,6 +50,7 @@ export function settingsRow(owner: SettingsOwner): LabInstance {
       SecureBootTemplateId: vm.generation === 2 ? SECURE_BOOT_TEMPLATE : null,
       UserSnapshotType: 3,
       Version: vm.version,
+      AutomaticStartupAction: vm.startAction ?? 3,
       IsSaved: vm.power === 'saved',
     },
   };
@@ -64,7 +65,6 @@ const FIXED_SETTINGS = {
   SuspendDataRoot: 'C:\\ProgramData\\Microsoft\\Windows\\Hyper-V',
   LogDataRoot: 'C:\\ProgramData\\Microsoft\\Windows\\Hyper-V',
   GuestStateDataRoot: 'C:\\ProgramData\\Microsoft\\Windows\\Hyper-V',
-  AutomaticStartupAction: 3,
   AutomaticStartupActionDelay: { intervalSeconds: 0 },
   AutomaticShutdownAction: 3,
   AutomaticRecoveryAction: 3,

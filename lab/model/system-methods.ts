@@ -30,9 +30,11 @@ export const managementMethods: Readonly<Record<string, Method>> = {
       throw new LabFailure(RETURN.invalidParameter, 'SystemSettings');
     }
     const { machine, rename } = renamedBy(call.core, settings);
+    const isOfVm = call.core.machine(guidOf(settings.properties['InstanceID']) ?? '') !== undefined;
     return startChange(call, machine, () => {
       refuseWholeInstance(settings);
-      const { ElementName: name, Notes: notes } = settings.properties;
+      const { ElementName: name, Notes: notes, AutomaticStartupAction: start } = settings.properties;
+      if (isOfVm && typeof start === 'number') machine.state.startAction = start;
       if (typeof name === 'string') rename(name);
       // Only the first of several notes is kept, and the answer is success all the same (traits, "Nulls and arrays").
       if (Array.isArray(notes)) machine.state.notes = notes.slice(0, 1).map(String);
@@ -112,19 +114,33 @@ export const shutdownMethods: Readonly<Record<string, Method>> = {
   InitiateReboot: (call) => shutDown(call, 'running'),
 };
 
-/** Answers at once; the guest writes out its cache and is gone a moment later. */
+/** Answers at once; the guest writes out its cache, in its own time, and is gone then. */
 async function shutDown(call: MethodCall, power: Power): Promise<LabMethodResult> {
   const machine = call.core.machine(call.target.keys['SystemName'] ?? '');
   if (!machine?.isRunning) throw notFound(call.target);
   const { shutdown } = machine.state;
-  if (shutdown === 'not-ready') throw new LabFailure(RETURN.notReady, 'the guest is not ready');
+  if (shutdown === 'not-ready' || shutdown === 'disabled')
+    throw new LabFailure(RETURN.notReady, 'the guest is not ready');
+  if (machine.isLeaving) throw new LabFailure(RETURN.shutdownInProgress, 'a shutdown is in progress');
   if (shutdown === 'locked' && call.parameters['Force'] !== true) {
     throw new LabFailure(RETURN.locked, 'the guest is locked');
   }
   if (machine.program) return shutDownProgram(machine.program, power);
-  await machine.changePower(power, call.core.clock.now(), { flushed: true });
-  await call.core.save();
+  const { clock, options } = call.core;
+  const work = async (): Promise<void> => {
+    await machine.changePower(power, clock.now(), { flushed: true });
+    await call.core.save();
+  };
+  if (shutdown === 'hangs') machine.leave(forEver);
+  else if (options.shutdownMs === 0) await work();
+  else machine.leave(async (signal) => (await clock.sleep(options.shutdownMs, signal), await work()));
   return answer(RETURN.done);
+}
+
+function forEver(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+  });
 }
 
 /** It is off when it has switched itself off, and not before. */

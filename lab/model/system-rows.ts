@@ -9,6 +9,8 @@ import { textsOf } from './texts.ts';
 export const NEVER = new Date('1601-01-01T00:00:00Z');
 
 const ENABLED_STATE: Record<Power, number> = { running: 2, off: 3, saved: 6, paused: 9 };
+/** As microsoft/wmi names it (hyperv-classes, Msvm_ComputerSystem). */
+const STOPPING = 4;
 const VSS_COMPONENT = '5CED1297-4598-4915-A5FC-AD21BB4D02A4';
 const KVP_COMPONENT = '2A34B1C2-FD73-4043-8A5B-DD2159BC743F';
 const SHUTDOWN_COMPONENT = '9F8233AC-BE49-4C79-8EE3-E7E1985B2077';
@@ -60,7 +62,7 @@ function vmRow(core: HostCore, machine: Machine): LabInstance {
       Description: 'Microsoft Virtual Machine',
       ElementName: state.name,
       EnabledDefault: running ? 2 : 3,
-      EnabledState: enabledState(state.power),
+      EnabledState: machine.isLeaving ? STOPPING : enabledState(state.power),
       EnhancedSessionModeState: running ? 6 : 3,
       FailedOverReplicationType: 0,
       HealthState: 5,
@@ -146,7 +148,7 @@ export function shutdownRows(core: HostCore): LabInstance[] {
       Name: 'Shutdown',
       Caption: 'Shutdown',
       Description: 'Microsoft Shutdown Service',
-      EnabledState: 2,
+      EnabledState: state.shutdown === 'disabled' ? 3 : 2,
       OperationalStatus: [state.shutdown === 'not-ready' ? 12 : 2],
     }),
   );

@@ -30,7 +30,13 @@ export function recordOf({ state, replica, deps }: CutoverRun): CutoverRecord {
   const { vm } = replica.state;
   const hypervisor = deps.hypervisor.describe();
   return {
-    ...{ type: 'cutover', runId, replica: replica.id, vm, hypervisor, step, startedAt },
+    type: 'cutover',
+    runId,
+    replica: replica.id,
+    vm,
+    hypervisor,
+    step,
+    startedAt,
     ...(endedAt === undefined ? {} : { endedAt }),
     ...(machine === undefined ? {} : { machine }),
     ...secondsOf(state),

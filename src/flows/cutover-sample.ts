@@ -10,27 +10,31 @@ export async function samplePieces(
   { count, pieceBytes, random = Math.random }: { count: number; pieceBytes: number; random?: () => number },
 ): Promise<Extent[]> {
   const drawn: Extent[] = [];
+  const skip = skipping(count, random);
   let seen = 0;
-  let weight = 1;
   let next = 0;
-  const take = (piece: Extent): void => {
-    if (drawn.length < count) drawn.push(piece);
-    else drawn[Math.floor(random() * count)] = piece;
-    if (drawn.length < count) return void (next += 1);
-    weight *= positive(random) ** (1 / count);
-    next += 1 + Math.floor(Math.log(positive(random)) / Math.log1p(-weight));
-  };
   for await (const { offset, length } of extents) {
     const first = Math.floor(offset / pieceBytes);
     const pieces = Math.ceil((offset + length) / pieceBytes) - first;
-    while (next < seen + pieces) {
-      const from = Math.max(offset, (first + next - seen) * pieceBytes);
-      const to = Math.min(offset + length, (first + next - seen + 1) * pieceBytes);
-      take({ offset: from, length: to - from });
+    for (; next < seen + pieces; next += drawn.length < count ? 1 : skip()) {
+      const at = (first + next - seen) * pieceBytes;
+      const from = Math.max(offset, at);
+      const piece = { offset: from, length: Math.min(offset + length, at + pieceBytes) - from };
+      if (drawn.length < count) drawn.push(piece);
+      else drawn[Math.floor(random() * count)] = piece;
     }
     seen += pieces;
   }
   return drawn.toSorted((a, b) => a.offset - b.offset);
+}
+
+/** How far it is to the next piece that is drawn, once there are `count`. */
+function skipping(count: number, random: () => number): () => number {
+  let weight = 1;
+  return () => {
+    weight *= positive(random) ** (1 / count);
+    return 1 + Math.floor(Math.log(positive(random)) / Math.log1p(-weight));
+  };
 }
 
 /** Its logarithm is taken. */

@@ -97,7 +97,8 @@ async function* extentsToCompare(
   const here = disk.reader.allocated(undefined, { signal });
   if (state.choices.verify === 'full') {
     const other = there.allocated(undefined, { signal });
-    return yield unionStream(alignStream(here, GRID, disk.size), alignStream(other, GRID, disk.size));
+    yield unionStream(alignStream(here, GRID, disk.size), alignStream(other, GRID, disk.size));
+    return;
   }
   const changed = state.final?.changed.find(({ diskId }) => diskId === disk.id)?.extents ?? [];
   yield changed.map(([offset, length]) => ({ offset, length }));

@@ -171,8 +171,12 @@ test('a replica that is not what the source holds is not started', async () => {
 });
 
 test('the forecast goes by cycles as small as the last one is going to be', () => {
+  const about = { generation: 1, time: '', readBytes: 0 };
   const cycle = (kind: 'delta' | 'other', changedBytes: number, seconds: number) => ({
-    ...{ generation: 1, time: '', readBytes: 0, kind, changedBytes, seconds },
+    ...about,
+    kind,
+    changedBytes,
+    seconds,
   });
   const cycles = [cycle('other', 9 * MiB, 90), cycle('delta', 5 * MiB, 50), cycle('delta', 3, 3)];
   assert.deepEqual(forecastOf([...cycles, cycle('delta', 1, 1)], MiB)!.seconds, [1, 3, 3]);

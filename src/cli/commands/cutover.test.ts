@@ -31,9 +31,27 @@ test('--plan ends with the plan, as lines or as a document', async () => {
 
 test('--yes goes on; what it took is told', async () => {
   await using line = await CommandLine.open();
+  const how = [
+    '--delta-target',
+    '8MiB',
+    '--shutdown-time',
+    '90s',
+    '--until-serial',
+    'ready',
+    '--network',
+    '*=nat',
+  ];
   const run = await line.run([
-    ...['cutover', 'web01', '--on', 'qemu', '--yes', '--delta-target', '8MiB', '--shutdown-time', '90s'],
-    ...['--until-serial', 'ready', '--network', '*=nat', '--verify', 'full', '--folder', 'd'],
+    'cutover',
+    'web01',
+    '--on',
+    'qemu',
+    '--yes',
+    '--verify',
+    'full',
+    '--folder',
+    'd',
+    ...how,
   ]);
   assert.equal(run.code, 0, run.stderr);
   assert.match(run.stdout, /^web01 runs on .*`hvlift cutover web01 --commit`/);
