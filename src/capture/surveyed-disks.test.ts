@@ -7,7 +7,9 @@ import { hypervFaults, type HyperV, type Vm } from '../hyperv/index.ts';
 import { surveyDisks, type SurveyedDisk } from './surveyed-disks.ts';
 
 interface Said {
+  /** Of every file, or of one of them. */
   readonly file?: Fault;
+  readonly at?: string;
   readonly host?: Fault;
   readonly state?: Vm['state'];
   /** Parents of each file, leaf first. */
@@ -18,6 +20,7 @@ interface Said {
 
 async function survey({
   file,
+  at,
   host,
   state = 'running',
   chain = ['C:\\a.vhdx'],
@@ -25,6 +28,8 @@ async function survey({
   loops,
 }: Said = {}) {
   let opened = 0;
+  let most = 0;
+  const paths: string[] = [];
   let asked = 0;
   const attached = {
     path: chain[0]!,
@@ -44,29 +49,55 @@ async function survey({
     },
   } as unknown as HyperV;
   const files = {
-    open: async () => {
-      if (file) throw file;
+    open: async (path: string) => {
+      if (file && (at ?? path) === path) throw file;
+      paths.push(path);
       opened += 1;
+      most = Math.max(most, opened);
+      await new Promise(setImmediate);
       return { close: async () => void (opened -= 1) };
     },
   } as unknown as HostFiles;
   const vm = { id: 'v', name: 'web', state } as Vm;
   const [disk] = await surveyDisks({ hyperv, files, hostName: 'h' }, vm, { chainMax }, {});
-  return { disk: disk as SurveyedDisk, opened, asked };
+  return { disk: disk as SurveyedDisk, opened, most, paths, asked };
 }
 
 const codeOf = async (said: Said): Promise<string | undefined> => (await survey(said)).disk.unreachable?.code;
 
-test('no mapping, no share, no file: no way; a file that its running VM holds is found, whatever that looks like', async () => {
-  const unreachable = 'CAPTURE_DISK_UNREACHABLE';
-  for (const file of [hostFileFaults.noMapping(), hostFileFaults.noShare(), hostFileFaults.notFound()])
-    assert.equal(await codeOf({ file }), unreachable, file.code);
-  for (const file of [hostFileFaults.inUse(), hostFileFaults.noAccess(), hostFileFaults.unavailable()])
+const UNREACHABLE = 'CAPTURE_DISK_UNREACHABLE';
+
+test('no mapping, no share, no file, no right: no way; a file that its running VM holds is found, whatever that looks like', async () => {
+  for (const file of [
+    hostFileFaults.noMapping(),
+    hostFileFaults.noShare(),
+    hostFileFaults.notFound(),
+    hostFileFaults.noAccess(),
+  ])
+    assert.equal(await codeOf({ file }), UNREACHABLE, file.code);
+  for (const file of [hostFileFaults.inUse(), hostFileFaults.noAccessOrHeld(), hostFileFaults.unavailable()])
     assert.equal(await codeOf({ file }), undefined, file.code);
-  assert.equal(await codeOf({ file: hostFileFaults.noAccess(), state: 'off' }), unreachable);
-  assert.equal(await codeOf({ file: hostFileFaults.inUse(), state: 'off' }), undefined);
+  for (const file of [hostFileFaults.inUse(), hostFileFaults.noAccessOrHeld()])
+    assert.equal(await codeOf({ file, state: 'off' }), UNREACHABLE, file.code);
   const { opened, asked } = await survey();
   assert.deepEqual([opened, asked], [0, 1], 'closed again, and one question for a disk of one file');
+});
+
+test('every file of a chain is tried, a few at once: a parent that cannot be read is found before there is a checkpoint', async () => {
+  const chain = Array.from({ length: 12 }, (_, index) => `C:\\layer-${index}.avhdx`);
+  const { paths, most, opened } = await survey({ chain });
+  assert.deepEqual(paths.toSorted(), chain.toSorted());
+  assert.deepEqual([most, opened], [4, 0]);
+  for (const file of [
+    hostFileFaults.noMapping(),
+    hostFileFaults.noAccess(),
+    hostFileFaults.noAccessOrHeld(),
+    hostFileFaults.inUse(),
+  ]) {
+    const tried = await survey({ chain, file, at: chain.at(-1)! });
+    assert.equal(tried.disk.unreachable?.code, UNREACHABLE, file.code);
+    assert.equal(tried.opened, 0);
+  }
 });
 
 test('a disk the host does not find is the fault of the disk; a host that fails ends the survey', async () => {

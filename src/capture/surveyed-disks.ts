@@ -1,5 +1,5 @@
 /** The disks of a VM as they are before a checkpoint: what they are, on which files they lie, and what is wrong with them. */
-import { hasCode, isFault, type Fault } from '../base/index.ts';
+import { hasCode, isFault, mapOrdered, type Fault } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
 import type { HostFiles } from '../hostfile/index.ts';
 import type { AttachedDisk, DiskInfo, HyperV, Vm } from '../hyperv/index.ts';
@@ -7,6 +7,10 @@ import { selectedDisks, type DiskSelection } from './disk-selection.ts';
 import { captureFaults } from './faults.ts';
 import { slotOf } from './frozen-disks.ts';
 import type { SourceHost } from './source-host.ts';
+
+/** Opens under way: a fourth of what SMB servers grant one connection at first. */
+const DISKS_AT_ONCE = 4;
+const FILES_AT_ONCE = 4;
 
 export interface SurveyedDisk {
   /** From 1, in the host's order. */
@@ -59,16 +63,11 @@ export async function surveyDisks(
     looked.push(await look(host.hyperv, { number: index + 1, attached }, asked.chainMax, options));
   const named = looked.map(({ number, info, files }) => ({ number, diskId: info?.virtualDiskId, files }));
   const selected = selectedDisks(vm.name, named, asked);
-  const surveyed: SurveyedDisk[] = [];
-  for (const disk of looked) {
+  const surveyed = mapOrdered(looked, DISKS_AT_ONCE, async (disk): Promise<SurveyedDisk> => {
     const deselected = !selected.has(disk.number);
-    surveyed.push({
-      ...disk,
-      deselected,
-      ...(deselected ? {} : await judged(host, vm, disk, asked, options)),
-    });
-  }
-  return surveyed;
+    return { ...disk, deselected, ...(deselected ? {} : await judged(host, vm, disk, asked, options)) };
+  });
+  return Array.fromAsync(surveyed);
 }
 
 interface Looked {
@@ -132,25 +131,46 @@ function tooDeep(vm: string, { attached, files }: Looked, most: number): Fault |
 }
 
 /**
- * Opened and closed at once, since a way that does not lead there would else be found with a checkpoint on the host. The file of a
- * VM that runs is held by the host, and depending on the way that looks like any refusal (by SFTP, like a lack of rights): the
- * frozen file, which the host shares, will tell.
+ * Each file of the chain, opened and closed at once: a way that does not lead there would else be found with a checkpoint on the
+ * host.
  */
 async function unreadable(
   files: HostFiles,
   vm: Vm,
-  { attached }: Looked,
+  { attached, files: paths }: Looked,
+  options: CallOptions,
+): Promise<Fault | undefined> {
+  const isHeld = vm.state !== 'off' && vm.state !== 'saved';
+  const refusals = mapOrdered(paths, FILES_AT_ONCE, (path) =>
+    refusal(files, path, path === attached.path && isHeld ? HELD : OPEN, options),
+  );
+  for await (const error of refusals) {
+    if (!error) continue;
+    const reason = `${error.message} (${error.code})`;
+    return captureFaults.diskUnreachable({ vm: vm.name, disk: slotOf(attached), reason }, { cause: error });
+  }
+  return undefined;
+}
+
+/**
+ * What decides. The leaf of a VM that runs is held by the host and shared with nobody; a server looks at rights before it looks at
+ * sharing, so a lack of rights shows all the same, except by SFTP, where it looks like a file that is held. What the host shares
+ * with its guest, the frozen leaf among it, must be readable.
+ */
+const HELD = [...NO_WAY, 'HOSTFILE_NO_ACCESS'];
+const OPEN = [...HELD, 'HOSTFILE_NO_ACCESS_OR_HELD', 'HOSTFILE_IN_USE'];
+
+async function refusal(
+  files: HostFiles,
+  path: string,
+  decides: readonly string[],
   options: CallOptions,
 ): Promise<Fault | undefined> {
   try {
-    await (await files.open(attached.path, options)).close();
+    await (await files.open(path, options)).close();
     return undefined;
   } catch (error) {
     if (!isFault(error) || !error.code.startsWith('HOSTFILE_')) throw error;
-    const isHeld = vm.state !== 'off' && vm.state !== 'saved';
-    const decides = hasCode(error, ...NO_WAY) || (!isHeld && hasCode(error, 'HOSTFILE_NO_ACCESS'));
-    if (!decides) return undefined;
-    const reason = `${error.message} (${error.code})`;
-    return captureFaults.diskUnreachable({ vm: vm.name, disk: slotOf(attached), reason }, { cause: error });
+    return decides.includes(error.code) ? error : undefined;
   }
 }

@@ -91,6 +91,7 @@ const BY_CODE: Readonly<Record<string, Lines>> = {
   ],
   DOCTOR_ENVELOPE_SMALL: () => [String.raw`Set-Item WSMan:\localhost\MaxEnvelopeSizekb 500`],
   HOSTFILE_NO_ACCESS: beAdministrator,
+  HOSTFILE_NO_ACCESS_OR_HELD: beAdministrator,
   SMB_ACCESS_DENIED: beAdministrator,
   DOCTOR_SPACE_LOW: () => ['Get-Volume'],
   DOCTOR_CHECKPOINT_OF_OURS: removeRecoveryCheckpoints,

@@ -49,6 +49,12 @@ export const hostFileFaults = faults('HOSTFILE', {
     text: 'this account may not read {path} ({localPath})',
     remedy: 'give the account that logs on to the share, mounted it, or runs hvlift, the right to read it',
   },
+  noAccessOrHeld: {
+    kind: 'refused',
+    text: 'the server refuses to open {path} ({localPath}): this account may not read it, or another program holds it and shares it with nobody',
+    remedy:
+      'give the account the right to read the file; when it has that, wait for the other program to end, then run again',
+  },
   inUse: {
     kind: 'retry',
     text: '{path} is held open by another program that shares it with nobody',

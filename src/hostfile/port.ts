@@ -14,6 +14,7 @@ export interface HostFiles {
    *
    * Throws `HOSTFILE_BAD_PATH` (not a full path of a file, or one with `..`), `HOSTFILE_NO_MAPPING`, `HOSTFILE_NO_SHARE` (no way to that
    * folder was configured), `HOSTFILE_NOT_FOUND`, `HOSTFILE_AMBIGUOUS`, `HOSTFILE_NOT_A_FILE`, `HOSTFILE_NO_ACCESS`,
+   * `HOSTFILE_NO_ACCESS_OR_HELD` (where the way does not tell one from the other),
    * `HOSTFILE_IN_USE`, `HOSTFILE_UNAVAILABLE`, `HOSTFILE_CLOSED`. The caller closes the reader: an open one keeps the host
    * from merging or deleting the file.
    */

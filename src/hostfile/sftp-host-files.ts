@@ -94,7 +94,8 @@ function parseRemoteFolder(to: string): string {
 const OPEN_FAULTS: Readonly<Record<string, FaultFactory>> = {
   SFTP_NOT_FOUND: hostFileFaults.notFound,
   SFTP_NOT_A_FILE: hostFileFaults.notAFile,
-  SFTP_ACCESS_DENIED: hostFileFaults.noAccess,
+  // Win32-OpenSSH answers a file that is held open in this way too.
+  SFTP_ACCESS_DENIED: hostFileFaults.noAccessOrHeld,
   SFTP_SERVER_FAILED: hostFileFaults.unavailable,
 };
 

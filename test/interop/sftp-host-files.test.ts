@@ -66,7 +66,7 @@ describe('sftp host files', needs, () => {
   test('a file the account may not read says so', async () => {
     await chmod(await place('/C:/rights', ['secret.vhdx'], Buffer.from('x')), 0o600);
     await assert.rejects(open().open('C:\\rights\\secret.vhdx'), {
-      code: 'HOSTFILE_NO_ACCESS',
+      code: 'HOSTFILE_NO_ACCESS_OR_HELD',
       message: /\/C:\/rights\/secret\.vhdx/,
     });
   });
