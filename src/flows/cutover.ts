@@ -20,6 +20,7 @@ import { giveBackSource, now, shutDownSource } from './cutover-source.ts';
 import { readCutover, saveCutover, type CutoverState, type CutoverStep } from './cutover-state.ts';
 import { cloneThere, commit, defineThere, probeThere, removeThere, startThere } from './cutover-there.ts';
 import { verifyReplica } from './cutover-verify.ts';
+import { clearRehearsal } from './rehearsal-end.ts';
 import { findReplica, Replica } from './replicate-state.ts';
 
 export interface CutoverRequest extends CutoverOptions {
@@ -51,6 +52,8 @@ export async function cutOver(connect: CutoverConnect, request: CutoverRequest):
   await using replica = await Replica.hold(request.stateFolder, found.state, request);
   const before = await readCutover(replica.folder);
   mayDo(request, replica, before);
+  // Before the source is off, not after: while its machine runs, no delta could be brought to the target.
+  if (request.action !== 'rollback') await clearRehearsal(replica, request);
   const choices = before && goesOn(request) ? before.choices : request.choices!;
   await using deps = await connect(replica, choices, request);
   const run = goesOn(request)

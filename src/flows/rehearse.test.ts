@@ -4,17 +4,19 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { requires } from '../../test/requires.ts';
 import { KiB, MiB, sleep } from '../base/index.ts';
 import { openHypervisor } from '../hypervisors/index.ts';
+import { Libvirtd } from '../hypervisors/libvirtd.fixture.ts';
 import { bootSector, READY } from '../hypervisors/tiny-guest.fixture.ts';
 import { openTarget } from '../targets/index.ts';
 import { endKeptRehearsal } from './rehearsal-end.ts';
-import { readNote, readRehearsals } from './rehearsal-note.ts';
+import { CutoverWorld } from './cutover-world.fixture.ts';
+import { readNote, readRehearsals, writeNote } from './rehearsal-note.ts';
 import { rehearse, type RehearseRequest } from './rehearse.ts';
 import { rehearsalUuid } from './replica-machine.ts';
 import { findReplica, type KnownReplica } from './replicate-state.ts';
@@ -28,6 +30,8 @@ const SERIAL = { kind: 'serial', text: READY } as const;
 let root: string;
 before(async () => {
   root = await mkdtemp(join(tmpdir(), 'hvlift-reh-'));
+  // libvirt runs as another user.
+  await chmod(root, 0o711);
 });
 after(() => rm(root, { recursive: true, force: true }));
 
@@ -250,3 +254,46 @@ test(
     await world.assertNothingLeft();
   },
 );
+
+test(
+  'libvirt rehearses too: the domain is gone afterwards, and the replica as it was',
+  requires(['libvirtd', 'virsh', 'qemu-system-x86_64'], 'a replica is rehearsed in libvirt'),
+  async () => {
+    const umask = process.umask(0);
+    try {
+      const world = await new World('libvirt').seed();
+      await using libvirtd = await Libvirtd.start();
+      const before = await world.hash();
+      const on = libvirtd.address;
+      const kept = await world.rehearse({ on, folder: libvirtd.folder, keep: true });
+      assert.equal(kept.result, 'healthy', kept.reason);
+      const hypervisor = await openHypervisor(on);
+      assert.equal(await hypervisor.state(kept.kept!.machine), 'running');
+      await endKeptRehearsal(await world.replica());
+      assert.equal(await hypervisor.state(kept.kept!.machine), 'absent');
+      assert.equal(await world.hash(), before);
+      await world.assertNothingLeft();
+    } finally {
+      process.umask(umask);
+    }
+  },
+);
+
+test('a cutover does not begin over a machine that was kept: the last delta could not be brought below it', async () => {
+  const world = await CutoverWorld.open(join(root, 'cutover'), [512 * KiB]);
+  const replica = await world.replica();
+  const machine = rehearsalUuid(replica.id);
+  const note = {
+    machine,
+    hypervisor: `qemu:${root}`,
+    folder: join(root, 'gone'),
+    generation: 1,
+    startedAt: '',
+  };
+  await writeNote(replica, { ...note, kept: true });
+  await assert.rejects(world.cutOver({ commit: true }), { code: 'REHEARSAL_KEPT' });
+  assert.equal(world.vm.state, 'running');
+  await endKeptRehearsal(replica);
+  assert.equal((await world.cutOver({ commit: true })).step, 'committed');
+  await assert.rejects(endKeptRehearsal(replica), { code: 'REHEARSAL_NONE' });
+});
