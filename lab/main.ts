@@ -2,6 +2,7 @@
 /** `hvlift lab`: the emulated Hyper-V host as a program. docs/operating/lab.md is its manual. */
 import { Command } from '@commander-js/extra-typings';
 import { registerGuest } from './commands/guest.ts';
+import { registerNodes } from './commands/nodes.ts';
 import { registerReplay } from './commands/replay.ts';
 import { registerStart } from './commands/start.ts';
 import { registerTrouble } from './commands/trouble.ts';
@@ -25,6 +26,7 @@ const program = new Command('hvlift lab')
 for (const register of [
   registerStart,
   registerVm,
+  registerNodes,
   registerGuest,
   registerTruth,
   registerTrouble,

@@ -16,7 +16,11 @@ import { createNodeProvider } from './node-provider.ts';
 
 export interface LabClusterOptions {
   readonly name: string;
-  readonly nodes: readonly [string, ...string[]];
+  readonly nodes: readonly string[];
+  /** Node of each VM by its id; of those that are not here it is the first. */
+  readonly owners?: Readonly<Record<string, string>>;
+  /** Told of every move before it is done. */
+  readonly moved?: (owners: Readonly<Record<string, string>>) => Promise<void>;
 }
 
 export interface MoveOptions {
@@ -29,14 +33,17 @@ export class LabCluster {
   readonly nodes: readonly string[];
   /** At every call: a host that was restarted is another object. */
   readonly host: () => LabHost;
-  readonly #owners = new Map<string, string>();
+  readonly #owners: Map<string, string>;
+  readonly #moved: NonNullable<LabClusterOptions['moved']>;
   readonly #underWay = new Set<string>();
   readonly #providers = new Map<string, LabCimProvider>();
 
-  constructor(host: () => LabHost, { name, nodes }: LabClusterOptions) {
+  constructor(host: () => LabHost, { name, nodes, owners = {}, moved }: LabClusterOptions) {
     this.host = host;
     this.name = name;
     this.nodes = nodes;
+    this.#owners = new Map(Object.entries(owners));
+    this.#moved = moved ?? (async () => undefined);
     const shared = createClusterProvider(this);
     for (const node of nodes) this.#providers.set(node, createNodeProvider(this, node, shared));
   }
@@ -65,6 +72,7 @@ export class LabCluster {
   async move(vm: string, node: string, { arrival }: MoveOptions = {}): Promise<void> {
     const { id } = await this.host().vm(vm);
     this.provider(node);
+    await this.#moved({ ...Object.fromEntries(this.#owners), [id]: node });
     this.#owners.set(id, node);
     if (!arrival) return;
     this.#underWay.add(id);

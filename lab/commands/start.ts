@@ -2,8 +2,9 @@
 import { once } from 'node:events';
 import type { Command } from '@commander-js/extra-typings';
 import { Option } from '@commander-js/extra-typings';
-import { createLab, type Lab } from '../control/index.ts';
+import { createLab, type Lab, type LabAddress } from '../control/index.ts';
 import { INSTANT, type DiskSpec } from '../model/index.ts';
+import { nodesOption } from './nodes.ts';
 import { guestOption, withGuest } from './real-guest.ts';
 import { bytes, connected, folderOption, print, wholeNumber } from './session.ts';
 
@@ -18,6 +19,7 @@ export function registerStart(program: Command): void {
     .addOption(folderOption)
     .option('--port <number>', 'port of WS-Management; default: a free one', wholeNumber)
     .option('--control-port <number>', 'port of the control API; default: a free one', wholeNumber)
+    .addOption(nodesOption)
     .option('--host-name <name>', 'name of a new host', 'HV01')
     .option('--user <name>', 'the account clients use', 'labadmin')
     .addOption(
@@ -43,13 +45,13 @@ export function registerStart(program: Command): void {
         folder: options.folder,
         hostName: options.hostName,
         user: options.user,
+        ...(options.nodes === undefined ? {} : { nodes: options.nodes }),
         ...(options.port === undefined ? {} : { port: options.port }),
         ...(options.controlPort === undefined ? {} : { controlPort: options.controlPort }),
         settings: { ...(options.instant ? INSTANT : {}), language: options.language },
       });
       await createVms(lab, options.vm, options.guest);
-      const { url, controlUrl, user, passwordFile, controlTokenFile, mappings, pid } = lab;
-      print(JSON.stringify({ url, controlUrl, user, passwordFile, controlTokenFile, mappings, pid }));
+      print(JSON.stringify(addressOf(lab)));
       await Promise.race([lab.stopAsked, signalled(), ...(options.stopWithStdin ? [stdinEnded()] : [])]);
       process.stdin.destroy(); // a listener on it would keep the process alive
     });
@@ -63,6 +65,12 @@ export function registerStart(program: Command): void {
     .summary('stop the running lab')
     .addOption(folderOption)
     .action(async (options) => (await connected(options)).stop());
+}
+
+function addressOf(lab: Lab): LabAddress {
+  const { url, nodes, controlUrl, user, passwordFile, controlTokenFile, mappings, pid } = lab;
+  const reached = { url, ...(nodes ? { nodes } : {}), controlUrl };
+  return { ...reached, user, passwordFile, controlTokenFile, mappings, pid };
 }
 
 async function createVms(lab: Lab, specs: readonly string[], guest?: 'qemu'): Promise<void> {

@@ -1,6 +1,7 @@
 /** `hvlift lab vm`: the VMs of the host, and what is plugged into them. */
 import type { Command } from '@commander-js/extra-typings';
 import { Argument, Option } from '@commander-js/extra-typings';
+import { registerMove } from './nodes.ts';
 import { guestOption, withGuest } from './real-guest.ts';
 import { bytes, connected, folderOption, print } from './session.ts';
 import { diskSpec } from './start.ts';
@@ -47,6 +48,7 @@ export function registerVm(program: Command): void {
     )
     .addOption(folderOption)
     .action(async (name, mode, options) => (await connected(options)).setGuest(name, { vss: mode }));
+  registerMove(vm);
   registerDisks(vm);
 }
 

@@ -8,17 +8,22 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { openCluster, type LabCluster } from '../cluster/index.ts';
 import { qemuGuests } from '../guest-qemu/index.ts';
 import { LabFailure, LabHost, RETURN, type LabHostOptions } from '../model/index.ts';
-import { startWire, type Wire, type WireFaultRule, type WireFaults, type WireTraits } from '../wire/index.ts';
+import type { Wire, WireFaultRule, WireFaults, WireTraits } from '../wire/index.ts';
 import { connectFolder } from './client.ts';
 import type { LabAddress } from './methods.ts';
+import { nodeMethods, type NodeAddress } from './nodes.ts';
 import { startControl } from './server.ts';
+import { startWires, type WiresOptions } from './wires.ts';
 
 export interface CreateLabOptions extends LabHostOptions {
   /** Everything the host keeps: disks, ground truth, state, password. */
   readonly folder: string;
-  /** Of the WS-Management endpoint; default: a free one. */
+  /** A cluster of so many nodes; default: what the folder holds, else a single host. */
+  readonly nodes?: number;
+  /** Of the WS-Management endpoint, or of that of the first node; default: a free one. */
   readonly port?: number;
   /** Default: a free one. */
   readonly controlPort?: number;
@@ -46,10 +51,14 @@ export async function createLab(options: CreateLabOptions): Promise<Lab> {
   await using parts = new AsyncDisposableStack();
   const host = await LabHost.open(folder, { startGuest: qemuGuests(folder), ...options });
   parts.defer(() => host.close());
+  const cluster = await openCluster(folder, host, options.nodes);
+  if (cluster) await host.configure({ disksFolder: SHARED_FOLDER });
   const faults: WireFaults = [];
   const secrets = await secretsIn(folder, options.user ?? 'labadmin');
-  const wire = await wireOf(host, options, secrets, faults);
-  parts.defer(() => wire.close());
+  const users = usersOf(options, secrets);
+  const wires = await startWires(host, cluster, { ...options, users, faults }, parts);
+  const [wire] = wires;
+  const nodes = cluster ? nodeAddresses(cluster, wires) : [];
   const stopAsked = Promise.withResolvers<void>();
   const addWireFault = (rule: WireFaultRule): void => void faults.push(rule);
   const control = await startControl({
@@ -57,6 +66,7 @@ export async function createLab(options: CreateLabOptions): Promise<Lab> {
     token: secrets.token,
     port: options.controlPort ?? 0,
     process: {
+      ...nodeMethods(cluster, nodes),
       addWireFault: (rule) => Promise.resolve(addWireFault(rule)),
       wireStats: () => Promise.resolve(wire.stats),
       stop: () => Promise.resolve(stopAsked.resolve()),
@@ -66,6 +76,7 @@ export async function createLab(options: CreateLabOptions): Promise<Lab> {
   const { user, passwordFile, controlTokenFile } = secrets;
   const address: LabAddress = {
     url: wire.url,
+    ...(cluster ? { nodes } : {}),
     controlUrl: control.url,
     user,
     passwordFile,
@@ -88,6 +99,9 @@ export async function createLab(options: CreateLabOptions): Promise<Lab> {
     [Symbol.asyncDispose]: close,
   };
 }
+
+/** Where the disks of a cluster lie: on storage that all nodes see. */
+const SHARED_FOLDER = String.raw`C:\ClusterStorage\Volume1`;
 
 /** Two processes on one folder would each write its own version of the host. */
 async function refuseSecond(folder: string): Promise<void> {
@@ -112,24 +126,13 @@ async function secretsIn(folder: string, user: string): Promise<Secrets> {
   return { user, password, passwordFile, token: await secretIn(controlTokenFile), controlTokenFile };
 }
 
-function wireOf(
-  host: LabHost,
-  options: CreateLabOptions,
-  secrets: Secrets,
-  faults: WireFaults,
-): Promise<Wire> {
-  const { user, password } = secrets;
-  const filtered = options.filteredUser;
-  return startWire({
-    provider: host.provider,
-    users: [
-      { user, password },
-      ...(filtered === undefined ? [] : [{ user: filtered, password, filtered: true }]),
-    ],
-    port: options.port ?? 0,
-    traits: { language: host.options.language, ...options.traits },
-    faults,
-  });
+function usersOf({ filteredUser }: CreateLabOptions, { user, password }: Secrets): WiresOptions['users'] {
+  const filtered = filteredUser === undefined ? [] : [{ user: filteredUser, password, filtered: true }];
+  return [{ user, password }, ...filtered];
+}
+
+function nodeAddresses({ nodes }: LabCluster, wires: readonly Wire[]): NodeAddress[] {
+  return nodes.map((name, index) => ({ name, url: wires[index]!.url }));
 }
 
 /** `C:`, and every other drive that was used. */

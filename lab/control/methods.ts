@@ -2,6 +2,7 @@
 import type { RangeReader } from '../../src/disk/index.ts';
 import type { LabHost } from '../model/index.ts';
 import type { WireFaultRule, WireStats } from '../wire/index.ts';
+import type { NodeAddress, NodeMethods } from './nodes.ts';
 
 export const HOST_METHODS = [
   'configure',
@@ -40,7 +41,7 @@ export const HOST_METHODS = [
 export type HostMethod = (typeof HOST_METHODS)[number];
 
 /** What is not the host's but the process's. */
-export interface ProcessMethods {
+export interface ProcessMethods extends NodeMethods {
   /** What the network, or a proxy in between, does to a coming request. */
   addWireFault(rule: WireFaultRule): Promise<void>;
   /** Requests, connections and bytes so far. */
@@ -50,6 +51,8 @@ export interface ProcessMethods {
 }
 
 export const PROCESS_METHODS = [
+  'nodes',
+  'moveVm',
   'addWireFault',
   'wireStats',
   'stop',
@@ -63,8 +66,10 @@ export interface LabClient extends Pick<LabHost, HostMethod>, ProcessMethods {
 
 /** Where a running lab is found: printed by `lab start`, and kept in `lab.json` in its folder. */
 export interface LabAddress {
-  /** Of the WS-Management endpoint. */
+  /** Of the WS-Management endpoint; of a cluster, that of its first node. */
   readonly url: string;
+  /** Of a cluster: what `nodes` of a host in the configuration says. */
+  readonly nodes?: readonly NodeAddress[];
   readonly controlUrl: string;
   readonly user: string;
   readonly passwordFile: string;

@@ -25,7 +25,7 @@ export interface Place {
 export interface DiskSpec extends DiskContent {
   /** Base name of the file; default `disk`. */
   readonly name?: string;
-  /** Full path on the host; default `C:\VMs\<VM>\<name>.vhdx`. */
+  /** Full path on the host; default `<disksFolder>\<VM>\<name>.vhdx`. */
   readonly path?: string;
   readonly at?: Place;
   /** Other VMs may write to it too. */
@@ -58,7 +58,8 @@ export async function addDisk(core: HostCore, machine: Machine, spec: DiskSpec):
 
 async function makeDisk(core: HostCore, machine: Machine, spec: DiskSpec): Promise<VirtualDisk> {
   const path =
-    spec.path ?? freePath(core, `C:\\VMs\\${fileSafe(machine.state.name)}\\${spec.name ?? 'disk'}`);
+    spec.path ??
+    freePath(core, `${core.options.disksFolder}\\${fileSafe(machine.state.name)}\\${spec.name ?? 'disk'}`);
   refuseTaken(core, path);
   const local = await core.volumes.prepare(path);
   const staging = join(core.folder, 'truth', `new-${newGuid()}`);

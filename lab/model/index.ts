@@ -9,4 +9,5 @@ export type { DiskInfo, VmInfo } from './inventory.ts';
 export type { GuestDisk, GuestMachine, LiveGuest, StartGuest } from './live-guest.ts';
 export { DEFAULT_OPTIONS, INSTANT, type LabOptions, type LabSettings } from './options.ts';
 export type { FaultRule, Misbehaviour } from './rehearsal.ts';
+export { replaceFile } from './replace-file.ts';
 export { RETURN } from './return-codes.ts';

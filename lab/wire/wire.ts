@@ -33,6 +33,8 @@ export interface ServerOptions {
   readonly host?: string;
   readonly allowRemote?: boolean;
   readonly traits?: Partial<WireTraits>;
+  /** Counted into, when several wires are to count together. */
+  readonly stats?: WireStats;
 }
 
 export interface WireStats extends EndpointStats, TransferStats {
@@ -67,7 +69,7 @@ export async function serveEnvelopes(
     throw new TypeError(`the lab speaks to this machine only; ${host} needs allowRemote`);
   }
   const traits = { ...REAL_HOST, ...options.traits };
-  const stats = emptyStats();
+  const stats = options.stats ?? emptyStats();
   const endpoint = answering(traits, stats);
   const server = serve(options, { endpoint, traits, hostName, stats }, stats);
   await listen(server, options.port ?? 0, host);

@@ -91,6 +91,7 @@ test('an address or a mapping that cannot be is refused before anything is writt
     [add('a', 'hv1'), /--url must be a URL/],
     [add('a', 'ftp://h'), /--url must begin with http/],
     [add('a', 'http://h', '--map', 'C:\\VMs'), /--map takes FROM=TO/],
+    [add('a', 'http://h', '--node', 'NODE2'), /--node takes NAME=URL/],
     [add('a', 'http://h', '--password-file', 'x', '--password-env', 'Y'), /cannot be used with/],
   ] as const) {
     const { code, stderr } = await line.run(argv);
@@ -139,6 +140,18 @@ test('a host read by SFTP and reached through SSH is added, and what it means re
     usePassword: false,
   });
   assert.match(host.ssh!.key!.path, /^\/.*\/id$/);
+});
+
+test('nodes of a cluster are added with addresses that are checked, and reach the engine complete', async () => {
+  await using line = await CommandLine.open();
+  const add = (url: string) => ['host', 'add', 'cl', '--url', 'http://cl', '--node', `NODE1=${url}`];
+  const wrong = await line.run(add('10.0.0.1'));
+  assert.equal(wrong.code, 2);
+  assert.match(wrong.stderr, /hosts\.cl\.nodes\.NODE1 must be a URL/);
+  assert.equal((await line.run([...add('http://10.0.0.1'), '--node', 'N2=https://n2:1234'])).code, 0);
+  const { calls } = await line.run(['vms', '--host', 'cl'], { config: undefined });
+  const nodes = { NODE1: 'http://10.0.0.1:5985/wsman', N2: 'https://n2:1234/wsman' };
+  assert.deepEqual((calls[0]!.request as HostAccess).nodes, nodes);
 });
 
 test('the number of connections is checked where it is given, and reaches the engine', async () => {

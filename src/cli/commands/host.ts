@@ -47,6 +47,7 @@ interface AddOptions {
   readonly sshFingerprint?: string;
   readonly caFile?: string;
   readonly fingerprint256?: string;
+  readonly node?: readonly string[];
   readonly sessions?: number;
   readonly replace?: true;
 }
@@ -124,6 +125,12 @@ function registerAdd(host: Command, run: Runner): void {
     )
     .addOption(new Option('--certificate-key-file <file>', 'auth certificate: PEM file of its private key'))
     .addOption(
+      new Option(
+        '--node <name=url>',
+        'a cluster: address of a node that is not reached as --url under its own name; may be repeated',
+      ).argParser(collect),
+    )
+    .addOption(
       new Option('--sessions <number>', 'WinRM connections at most, 1 to 8; default: 2').argParser(
         sessionCount,
       ),
@@ -153,7 +160,7 @@ function hostEntry({ io }: Session, name: string, options: AddOptions): HostConf
     throw cliFaults.usage({ reason: `${what} ${problem}`, command: 'hvlift host add' });
   }
   const absolute = (path: string): string => absolutePath(path, io.workingFolder, io.homeFolder);
-  const { url, user, passwordFile, passwordEnv, caFile, fingerprint256, sessions } = options;
+  const { url, user, passwordFile, passwordEnv, caFile, fingerprint256, node, sessions } = options;
   return {
     url,
     ...(user === undefined ? {} : { user }),
@@ -163,6 +170,7 @@ function hostEntry({ io }: Session, name: string, options: AddOptions): HostConf
     ...(fingerprint256 === undefined ? {} : { fingerprint256 }),
     ...logOnEntry(url, options, absolute),
     ...(options.viaSsh ? { via: 'ssh' as const } : {}),
+    ...(node ? { nodes: Object.fromEntries(node.map(nodeAddress)) } : {}),
     ...(sessions === undefined ? {} : { sessions }),
     ...filesEntry(options, absolute),
     ...sshEntry(options, absolute),
@@ -225,6 +233,14 @@ function port(text: string): number {
   const number = Number(text);
   if (Number.isInteger(number) && number >= 1 && number <= 65_535) return number;
   throw new InvalidArgumentError('it is a port number, 1 to 65535');
+}
+
+/** `NODE2=http://10.20.0.12:5985`, checked as it is in the configuration file. */
+function nodeAddress(text: string): [name: string, url: string] {
+  const at = text.indexOf('=');
+  if (at > 0 && at < text.length - 1) return [text.slice(0, at), text.slice(at + 1)];
+  const reason = '--node takes NAME=URL, such as NODE2=http://10.20.0.12:5985';
+  throw cliFaults.usage({ reason, command: 'hvlift host add' });
 }
 
 function mapping(text: string, absolute: (path: string) => string): { from: string; to: string } {
