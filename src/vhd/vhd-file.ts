@@ -15,16 +15,21 @@ export type VhdFile = RangeWriter;
 export async function openVhdWritable(path: string): Promise<VhdFile> {
   const file = await LocalFile.open(path);
   try {
-    const structure = await readStructure(file, path);
-    if (structure.parent) throw vhdFaults.differencingReadOnly({ path });
-    const { layout } = structure;
-    if (!layout) return new FixedFile(file, structure.footer.size);
-    const table = await BlockTable.open(structure, layout, {});
-    return new DynamicFile(file, structure.footer, layout, table);
+    return await writableOver(file);
   } catch (error) {
     await file.close();
     throw error;
   }
+}
+
+/** `file` belongs to what is returned from then on. */
+export async function writableOver(file: LocalFile): Promise<VhdFile> {
+  const structure = await readStructure(file, file.path);
+  if (structure.parent) throw vhdFaults.differencingReadOnly({ path: file.path });
+  const { layout } = structure;
+  if (!layout) return new FixedFile(file, structure.footer.size);
+  const table = await BlockTable.open(structure, layout, {});
+  return new DynamicFile(file, structure.footer, layout, table);
 }
 
 class FixedFile extends WritableFile {

@@ -10,7 +10,14 @@ import { before, test } from 'node:test';
 import { KiB, MiB, isFault } from '../base/index.ts';
 import type { RangeReader } from '../disk/index.ts';
 import { openVhdxChain } from './chain.ts';
-import { MemoryFile, Recorder, crashStates, type CrashState, type FileOperation } from './crash.fixture.ts';
+import {
+  MemoryFile,
+  Recorder,
+  crashStates,
+  type CrashState,
+  type FileOperation,
+} from '../chain/crash.fixture.ts';
+import { after, randomOf, wrongAt, type Expected } from '../chain/crash-content.fixture.ts';
 import { createDifferencingVhdx, createVhdx } from './create.ts';
 import { scratchFolder, withChain } from './scratch.fixture.ts';
 import { openVhdxWritable, writableOver } from './vhdx-file.ts';
@@ -68,29 +75,6 @@ export async function windowOf(kind: Kind, disk: RangeReader, into = Buffer.allo
   return into;
 }
 
-/** xorshift32: the same states for the same seed. */
-export function randomOf(seed: number): () => number {
-  let x = seed | 1;
-  return () => {
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    return (x >>> 0) / 2 ** 32;
-  };
-}
-
-/** The disk at a note: its content at the last flush, and what was done since. */
-interface Expected {
-  readonly flushed: Buffer;
-  readonly since: readonly Change[];
-}
-
-interface Change {
-  readonly offset: number;
-  readonly length: number;
-  readonly fill: number;
-}
-
 export interface Session {
   readonly kind: Kind;
   readonly operations: readonly FileOperation[];
@@ -130,12 +114,6 @@ export async function recorded(kind: Kind, random: () => number, changes: number
   return { kind, operations: recorder.operations, expected };
 }
 
-function after({ flushed, since }: Expected): Buffer {
-  const next = Buffer.from(flushed);
-  for (const { offset, length, fill } of since) next.fill(fill, offset, offset + length);
-  return next;
-}
-
 const content = Buffer.alloc(WINDOW);
 
 /** The window of the chain whose leaf a crash left; good until the next call. */
@@ -148,30 +126,7 @@ export async function contentAfter(kind: Kind, leaf: RangeReader): Promise<Buffe
   return content;
 }
 
-const SECTOR = 512;
-/** Compared at once; what differs is looked at by sectors. */
-const PIECE = 64 * KiB;
 const SECTOR_SIZES = [512, 4096] as const;
-
-/** Where `got` is neither what was flushed nor what was written since; `undefined` when nowhere. */
-function wrongAt(got: Buffer, { flushed, since }: Expected): number | undefined {
-  for (let start = 0; start < got.length; start += PIECE) {
-    const end = Math.min(start + PIECE, got.length);
-    if (got.compare(flushed, start, end, start, end) === 0) continue;
-    for (let at = start; at < end; at += SECTOR) {
-      if (!isOldOrNew(got, at, flushed, since)) return at;
-    }
-  }
-  return undefined;
-}
-
-function isOldOrNew(got: Buffer, at: number, flushed: Buffer, since: readonly Change[]): boolean {
-  if (got.compare(flushed, at, at + SECTOR, at, at + SECTOR) === 0) return true;
-  const isUniform = got.compare(got, at + 1, at + SECTOR, at, at + SECTOR - 1) === 0;
-  const written = ({ offset, length, fill }: Change): boolean =>
-    got[at] === fill && at >= offset && at < offset + length;
-  return isUniform && since.some(written);
-}
 
 /** What is wrong with the file of `state`; `undefined` when nothing. */
 async function defectOf(session: Session, state: CrashState): Promise<string | undefined> {

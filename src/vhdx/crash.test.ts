@@ -26,13 +26,13 @@ import {
   images,
   partsOf,
   pathOf,
-  randomOf,
   recorded,
   sizeOf,
   windowOf,
   type Kind,
 } from './crash-session.fixture.ts';
-import { crashStates, type FileOperation } from './crash.fixture.ts';
+import { randomOf } from '../chain/crash-content.fixture.ts';
+import { crashStates, type FileOperation } from '../chain/crash.fixture.ts';
 import { checksumOf } from './format.ts';
 import { TABLES, withChain } from './scratch.fixture.ts';
 import { readVhdxInfo } from './structure.ts';

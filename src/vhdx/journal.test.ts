@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { before, test } from 'node:test';
 import fc from 'fast-check';
 import { GiB, MiB, hasCode } from '../base/index.ts';
-import { MemoryFile, Recorder, crashStates } from './crash.fixture.ts';
+import { MemoryFile, Recorder, crashStates } from '../chain/crash.fixture.ts';
 import { createDifferencingVhdx, createVhdx } from './create.ts';
 import { HeaderWriter } from './header.ts';
 import { Journal } from './journal.ts';

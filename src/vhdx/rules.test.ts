@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { offsetTable } from '../../test/offset-table.ts';
 import { KiB, MiB, guidFromBytes, isZero } from '../base/index.ts';
-import { Recorder, type FileOperation } from './crash.fixture.ts';
+import { Recorder, type FileOperation } from '../chain/crash.fixture.ts';
 import { createDifferencingVhdx, createVhdx } from './create.ts';
 import { DirtyLog } from './log-writer.fixture.ts';
 import { repairVhdx } from './repair.ts';
