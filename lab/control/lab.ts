@@ -14,7 +14,7 @@ import { LabFailure, LabHost, RETURN, type LabHostOptions } from '../model/index
 import type { Wire, WireFaultRule, WireFaults, WireTraits } from '../wire/index.ts';
 import { connectFolder } from './client.ts';
 import type { LabAddress } from './methods.ts';
-import { nodeMethods, type NodeAddress } from './nodes.ts';
+import { nodeMethods, type NodeAddress, type NodeMethods } from './nodes.ts';
 import { startControl } from './server.ts';
 import { startWires, type WiresOptions } from './wires.ts';
 
@@ -37,6 +37,8 @@ export interface CreateLabOptions extends LabHostOptions {
 export interface Lab extends LabAddress {
   readonly host: LabHost;
   readonly wire: Wire;
+  /** Of a cluster; as `hvlift lab vm move`. */
+  readonly moveVm: NodeMethods['moveVm'];
   /** Resolves when somebody asked the lab to stop over its control API. */
   readonly stopAsked: Promise<void>;
   addWireFault(rule: WireFaultRule): void;
@@ -59,6 +61,7 @@ export async function createLab(options: CreateLabOptions): Promise<Lab> {
   const wires = await startWires(host, cluster, { ...options, users, faults }, parts);
   const [wire] = wires;
   const nodes = cluster ? nodeAddresses(cluster, wires) : [];
+  const steering = nodeMethods(cluster, nodes);
   const stopAsked = Promise.withResolvers<void>();
   const addWireFault = (rule: WireFaultRule): void => void faults.push(rule);
   const control = await startControl({
@@ -66,7 +69,7 @@ export async function createLab(options: CreateLabOptions): Promise<Lab> {
     token: secrets.token,
     port: options.controlPort ?? 0,
     process: {
-      ...nodeMethods(cluster, nodes),
+      ...steering,
       addWireFault: (rule) => Promise.resolve(addWireFault(rule)),
       wireStats: () => Promise.resolve(wire.stats),
       stop: () => Promise.resolve(stopAsked.resolve()),
@@ -93,6 +96,7 @@ export async function createLab(options: CreateLabOptions): Promise<Lab> {
     ...address,
     host,
     wire,
+    moveVm: (vm, node) => steering.moveVm(vm, node),
     stopAsked: stopAsked.promise,
     addWireFault,
     close,

@@ -1,22 +1,26 @@
 /** `hvlift doctor` and `hvlift record`: a host looked at, reached as it is configured. */
-import { diagnose, diagnoseRepository, type DoctorPort } from '../doctor/index.ts';
+import {
+  diagnose,
+  diagnoseRepository,
+  type DoctorPort,
+  type DoctorTarget,
+  type NodeTarget,
+} from '../doctor/index.ts';
+import type { HostFiles } from '../hostfile/index.ts';
 import { record } from '../recording/index.ts';
 import { parseAddress } from '../winrm/index.ts';
 import type { Engine, HostAccess } from './engine.ts';
 import { openStoreOnce } from './repository-store.ts';
+import { nodeAccess } from './node-access.ts';
 import { hostFiles, wayToWinrm, winrmOptions } from './host-access.ts';
 
 const SMB_PORT = 445;
 
 export const doctorEngine: Pick<Engine, 'diagnose' | 'diagnoseRepository' | 'record'> = {
   async *diagnose(access, { signal }) {
-    const way = wayToWinrm(access);
-    try {
-      const winrm = await winrmOptions(access, way);
-      yield* diagnose({ winrm, ports: portsOf(access), openFiles: () => hostFiles(access) }, signal);
-    } finally {
-      await way.close();
-    }
+    await using target = await targetOf(access);
+    const nodeOf: DoctorTarget['nodeOf'] = (facts, node) => targetOf(nodeAccess(access, facts, node));
+    yield* diagnose({ ...target, nodeOf }, signal);
   },
   async *diagnoseRepository(access, { signal }) {
     const target = { address: access.path, open: () => openStoreOnce(access, { signal }) };
@@ -31,6 +35,18 @@ export const doctorEngine: Pick<Engine, 'diagnose' | 'diagnoseRepository' | 'rec
     }
   },
 };
+
+async function targetOf(access: HostAccess): Promise<NodeTarget> {
+  const way = wayToWinrm(access);
+  try {
+    const winrm = await winrmOptions(access, way);
+    const openFiles = (): HostFiles => hostFiles(access);
+    return { winrm, ports: portsOf(access), openFiles, [Symbol.asyncDispose]: () => way.close() };
+  } catch (error) {
+    await way.close();
+    throw error;
+  }
+}
 
 /** Those that are reached from here: through a tunnel, WinRM is not. */
 function portsOf({ url, viaSsh, files, ssh }: HostAccess): DoctorPort[] {

@@ -22,6 +22,8 @@ export interface Finding {
   /** Stable: for scripts that look for one check. */
   readonly id: string;
   readonly title: string;
+  /** Of a cluster: another node than the one that was configured. */
+  readonly node?: string;
   readonly state: FindingState;
   readonly seen: string;
   readonly code?: string;

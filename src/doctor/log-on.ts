@@ -5,11 +5,11 @@
  * the account, and with it of everything else that uses it.
  */
 import { hasCode, isFault } from '../base/index.ts';
-import { openWinrm, type AuthMethod, type WinrmSession, type WireTap } from '../winrm/index.ts';
+import { openWinrm, type AuthMethod, type WinrmSession } from '../winrm/index.ts';
+import type { ApproachOptions } from './approach.ts';
 import { doctorFaults } from './faults.ts';
 import { failed, ok, skipped, warning, type Check, type Finding } from './finding.ts';
 import type { FixContext } from './powershell.ts';
-import type { DoctorTarget } from './target.ts';
 
 const PASSWORD_REFUSED = [
   'WINRM_AUTHENTICATION_FAILED',
@@ -28,15 +28,8 @@ const NAMES: Readonly<Record<AuthMethod, string>> = {
 /** Large answers show what the envelope allows. */
 const PAGE_SIZE = 512;
 
-export interface LogOnOptions {
-  readonly target: DoctorTarget;
-  readonly context: FixContext;
-  readonly signal: AbortSignal;
-  readonly tap: WireTap;
-}
-
 /** Returns the session of the first mechanism that works; the caller closes it. */
-export async function* logOn(options: LogOnOptions): AsyncGenerator<Finding, WinrmSession | undefined> {
+export async function* logOn(options: ApproachOptions): AsyncGenerator<Finding, WinrmSession | undefined> {
   const { auth = 'auto' } = options.target.winrm;
   const methods: AuthMethod[] = auth === 'auto' ? ['kerberos', 'ntlm'] : [auth];
   let missed: Error | undefined;
@@ -60,7 +53,7 @@ export async function* logOn(options: LogOnOptions): AsyncGenerator<Finding, Win
   return undefined;
 }
 
-async function attempt(auth: AuthMethod, options: LogOnOptions): Promise<WinrmSession | Error> {
+async function attempt(auth: AuthMethod, options: ApproachOptions): Promise<WinrmSession | Error> {
   const { target, signal, tap } = options;
   try {
     return await openWinrm({ ...target.winrm, auth, signal, tap, pageSize: PAGE_SIZE });
@@ -72,7 +65,7 @@ async function attempt(auth: AuthMethod, options: LogOnOptions): Promise<WinrmSe
 
 const checkOf = (method: AuthMethod): Check => ({ id: `log-on-${method}`, title: NAMES[method] });
 
-function identityOf({ identity }: WinrmSession, { context }: LogOnOptions): string {
+function identityOf({ identity }: WinrmSession, { context }: ApproachOptions): string {
   const introduced = identity ? `${identity.vendor}, ${identity.version}` : 'it does not introduce itself';
   return `${context.user}; Identify: ${introduced}`;
 }
@@ -94,7 +87,7 @@ function missedKerberos(error: Error, context: FixContext): Finding {
 }
 
 /** `auto` leaves Kerberos for NTLM only when there is none to be had; where it broke, backups break with it. */
-async function* autoToo(missed: Error, options: LogOnOptions): AsyncGenerator<Finding, void> {
+async function* autoToo(missed: Error, options: ApproachOptions): AsyncGenerator<Finding, void> {
   if (hasCode(missed, ...NO_KERBEROS)) return;
   const outcome = await attempt('auto', options);
   if (outcome instanceof Error) {

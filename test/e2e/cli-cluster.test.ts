@@ -36,6 +36,12 @@ test('a cluster of the lab: VMs on two nodes are backed up by the address of one
   const { vms } = (await home.ok('vms', '--host', 'cl', '--json')).json();
   assert.deepEqual(vms.map(({ name }: { name: string }) => name).sort(), ['sql', 'web']);
 
+  const { stdout } = await home.run('doctor', 'cl');
+  assert.match(
+    stdout,
+    /cluster +NODE2 is a node of CL01[^]*\nnode NODE1:\n\n[^]*disk files .*C:\\ClusterStorage/,
+  );
+
   const first = await backedUp(home, 'sql');
   assert.equal(first.disks[0]!.reason, 'first-backup');
   await lab.client.moveVm('sql', 'NODE2');

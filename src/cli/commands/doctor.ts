@@ -29,7 +29,8 @@ function registerHost(doctor: Command, run: Runner): void {
     .summary('look at everything a backup needs from a host')
     .description(
       'Looks at everything a backup needs from a host: name, ports, certificate, clock, log-on, rights, services, versions, disk ' +
-        'files, room, and what other runs left; and says how to mend what is wrong. Changes nothing on the host.',
+        'files, room, and what other runs left; of a cluster also the way to every other node, the log-on there and a disk file. Says ' +
+        'how to mend what is wrong. Changes nothing on the host.',
     )
     .argument('[host]', 'the host (HVLIFT_HOST); default: the configured one')
     .action((name) =>
@@ -79,6 +80,8 @@ async function tell(
   const code = await session.inParts('findings', (document, codes) =>
     session.perform(texts, async (task) => {
       for await (const finding of look(task)) {
+        if (finding.node !== findings.at(-1)?.node)
+          await session.output.lines(['', `node ${finding.node}:`, '']);
         findings.push(finding);
         codes.push(codeOf(finding));
         await document.item(itemOf(finding, session));
