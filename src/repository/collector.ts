@@ -150,7 +150,7 @@ export class Collector {
     await this.#index.refresh(this.#request);
     const [damaged] = this.#index.damaged;
     if (damaged) throw damaged;
-    const indexed = this.#indexed();
+    const indexed = await this.#indexed();
     const packs = await this.#packFiles();
     const map = new BlockMap(new ObjectReader(store, this.#index, codec));
     const marking = new Marking({ map, index: this.#index, epoch, packs }, this.#request);
@@ -208,10 +208,11 @@ export class Collector {
     return rewritePacks(parts, half, (bytes) => this.#progress.advance(bytes), this.#request);
   }
 
-  #indexed(): Set<string> {
-    return new Set(
-      this.#index.segments.flatMap((segment) => segment.packs.map(({ packId }) => hexOf(packId))),
-    );
+  async #indexed(): Promise<Set<string>> {
+    const packs: string[] = [];
+    for (const segment of this.#index.segments)
+      for (const { packId } of await segment.packs()) packs.push(hexOf(packId));
+    return new Set(packs);
   }
 
   #plan(found: Found, emptied: ReadonlySet<string>): EpochPlan {

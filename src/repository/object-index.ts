@@ -2,25 +2,36 @@
  * Where every object is: all live segments together. Loaded is only what describes the segments, never their entries.
  *
  * Damage to a segment costs time, not data: everything in it also stands in the packs. So a damaged segment is set aside
- * when the index is opened; an object that is then not found is blamed on it.
+ * when that is found out; an object that is then not found is blamed on it.
  */
 import { randomBytes } from 'node:crypto';
 import { hasCode, mapOrdered, MiB, Mutex } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
 import type { ObjectStore } from '../objectstore/index.ts';
-import { hexOf } from './format.ts';
+import { Lease } from './lease.ts';
 import { PageCache, PagedReader } from './paged-reader.ts';
 import { Segment, type FoundEntry, type PackFilter } from './segment.ts';
-import { encodeSegment, type ObjectPlace, type PackInfo } from './segment-writer.ts';
+import { mergedEntries } from './segment-merge.ts';
+import {
+  encodeSegment,
+  sortedEntries,
+  type ObjectPlace,
+  type PackInfo,
+  type SegmentContent,
+  type SortedEntries,
+} from './segment-writer.ts';
 
 /** A segment may be merged away and its file collected while it is read: its successor answers. */
 const LOOKS_MAX = 4;
 /** Holds the Bloom filters of some 40 million objects; beyond that a question may cost a read. */
 const CACHE_BYTES = 64 * MiB;
 const SEGMENTS_AT_ONCE = 8;
-/** Merging rewrites what it merges: small segments are cheap to rewrite, and there are the most of them. */
+/** A question is put to each segment, and one that has to be read for it costs 20 µs in a folder, a round trip elsewhere. */
 const COMPACT_ABOVE = 24;
-const COMPACT_ENTRIES_MAX = 262_144;
+/** A segment of a folder has 3.2 GiB at most. Elsewhere, where an object is in memory until it is stored, 104 MiB. */
+const MERGED_ENTRIES_MAX = { local: 2 ** 26, remote: 2 ** 21 } as const;
+/** About 13 MiB and a second. Two writers may merge the same segments at once; what is larger is merged by one alone. */
+const SMALL_ENTRIES = 262_144;
 
 export interface Location extends FoundEntry {
   readonly segment: Segment;
@@ -41,7 +52,7 @@ export class ObjectIndex {
   /** A list taken before another session's segment was added must not replace one that has it. */
   readonly #changing = new Mutex();
   readonly #avoided: AvoidedPlaces;
-  /** Newest last. */
+  /** Large ones first: there is what is looked for, most likely. */
   #segments: Segment[] = [];
   #damaged: Error[] = [];
 
@@ -52,11 +63,15 @@ export class ObjectIndex {
     this.#cache = new PageCache(store, CACHE_BYTES);
   }
 
+  get #entriesMax(): number {
+    return MERGED_ENTRIES_MAX[this.#cache.isLocal ? 'local' : 'remote'];
+  }
+
   get segments(): readonly Segment[] {
     return this.#segments;
   }
 
-  /** Faults of the segments that could not be opened. */
+  /** Faults of the segments that could not be opened, or were found damaged when they were asked. */
   get damaged(): readonly Error[] {
     return this.#damaged;
   }
@@ -77,7 +92,7 @@ export class ObjectIndex {
     );
     for await (const segment of opening) if (segment) segments.push(segment);
     const superseded = new Set(segments.flatMap((segment) => segment.superseded));
-    this.#segments = segments.filter((segment) => !superseded.has(segment.id));
+    this.#segments = largeFirst(segments.filter((segment) => !superseded.has(segment.id)));
     this.#damaged = damaged.filter((error) => !superseded.has(segmentIdOf(error)));
   }
 
@@ -122,14 +137,30 @@ export class ObjectIndex {
     quarantined: boolean,
   ): Promise<Location | undefined> {
     for (const segment of this.#segments) {
-      const found = await segment.find(id, wanted);
+      const found = await this.#ask(segment, id, wanted);
       if (found) return { ...found, segment, quarantined };
     }
     return undefined;
   }
 
+  /** A segment that turns out to be damaged is set aside like one that could not be opened. */
+  async #ask(
+    segment: Segment,
+    id: Uint8Array,
+    wanted: (place: ObjectPlace) => boolean,
+  ): Promise<FoundEntry | undefined> {
+    try {
+      return await segment.find(id, wanted);
+    } catch (error) {
+      if (!hasCode(error, 'REPO_INDEX_DAMAGED')) throw error;
+      this.#segments = this.#segments.filter((each) => each !== segment);
+      this.#damaged = [...this.#damaged, error as Error];
+      return undefined;
+    }
+  }
+
   /** Writes one more segment and makes it known. */
-  async add(
+  add(
     content: {
       readonly packs: readonly PackInfo[];
       readonly places: readonly ObjectPlace[];
@@ -137,43 +168,63 @@ export class ObjectIndex {
     },
     options: CallOptions = {},
   ): Promise<void> {
+    return this.#write(sortedEntries(content.packs, content.places), content.superseded ?? [], options);
+  }
+
+  async #write(
+    entries: SortedEntries,
+    superseded: readonly Uint8Array[],
+    options: CallOptions,
+  ): Promise<void> {
     const segmentId = randomBytes(16);
-    const superseded = content.superseded ?? [];
-    const bytes = encodeSegment({ ...content, repositoryId: this.#repositoryId, segmentId, superseded });
     const name = `index/${segmentId.toString('hex')}`;
-    await this.#store.putNew(name, bytes, options);
+    const content = { ...entries, repositoryId: this.#repositoryId, segmentId, superseded };
+    const size = await putSegment(this.#store, name, content, options);
     const gone = new Set(superseded.map((id) => Buffer.from(id).toString('hex')));
-    const added = await Segment.open(new PagedReader(this.#cache, name, bytes.length), this.#repositoryId);
+    const added = await Segment.open(new PagedReader(this.#cache, name, size), this.#repositoryId);
     await this.#changing.run(async () => {
       const others = this.#segments.filter((segment) => !gone.has(segment.id) && segment.name !== name);
-      this.#segments = [...others, added];
+      this.#segments = largeFirst([...others, added]);
       this.#damaged = this.#damaged.filter((error) => !gone.has(segmentIdOf(error)));
     });
   }
 
   /**
-   * Merges small segments when there are many, so that a question stays cheap after thousands of runs. Two writers may do
+   * Merges segments when there are many, so that a question stays cheap after thousands of runs. Two writers may do
    * it at once: both results are right, and what both replaced is ignored by all. The replaced files stay for the collector.
    * Every place of an object is kept in a pack that is `wanted`: which of them will last, only the collector knows.
    */
   async compact(options: CallOptions & { readonly wanted?: PackFilter } = {}): Promise<void> {
-    if (this.#segments.length <= COMPACT_ABOVE) return;
-    const chosen = chooseSmall(this.#segments);
-    if (chosen.length < 2) return;
+    const mergeable = this.#segments.filter(({ entryCount }) => entryCount <= this.#entriesMax / 2);
+    if (mergeable.length <= COMPACT_ABOVE) return;
     try {
-      await this.#merge(chosen, options.wanted ?? anyPack, options);
+      const chosen = chooseForMerge(await whole(mergeable, options), this.#entriesMax);
+      if (chosen.length >= 2) await this.#mergeAlone(chosen, options.wanted ?? anyPack, options);
     } catch (error) {
       if (!hasCode(error, 'STORE_NOT_FOUND')) throw error;
       await this.refresh(options); // somebody else merged them meanwhile
     }
   }
 
+  async #mergeAlone(chosen: readonly Segment[], wanted: PackFilter, options: CallOptions): Promise<void> {
+    if (entriesOf(chosen) <= SMALL_ENTRIES) return this.#merge(chosen, wanted, options);
+    try {
+      await using _lease = await Lease.acquire(this.#store, 'locks/index', options);
+      await this.#merge(chosen, wanted, options);
+    } catch (error) {
+      if (!hasCode(error, 'REPO_VM_BUSY')) throw error; // another writer does it
+    }
+  }
+
   /** Replaces every segment that names a pack that is not `wanted`. True when there was one. */
   async drop(wanted: PackFilter, options: CallOptions = {}): Promise<boolean> {
-    const naming = this.#segments.filter(({ packs }) => packs.some(({ packId }) => !wanted(packId)));
+    const naming: Segment[] = [];
+    for (const segment of this.#segments)
+      if ((await segment.packs()).some(({ packId }) => !wanted(packId))) naming.push(segment);
     for (let rest = naming; rest.length > 0;) {
-      const small = chooseSmall(rest);
+      const small = chooseForMerge(rest, this.#entriesMax);
       const next = small.length > 0 ? small : [rest[0]!];
+      for (const segment of next) await segment.check(options);
       await this.#merge(next, wanted, options);
       rest = rest.filter((segment) => !next.includes(segment));
     }
@@ -212,17 +263,8 @@ export class ObjectIndex {
   }
 
   async #merge(chosen: readonly Segment[], wanted: PackFilter, options: CallOptions): Promise<void> {
-    const places = new Map<string, ObjectPlace>();
-    const packs = new Map<string, PackInfo>();
-    for (const segment of chosen) {
-      for (const pack of segment.packs) if (wanted(pack.packId)) packs.set(hexOf(pack.packId), pack);
-      for await (const entry of segment.entries()) {
-        options.signal?.throwIfAborted();
-        if (wanted(entry.packId)) places.set(placeKey(entry), entry);
-      }
-    }
     const superseded = chosen.map((segment) => Buffer.from(segment.id, 'hex'));
-    await this.add({ packs: [...packs.values()], places: [...places.values()], superseded }, options);
+    await this.#write(await mergedEntries(chosen, wanted, options), superseded, options);
   }
 }
 
@@ -244,19 +286,76 @@ function anyPack(): boolean {
   return true;
 }
 
-function placeKey({ id, packId }: ObjectPlace): string {
-  return Buffer.from(id).toString('latin1') + Buffer.from(packId).toString('latin1');
+/** Those whose checksum is right: what is damaged must not get a new one. Sessions go on with it, and a verification finds it. */
+async function whole(segments: readonly Segment[], options: CallOptions): Promise<Segment[]> {
+  const found: Segment[] = [];
+  for (const segment of segments) {
+    try {
+      await segment.check(options);
+      found.push(segment);
+    } catch (error) {
+      if (!hasCode(error, 'REPO_INDEX_DAMAGED', 'STORE_TRUNCATED')) throw error;
+    }
+  }
+  return found;
 }
 
-function chooseSmall(segments: readonly Segment[]): Segment[] {
-  const chosen: Segment[] = [];
+/** Small ones stay in their order, which is a random one: of an object that stands in several packs none is always taken. */
+function largeFirst(segments: readonly Segment[]): Segment[] {
+  const rank = ({ entryCount }: Segment): number => Math.max(entryCount, SMALL_ENTRIES);
+  return segments.toSorted((a, b) => rank(b) - rank(a));
+}
+
+function entriesOf(segments: readonly Segment[]): number {
+  return segments.reduce((sum, { entryCount }) => sum + entryCount, 0);
+}
+
+/**
+ * From the smallest on, those that are not much larger than all before them together: what is left grows threefold from one to
+ * the next, so there are few, and each entry is written again some ten times on the way to a hundred million.
+ */
+function chooseForMerge(segments: readonly Segment[], entriesMax: number): Segment[] {
+  const ascending = segments.toSorted((a, b) => a.entryCount - b.entryCount);
+  let chosen: Segment[] = [];
   let total = 0;
-  for (const segment of segments.toSorted((a, b) => a.entryCount - b.entryCount)) {
-    total += segment.entryCount;
-    if (total > COMPACT_ENTRIES_MAX) break;
-    chosen.push(segment);
+  for (const [index, { entryCount }] of ascending.entries()) {
+    if (total + entryCount > entriesMax) break;
+    if (index === 0 || entryCount <= 2 * total) chosen = ascending.slice(0, index + 1);
+    total += entryCount;
   }
   return chosen;
+}
+
+/** In one call when it is small. Returns the size. */
+async function putSegment(
+  store: ObjectStore,
+  name: string,
+  content: SegmentContent,
+  options: CallOptions,
+): Promise<number> {
+  const pieces = encodeSegment(content);
+  if (content.entriesMax > SMALL_ENTRIES) return putPieces(store, name, pieces, options);
+  const bytes = Buffer.concat(await Array.fromAsync(pieces));
+  await store.putNew(name, bytes, options);
+  return bytes.length;
+}
+
+async function putPieces(
+  store: ObjectStore,
+  name: string,
+  pieces: AsyncIterable<Uint8Array>,
+  options: CallOptions,
+): Promise<number> {
+  const upload = await store.startNew(name, options);
+  try {
+    for await (const piece of pieces) await upload.append(piece);
+    const { size } = upload;
+    await upload.commit();
+    return size;
+  } catch (error) {
+    await upload.abort();
+    throw error;
+  }
 }
 
 function segmentIdOf(error: Error): string {

@@ -66,7 +66,7 @@ export class IndexRebuild {
     for await (const { name } of store.list('index/', this.#request))
       superseded.push(Buffer.from(name.slice(6), 'hex'));
     for await (const file of store.list('packs/', this.#request)) await this.#pack(file);
-    const missingPacks = packsOf(index)
+    const missingPacks = (await packsOf(index))
       .map(({ packId }) => packName(packId))
       .filter((name) => !this.#found.has(name));
     // Last, and only now, the old segments are replaced: until then nothing is worse than before.

@@ -150,13 +150,13 @@ export class Repository implements AsyncDisposable {
 
   async startSession(options: SessionOptions = {}): Promise<WriteSession> {
     const { signal } = options;
-    const { registration, usable } = await this.#register(options);
+    const { registration, usable, lasting } = await this.#register(options);
     const { store } = this.#parts;
     const index = this.#index;
     const codec = this.#codec;
     const repositoryId = this.#repositoryId;
     return new WriteSession({
-      session: new SessionObjects({ store, index, codec, repositoryId, usable, signal }),
+      session: new SessionObjects({ store, index, codec, repositoryId, usable, lasting, signal }),
       registration,
       signal,
       map: this.#map,
@@ -414,8 +414,9 @@ export class Repository implements AsyncDisposable {
       const usable = (packId: Uint8Array): boolean => isUsable(epoch, packId);
       await this.#index.refresh(options);
       await this.#quarantine.load(options);
-      await this.#index.compact({ ...options, wanted: (packId) => !epoch.doomed.has(hexOf(packId)) });
-      return { registration, usable: epoch.isKnown ? usable : (): boolean => false };
+      const lasting = (packId: Uint8Array): boolean => !epoch.doomed.has(hexOf(packId));
+      await this.#index.compact({ ...options, wanted: lasting });
+      return { registration, lasting, usable: epoch.isKnown ? usable : (): boolean => false };
     } catch (error) {
       await registration[Symbol.asyncDispose]();
       throw error;

@@ -2,6 +2,9 @@
  * Index segments, written: entries sorted by id, with all a reader needs to ask by position.
  *
  *   header │ pack table │ superseded segments │ fan-out │ Bloom filter │ entries │ checksum
+ *
+ * What stands before the entries is known only when all of them were seen, so they are gone through twice. In memory are the
+ * tables and the filter, at most 68 MiB, however many entries there are.
  */
 import { assert, crc32c, viewOf } from '../base/index.ts';
 import { BLOCK_BYTES, addToBloom, bloomBlocksFor } from './bloom.ts';
@@ -10,6 +13,7 @@ import {
   PACK_TYPES,
   SEGMENT_MAGIC,
   closeStruct,
+  hexOf,
   packTableEntry,
   segmentEntry,
   segmentHeader,
@@ -32,11 +36,18 @@ export interface PackInfo {
   readonly type: PackType;
 }
 
-export interface SegmentContent {
+/** Entries and packs as they stand in a segment. */
+export interface SortedEntries {
+  readonly packTable: Uint8Array;
+  /** At most so many. */
+  readonly entriesMax: number;
+  /** Blocks of whole entries, in ascending order of ids; the same each time. */
+  blocks(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+}
+
+export interface SegmentContent extends SortedEntries {
   readonly repositoryId: Uint8Array;
   readonly segmentId: Uint8Array;
-  readonly packs: readonly PackInfo[];
-  readonly places: readonly ObjectPlace[];
   /** Ids of segments this one replaces. */
   readonly superseded: readonly Uint8Array[];
 }
@@ -73,37 +84,99 @@ export function segmentLayout(counts: {
 
 /** The bucket of an id: its first bits, as a big-endian number, so that buckets are in the order of ids. */
 export function bucketOf(id: Uint8Array, fanOutBits: number): number {
-  return Math.floor(viewOf(id).getUint32(0, false) / 2 ** (32 - fanOutBits));
+  return bucketAt(viewOf(id), 0, fanOutBits);
 }
 
-export function encodeSegment(content: SegmentContent): Buffer {
-  const places = content.places.toSorted((a, b) => Buffer.compare(a.id, b.id));
+function bucketAt(view: DataView, at: number, fanOutBits: number): number {
+  return Math.floor(view.getUint32(at, false) / 2 ** (32 - fanOutBits));
+}
+
+/** Of a session's objects, all of them in memory. */
+export function sortedEntries(packs: readonly PackInfo[], places: readonly ObjectPlace[]): SortedEntries {
+  const ordinals = new Map(packs.map(({ packId }, index) => [hexOf(packId), index]));
+  const block = Buffer.alloc(places.length * segmentEntry.size);
+  for (const [index, place] of places.toSorted((a, b) => Buffer.compare(a.id, b.id)).entries()) {
+    const pack = ordinals.get(hexOf(place.packId));
+    assert(pack !== undefined, 'every pack of a segment is in its table');
+    const { id, offset, storedLength, rawLength } = place;
+    segmentEntry.write(block, { id, pack, offset, storedLength, rawLength }, index * segmentEntry.size);
+  }
+  return { packTable: packTableOf(packs), entriesMax: places.length, blocks: () => [block] };
+}
+
+/** The whole file, piece by piece. */
+export async function* encodeSegment(content: SegmentContent): AsyncGenerator<Uint8Array> {
+  const tables = new SegmentTables(content.entriesMax);
+  for await (const block of content.blocks()) tables.add(block);
+  let crc = 0;
+  for (const piece of [headOf(content, tables), tables.bloom]) {
+    crc = crc32c(piece, crc);
+    yield piece;
+  }
+  for await (const block of content.blocks()) {
+    crc = crc32c(block, crc);
+    yield block;
+  }
+  const end = Buffer.alloc(4);
+  end.writeUInt32LE(crc);
+  yield end;
+}
+
+/** What leads to an entry. */
+class SegmentTables {
+  readonly fanOutBits: number;
+  readonly bloom: Uint8Array;
+  /** Entries of each bucket, at the position behind it. */
+  readonly #counts: Uint32Array;
+  #entryCount = 0;
+
+  constructor(entriesMax: number) {
+    this.fanOutBits = fanOutBitsFor(entriesMax);
+    this.bloom = new Uint8Array(bloomBlocksFor(entriesMax) * BLOCK_BYTES);
+    this.#counts = new Uint32Array(2 ** this.fanOutBits + 1);
+  }
+
+  get entryCount(): number {
+    return this.#entryCount;
+  }
+
+  add(block: Uint8Array): void {
+    const view = viewOf(block);
+    for (let at = 0; at < block.length; at += segmentEntry.size) {
+      this.#counts[bucketAt(view, at, this.fanOutBits) + 1]! += 1;
+      addToBloom(this.bloom, view, at);
+    }
+    this.#entryCount += block.length / segmentEntry.size;
+  }
+
+  /** Entry `i` is the first entry whose bucket is `i` or later; the last is the number of entries. */
+  writeFanOut(into: Uint8Array): void {
+    const view = viewOf(into);
+    let first = 0;
+    for (const [index, count] of this.#counts.entries()) view.setUint32(4 * index, (first += count), true);
+  }
+}
+
+/** All before the filter. */
+function headOf(content: SegmentContent, tables: SegmentTables): Buffer {
+  const { fanOutBits, bloom, entryCount } = tables;
+  const { repositoryId, segmentId, packTable, superseded } = content;
   const counts = {
-    fanOutBits: fanOutBitsFor(places.length),
-    entryCount: places.length,
-    packCount: content.packs.length,
-    bloomBlocks: bloomBlocksFor(places.length),
-    supersededCount: content.superseded.length,
+    fanOutBits,
+    entryCount,
+    packCount: packTable.length / packTableEntry.size,
+    bloomBlocks: bloom.length / BLOCK_BYTES,
+    supersededCount: superseded.length,
   };
   const layout = segmentLayout(counts);
-  const bytes = Buffer.alloc(layout.size);
-  const { repositoryId, segmentId } = content;
-  segmentHeader.write(bytes, {
-    magic: SEGMENT_MAGIC,
-    version: FORMAT_VERSION,
-    ...counts,
-    repositoryId,
-    segmentId,
-    size: layout.size,
-  });
+  const bytes = Buffer.alloc(layout.bloom);
+  const { size } = layout;
+  const header = { magic: SEGMENT_MAGIC, version: FORMAT_VERSION, ...counts, repositoryId, segmentId, size };
+  segmentHeader.write(bytes, header);
   closeStruct(bytes, segmentHeader.size);
-  writePacks(bytes, layout, content);
-  content.superseded.forEach((id, index) => bytes.set(id, layout.superseded + 16 * index));
-  writeFanOut(bytes.subarray(layout.fanOut, layout.bloom), counts.fanOutBits, places);
-  const bloom = bytes.subarray(layout.bloom, layout.entries);
-  for (const place of places) addToBloom(bloom, place.id);
-  writeEntries(bytes.subarray(layout.entries, layout.checksum), content.packs, places);
-  bytes.writeUInt32LE(crc32c(bytes.subarray(0, layout.checksum)), layout.checksum);
+  bytes.set(packTable, layout.packTable);
+  superseded.forEach((id, index) => bytes.set(id, layout.superseded + 16 * index));
+  tables.writeFanOut(bytes.subarray(layout.fanOut));
   return bytes;
 }
 
@@ -112,28 +185,9 @@ function fanOutBitsFor(entries: number): number {
   return Math.min(FAN_OUT_BITS_MAX, Math.max(0, Math.ceil(Math.log2(Math.max(1, buckets)))));
 }
 
-function writePacks(bytes: Uint8Array, layout: SegmentLayout, { packs }: SegmentContent): void {
-  packs.forEach(({ packId, size, type }, index) => {
-    const at = layout.packTable + index * packTableEntry.size;
-    packTableEntry.write(bytes, { packId, size, type: PACK_TYPES[type] }, at);
-  });
-}
-
-/** Entry `i` of the table is the first entry whose bucket is `i` or later; the last is the number of entries. */
-function writeFanOut(table: Buffer, bits: number, places: readonly ObjectPlace[]): void {
-  let next = 0;
-  for (let bucket = 0; bucket <= 2 ** bits; bucket += 1) {
-    while (next < places.length && bucketOf(places[next]!.id, bits) < bucket) next += 1;
-    table.writeUInt32LE(bucket === 2 ** bits ? places.length : next, 4 * bucket);
-  }
-}
-
-function writeEntries(into: Uint8Array, packs: readonly PackInfo[], places: readonly ObjectPlace[]): void {
-  const ordinals = new Map(packs.map((pack, index) => [Buffer.from(pack.packId).toString('hex'), index]));
-  places.forEach((place, index) => {
-    const pack = ordinals.get(Buffer.from(place.packId).toString('hex'));
-    assert(pack !== undefined, 'every pack of a segment is in its table');
-    const { id, offset, storedLength, rawLength } = place;
-    segmentEntry.write(into, { id, pack, offset, storedLength, rawLength }, index * segmentEntry.size);
-  });
+function packTableOf(packs: readonly PackInfo[]): Buffer {
+  const bytes = Buffer.alloc(packs.length * packTableEntry.size);
+  for (const [index, { packId, size, type }] of packs.entries())
+    packTableEntry.write(bytes, { packId, size, type: PACK_TYPES[type] }, index * packTableEntry.size);
+  return bytes;
 }

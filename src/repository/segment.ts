@@ -1,5 +1,13 @@
-/** Index segments, read by position: one Bloom block, one fan-out pair, one bucket. Never the whole segment in memory. */
-import { crc32c, viewOf } from '../base/index.ts';
+/**
+ * Index segments, read by position: one Bloom block, one fan-out pair, one bucket. Never the whole segment in memory, and neither
+ * its table of packs, which has a million lines where the index has a hundred million entries.
+ *
+ * A small segment is soon in the cache as a whole. Of a large one only filter, fan-out and table are worth their place there: ids
+ * are random, so no page of its entries is asked for twice. Where the store is a folder, its filter is not either: to read a
+ * bucket costs as much as to read a block of the filter.
+ */
+import { crc32c, MiB, viewOf } from '../base/index.ts';
+import type { CallOptions } from '../disk/index.ts';
 import { BLOCK_BYTES, bloomBlockOf, mayHold } from './bloom.ts';
 import { repositoryFaults } from './faults.ts';
 import {
@@ -9,6 +17,7 @@ import {
   PACK_TYPES,
   SEGMENT_MAGIC,
   TAG_BYTES,
+  hexOf,
   isWhole,
   packTableEntry,
   segmentEntry,
@@ -24,7 +33,11 @@ import {
   type SegmentLayout,
 } from './segment-writer.ts';
 
-const CHECK_STEP_BYTES = 1024 * 1024;
+const STEP_BYTES = 1024 * 1024;
+/** Some 160,000 entries. */
+const LARGE_BYTES = 8 * MiB;
+/** Entries of a bucket that are read at once: eight times what a bucket has where ids are random. */
+const WINDOW_ENTRIES = 2048;
 
 /** By pack id. */
 export type PackFilter = (packId: Uint8Array) => boolean;
@@ -37,37 +50,45 @@ export interface FoundEntry extends ObjectPlace {
   readonly ordinal: number;
 }
 
+/** Entries `[first, first + bytes / 48)` of a segment. */
+interface Window {
+  readonly first: number;
+  readonly bytes: Uint8Array;
+}
+
 export class Segment {
   readonly id: string;
   readonly entryCount: number;
+  readonly packCount: number;
   /** Ids of the segments it replaces. */
   readonly superseded: readonly string[];
-  readonly packs: readonly PackInfo[];
   readonly #reader: PagedReader;
   readonly #layout: SegmentLayout;
   readonly #fanOutBits: number;
   readonly #bloomBlocks: number;
+  readonly #isLarge: boolean;
 
   private constructor(
     reader: PagedReader,
     header: ReturnType<typeof segmentHeader.read>,
-    tables: { packs: PackInfo[]; superseded: string[] },
+    superseded: readonly string[],
   ) {
     this.#reader = reader;
     this.id = Buffer.from(header.segmentId).toString('hex');
     this.entryCount = header.entryCount;
+    this.packCount = header.packCount;
+    this.superseded = superseded;
     this.#layout = segmentLayout(header);
     this.#fanOutBits = header.fanOutBits;
     this.#bloomBlocks = header.bloomBlocks;
-    this.packs = tables.packs;
-    this.superseded = tables.superseded;
+    this.#isLarge = reader.size > LARGE_BYTES;
   }
 
   get name(): string {
     return this.#reader.name;
   }
 
-  /** Reads header and pack table. Throws `REPO_INDEX_DAMAGED`. */
+  /** Reads the header, and what it replaces. Throws `REPO_INDEX_DAMAGED`. */
   static async open(reader: PagedReader, repositoryId: Uint8Array): Promise<Segment> {
     const damaged = (problem: string): Error => repositoryFaults.indexDamaged({ name: reader.name, problem });
     if (reader.size < segmentHeader.size) throw damaged('it is cut short');
@@ -81,19 +102,18 @@ export class Segment {
       throw damaged('it belongs to another repository');
     const layout = segmentLayout(header);
     if (layout.size !== reader.size || header.size !== reader.size) throw damaged('its size is wrong');
-    return new Segment(reader, header, await readTables(reader, layout));
+    return new Segment(reader, header, await readSuperseded(reader, layout));
   }
 
   /** The first place of the object that is `wanted`: an object may stand in several packs. */
   async find(id: Uint8Array, wanted: PlaceFilter): Promise<FoundEntry | undefined> {
-    const block = bloomBlockOf(id, this.#bloomBlocks);
-    const bits = await this.#reader.bytes(this.#layout.bloom + block * BLOCK_BYTES, BLOCK_BYTES);
-    if (!mayHold(bits, id)) return undefined;
+    if (!(await this.#mayHold(id))) return undefined;
     const [first, end] = await this.#bucket(id);
-    for (let at = await this.#search(id, first, end); at < end; at += 1) {
-      const bytes = await this.#entryBytes(at);
+    const window = await this.#narrowed(id, first, end);
+    for (let at = lowerBound(window, id); at < end; at += 1) {
+      const bytes = entryOf(window, at) ?? (await this.entryBytes(at, 1));
       if (Buffer.compare(id, bytes.subarray(0, id.length)) !== 0) break;
-      const entry = this.#entryAt(bytes, 0, at);
+      const entry = this.#decode(bytes, at, await this.#pack(viewOf(bytes).getUint32(PACK_AT, true)));
       if (wanted(entry)) return entry;
     }
     return undefined;
@@ -101,24 +121,54 @@ export class Segment {
 
   /** Every entry, in the order of ids. */
   async *entries(): AsyncGenerator<FoundEntry> {
+    const packs = await this.packs();
     const step = 1024;
     for (let first = 0; first < this.entryCount; first += step) {
-      const count = Math.min(step, this.entryCount - first);
-      const at = this.#layout.entries + first * segmentEntry.size;
-      const bytes = await this.#reader.bytes(at, count * segmentEntry.size);
-      for (let i = 0; i < count; i += 1) yield this.#entryAt(bytes, i, first + i);
+      const bytes = await this.entryBytes(first, Math.min(step, this.entryCount - first));
+      for (let at = 0; at < bytes.length; at += segmentEntry.size) {
+        const entry = bytes.subarray(at, at + segmentEntry.size);
+        const pack = packs[viewOf(entry).getUint32(PACK_AT, true)];
+        yield this.#decode(entry, first + at / segmentEntry.size, pack);
+      }
     }
   }
 
+  /** Entries as they stand there, not looked at. */
+  entryBytes(first: number, count: number): Promise<Uint8Array> {
+    return this.#read(this.#layout.entries + first * segmentEntry.size, count * segmentEntry.size);
+  }
+
+  /** Every pack of its table. */
+  async packs(): Promise<PackInfo[]> {
+    const table = await this.packTable();
+    return Array.from({ length: this.packCount }, (_, index) => this.#packOf(table, index));
+  }
+
+  /** As it stands there, not looked at. */
+  packTable(): Promise<Uint8Array> {
+    return this.#read(this.#layout.packTable, this.packCount * packTableEntry.size);
+  }
+
   /** Reads it whole and compares its checksum. Throws `REPO_INDEX_DAMAGED`. */
-  async check(): Promise<void> {
+  async check({ signal }: CallOptions = {}): Promise<void> {
     let crc = 0;
     const end = this.#layout.checksum;
-    for (let at = 0; at < end; at += CHECK_STEP_BYTES) {
-      crc = crc32c(await this.#reader.bytes(at, Math.min(CHECK_STEP_BYTES, end - at)), crc);
+    for (let at = 0; at < end; at += STEP_BYTES) {
+      signal?.throwIfAborted();
+      crc = crc32c(await this.#read(at, Math.min(STEP_BYTES, end - at)), crc);
     }
-    if (viewOf(await this.#reader.bytes(end, 4)).getUint32(0, true) !== crc)
+    if (viewOf(await this.#read(end, 4)).getUint32(0, true) !== crc)
       throw this.#damaged('its checksum is wrong');
+  }
+
+  async #mayHold(id: Uint8Array): Promise<boolean> {
+    if (this.#isLarge && this.#reader.isLocal) return true;
+    const block = bloomBlockOf(id, this.#bloomBlocks);
+    return mayHold(await this.#reader.bytes(this.#layout.bloom + block * BLOCK_BYTES, BLOCK_BYTES), id);
+  }
+
+  #read(at: number, length: number): Promise<Uint8Array> {
+    return this.#isLarge ? this.#reader.exact(at, length) : this.#reader.bytes(at, length);
   }
 
   async #bucket(id: Uint8Array): Promise<[number, number]> {
@@ -129,26 +179,33 @@ export class Segment {
     return [first, end];
   }
 
-  /** The first entry in `[first, end)` whose id is not below this one. */
-  async #search(id: Uint8Array, first: number, end: number): Promise<number> {
-    let low = first;
-    let high = end;
-    while (low < high) {
+  /** What of a bucket holds the first entry that is not below `id`, if any does. */
+  async #narrowed(id: Uint8Array, first: number, end: number): Promise<Window> {
+    let [low, high] = [first, end];
+    while (high - low > WINDOW_ENTRIES) {
       const middle = (low + high) >>> 1;
-      const bytes = await this.#entryBytes(middle);
+      const bytes = await this.entryBytes(middle, 1);
       if (Buffer.compare(id, bytes.subarray(0, id.length)) <= 0) high = middle;
       else low = middle + 1;
     }
-    return low;
+    return { first: low, bytes: low === high ? NO_BYTES : await this.entryBytes(low, high - low) };
   }
 
-  #entryBytes(index: number): Promise<Uint8Array> {
-    return this.#reader.bytes(this.#layout.entries + index * segmentEntry.size, segmentEntry.size);
+  async #pack(index: number): Promise<PackInfo | undefined> {
+    if (index >= this.packCount) return undefined;
+    const at = this.#layout.packTable + index * packTableEntry.size;
+    return this.#packOf(await this.#reader.bytes(at, packTableEntry.size), 0);
   }
 
-  #entryAt(bytes: Uint8Array, index: number, ordinal: number): FoundEntry {
-    const { id, pack, offset, storedLength, rawLength } = segmentEntry.read(bytes, index * segmentEntry.size);
-    const info = this.packs[pack];
+  #packOf(table: Uint8Array, index: number): PackInfo {
+    const { packId, size, type } = packTableEntry.read(table, index * packTableEntry.size);
+    const name = (Object.keys(PACK_TYPES) as PackType[]).find((each) => PACK_TYPES[each] === type);
+    if (!name || size > PACK_BYTES_MAX) throw this.#damaged('its pack table holds impossible values');
+    return { packId, size, type: name };
+  }
+
+  #decode(bytes: Uint8Array, ordinal: number, info: PackInfo | undefined): FoundEntry {
+    const { id, offset, storedLength, rawLength } = segmentEntry.read(bytes);
     const possible =
       info !== undefined &&
       rawLength <= OBJECT_RAW_MAX &&
@@ -163,27 +220,31 @@ export class Segment {
   }
 }
 
-async function readTables(
-  reader: PagedReader,
-  layout: SegmentLayout,
-): Promise<{ packs: PackInfo[]; superseded: string[] }> {
-  const bytes = await reader.bytes(layout.packTable, layout.fanOut - layout.packTable);
-  const packs: PackInfo[] = [];
-  const packBytes = layout.superseded - layout.packTable;
-  for (let at = 0; at < packBytes; at += packTableEntry.size) {
-    const { packId, size, type } = packTableEntry.read(bytes, at);
-    const name = type === PACK_TYPES.data ? 'data' : type === PACK_TYPES.meta ? 'meta' : undefined;
-    if (!name || size > PACK_BYTES_MAX) {
-      throw repositoryFaults.indexDamaged({
-        name: reader.name,
-        problem: 'its pack table holds impossible values',
-      });
-    }
-    packs.push({ packId, size, type: name satisfies PackType });
+const NO_BYTES = new Uint8Array(0);
+/** Of a segment entry. */
+const PACK_AT = 32;
+
+async function readSuperseded(reader: PagedReader, layout: SegmentLayout): Promise<string[]> {
+  const length = layout.fanOut - layout.superseded;
+  const bytes = length === 0 ? NO_BYTES : await reader.bytes(layout.superseded, length);
+  return Array.from({ length: length / 16 }, (_, index) =>
+    hexOf(bytes.subarray(16 * index, 16 * index + 16)),
+  );
+}
+
+function entryOf({ first, bytes }: Window, ordinal: number): Uint8Array | undefined {
+  const at = (ordinal - first) * segmentEntry.size;
+  return at < bytes.length ? bytes.subarray(at, at + segmentEntry.size) : undefined;
+}
+
+/** Number of the first entry of the window that is not below `id`, or of the one behind it. */
+function lowerBound(window: Window, id: Uint8Array): number {
+  let low = window.first;
+  let high = low + window.bytes.length / segmentEntry.size;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (Buffer.compare(id, entryOf(window, middle)!.subarray(0, id.length)) <= 0) high = middle;
+    else low = middle + 1;
   }
-  const superseded: string[] = [];
-  for (let at = packBytes; at < bytes.length; at += 16) {
-    superseded.push(Buffer.from(bytes.subarray(at, at + 16)).toString('hex'));
-  }
-  return { packs, superseded };
+  return low;
 }

@@ -27,6 +27,8 @@ export interface SessionParts {
   readonly codec: ObjectCodec;
   /** Which packs the session may refer to: see epochs.ts. */
   readonly usable: PackFilter;
+  /** What the index may go on naming, when segments are merged; absent: they are not. */
+  readonly lasting?: PackFilter;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -97,6 +99,9 @@ export class SessionObjects {
       await this.#data.seal();
       await this.#meta.seal();
       await this.#writeIndex();
+      // A first backup of many TiB makes hundreds of segments, and is what asks them most.
+      const { index, lasting, signal } = this.#parts;
+      if (lasting) await index.compact({ wanted: lasting, signal });
     });
   }
 

@@ -51,7 +51,7 @@ export class PackSweep {
 
   /** Every pack. Those that cannot be listed are for the caller to name. */
   async everything(): Promise<void> {
-    for (const pack of packsOf(this.#parts.index)) await this.#pack(pack);
+    for (const pack of await packsOf(this.#parts.index)) await this.#pack(pack);
     this.faults.length = 0;
     await this.#mark(0, RING);
   }
@@ -59,7 +59,7 @@ export class PackSweep {
   /** As much as the budget allows, from where the last one ended. */
   async within(budget: VerifyBudget): Promise<void> {
     const start = nextPosition(this.#parts.ring.spans);
-    const packs = inOrder(packsOf(this.#parts.index), start);
+    const packs = inOrder(await packsOf(this.#parts.index), start);
     const spent = this.#meter(budget, packs);
     let from = start;
     for (const [index, pack] of packs.entries()) {
@@ -129,7 +129,8 @@ export class PackSweep {
   async #vanished(packId: Uint8Array): Promise<void> {
     await this.#parts.index.refresh(this.#options);
     const hex = hexOf(packId);
-    if (packsOf(this.#parts.index).some((pack) => hexOf(pack.packId) === hex)) this.lost.add(hex);
+    const packs = await packsOf(this.#parts.index);
+    if (packs.some((pack) => hexOf(pack.packId) === hex)) this.lost.add(hex);
   }
 
   #tear(packId: Uint8Array, fault: Fault): void {
@@ -151,10 +152,16 @@ export class PackSweep {
   }
 }
 
-/** Each pack the index names, once. */
-export function packsOf(index: ObjectIndex): PackInfo[] {
+/** Each pack the index names, once; those of a segment whose table is damaged are not told. */
+export async function packsOf(index: ObjectIndex): Promise<PackInfo[]> {
   const packs = new Map<string, PackInfo>();
-  for (const segment of index.segments) for (const pack of segment.packs) packs.set(hexOf(pack.packId), pack);
+  for (const segment of index.segments) {
+    try {
+      for (const pack of await segment.packs()) packs.set(hexOf(pack.packId), pack);
+    } catch (error) {
+      damageOf(error); // for who looks at the index itself
+    }
+  }
   return [...packs.values()];
 }
 

@@ -67,7 +67,7 @@ export async function verifyRepository(
     const change = await quarantineChange(parts, verification, sweep);
     await notes.take(() => quarantine.change(change, request));
   });
-  return { ...report, state: verifiedState(parts), ...notes.fault() };
+  return { ...report, state: await verifiedState(parts), ...notes.fault() };
 }
 
 async function read(
@@ -99,7 +99,7 @@ async function quarantineChange(
   { reads }: Verification,
   { lost, readWhole }: PackSweep,
 ): Promise<QuarantineChange> {
-  const packs = new Set(packsOf(objects.index).map(({ packId }) => hexOf(packId)));
+  const packs = new Set((await packsOf(objects.index)).map(({ packId }) => hexOf(packId)));
   const sound = new Set(reads.sound.map(({ packId, offset }) => `${hexOf(packId)} ${offset}`));
   // Of what a damaged index hides nothing is known: the packs may well have it.
   const damaged = [...reads.damaged]
@@ -121,11 +121,11 @@ async function quarantineChange(
   };
 }
 
-export function verifiedState({
+export async function verifiedState({
   objects,
   ring,
-}: Pick<VerifyRepositoryParts, 'objects' | 'ring'>): VerifiedState {
-  const packs = packsOf(objects.index);
+}: Pick<VerifyRepositoryParts, 'objects' | 'ring'>): Promise<VerifiedState> {
+  const packs = await packsOf(objects.index);
   const bytesOf = (some: typeof packs): number => some.reduce((sum, { size }) => sum + size, 0);
   const never = packs.filter(({ packId }) => !isVerified(ring.spans, ringPosition(packId)));
   const since = never.length > 0 ? undefined : verifiedSince(ring.spans);
