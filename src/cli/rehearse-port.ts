@@ -6,6 +6,8 @@ import type { Task } from './engine.ts';
 import type { ReplicaCall } from './replicate-port.ts';
 
 export interface RehearseCall extends ReplicaCall {
+  /** One that the target keeps; left out: the last. */
+  readonly generation?: number;
   /** `qemu`, `qemu:FOLDER` or `libvirt:URI`; folders are absolute. */
   readonly on: string;
   /** For the clone, absolute; left out: the replica's own. */

@@ -100,6 +100,7 @@ async function oneCycle(call: ReplicateCall, stateFolder: string, task: Task): P
       target,
       stateFolder,
       skipUnprotectable: call.skipUnprotectable,
+      ...(call.keep === undefined ? {} : { keep: call.keep }),
       ...(call.consistency === undefined ? {} : { consistency: call.consistency }),
       ...(call.seed === 'existing' ? { over: 'existing' } : {}),
       ...(copies.disks ? { seed: copies.disks } : {}),
@@ -172,15 +173,17 @@ function summaryOf({ id, folder, state, error }: FoundReplica): ReplicaSummary {
 /** What a rehearsal that died left goes by the way; what cannot be removed is shown. */
 async function withRehearsal(found: FoundReplica, clearing?: 'clearing'): Promise<ReplicaSummary> {
   const summary = summaryOf(found);
-  if (!found.state) return summary;
+  const { id, folder, state } = found;
+  if (!state) return summary;
   try {
-    const { id, folder, state } = found;
     if (clearing) await clearRehearsal({ id, folder, state }).catch(() => {});
     const note = await readNote(found);
     const rehearsed = (await readRehearsals(folder)).at(-1);
+    const kept = (await openTarget(state.target).historyOf?.(id).list()) ?? [];
     return {
       ...summary,
       ...(note ? { rehearsal: { ...note, state: await rehearsalState(found, note) } } : {}),
+      ...(kept.length > 0 ? { kept: kept.map(({ number }) => number) } : {}),
       ...(rehearsed ? { rehearsed } : {}),
     };
   } catch (error) {

@@ -16,6 +16,8 @@ export interface ReplicateCall {
   readonly seed?: ReplicaSeed | undefined;
   /** Leave out what cannot be captured, and say so, instead of refusing the VM. */
   readonly skipUnprotectable: boolean;
+  /** How many generations the target keeps; left out: none, and those there stay. */
+  readonly keep?: number;
   /** From the beginning of one cycle to that of the next; left out: one cycle. */
   readonly everySeconds?: number;
 }
@@ -77,6 +79,8 @@ export interface ReplicaSummary {
   readonly referencePoints?: readonly string[];
   /** One that has its machine: `left`, by a run that died, where it could not be removed. */
   readonly rehearsal?: RehearsalNote & { readonly state: 'runs' | 'kept' | 'left' };
+  /** Generations that the target keeps. */
+  readonly kept?: readonly number[];
   /** The last one that ended. */
   readonly rehearsed?: RehearsalRecord;
   /** As thrown, when its state cannot be read. */

@@ -31,6 +31,7 @@ import {
 } from './rehearsal-note.ts';
 import { ReplicaClone } from './replica-clone.ts';
 import { generationOf } from './replica-machine.ts';
+import { keptGeneration } from './replicate-history.ts';
 import { Replica, type KnownReplica } from './replicate-state.ts';
 import { changedByOthers, settleTarget } from './replicate-target.ts';
 
@@ -39,6 +40,8 @@ export interface RehearseRequest {
   /** Where replicas have their state. */
   readonly stateFolder: string;
   readonly target: Target;
+  /** One that the target keeps; left out: the last. */
+  readonly generation?: number | undefined;
   /** `qemu`, or an address of a hypervisor. */
   readonly on: string;
   /** For the clone; default: the replica's own folder. */
@@ -94,25 +97,27 @@ interface Begun {
 
 /** While it holds the replica: nothing can change on the target until the note is there. */
 async function begin(request: RehearseRequest): Promise<Begun> {
-  const { target, signal } = request;
+  const { signal } = request;
   await using replica = await held(request);
   await refuseDuringCutover(replica);
   await clearRehearsal(replica, { signal });
   const lease = await rehearsalLease(replica, { signal });
   try {
-    await settleTarget(replica, target, { signal, advance() {} });
-    await refuseChanged(replica, target);
-    return await cloned(replica, lease, request);
+    return await cloned(await toClone(replica, request), lease, request);
   } catch (error) {
     await lease[Symbol.asyncDispose]();
     throw error;
   }
 }
 
-async function cloned(replica: Replica, lease: AsyncDisposable, request: RehearseRequest): Promise<Begun> {
+async function cloned(
+  replica: Begun['replica'],
+  lease: AsyncDisposable,
+  request: RehearseRequest,
+): Promise<Begun> {
   const { progress = silentProgress, signal, folder = replica.folder } = request;
   const started = performance.now();
-  const clone = new ReplicaClone({ ...request, purpose: 'rehearsal', folder });
+  const clone = new ReplicaClone({ ...request, purpose: 'rehearsal', folder, kept: request.generation });
   const { notes } = clone.describe(replica);
   const machine = withPort(await clone.plan(replica, { signal }), request.probe);
   const place = clone.folderOf(replica);
@@ -126,6 +131,7 @@ async function cloned(replica: Replica, lease: AsyncDisposable, request: Rehears
     folder: place,
     generation: machine.owner.generation,
     startedAt: new Date().toISOString(),
+    ...(request.generation === undefined ? {} : { ofKept: true }),
   };
   await writeNote(replica, note);
   try {
@@ -134,13 +140,12 @@ async function cloned(replica: Replica, lease: AsyncDisposable, request: Rehears
     await endRehearsal(replica, note);
     throw error;
   }
-  const { id, folder: stateFolder, state } = replica;
   // That it is on no network is what a rehearsal is.
   const warnings = [...notes, ...found].filter(({ code }) => code !== 'MACHINE_ADAPTER_ISOLATED');
   const cloneSeconds = secondsSince(started);
   return {
     lease,
-    replica: { id, folder: stateFolder, state },
+    replica,
     hypervisor,
     clone,
     machine,
@@ -162,6 +167,19 @@ async function held({ replica, stateFolder, signal, progress }: RehearseRequest)
     progress?.phase('waiting for the cycle that runs');
     await sleep(BUSY_LOOK_MS, signal);
   }
+}
+
+/** The replica with the generation in question: the last, which is then all that the target holds, or one that is kept. */
+async function toClone(
+  replica: Replica,
+  { target, generation, signal }: RehearseRequest,
+): Promise<Begun['replica']> {
+  const { id, folder, state } = replica;
+  if (generation !== undefined)
+    return { id, folder, state: { ...state, generation: await keptGeneration(replica, target, generation) } };
+  await settleTarget(replica, target, { signal, advance() {} });
+  await refuseChanged(replica, target);
+  return { id, folder, state: replica.state };
 }
 
 /** What somebody else wrote there would be what starts. */

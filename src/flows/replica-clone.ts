@@ -22,6 +22,7 @@ import {
 import { cloneDisk, type DiskSource, type MachineChoices } from '../machines/index.ts';
 import { targetFaults, type Target } from '../targets/index.ts';
 import { rehearsalFaults } from './rehearsal-faults.ts';
+import { historyOf } from './replicate-history.ts';
 import { generationOf, machineOfReplica } from './replica-machine.ts';
 import type { GenerationDisk, Replica } from './replicate-state.ts';
 import { specOf } from './replicate-target.ts';
@@ -33,7 +34,11 @@ export interface ReplicaCloneRequest {
   readonly folder: string;
   readonly conversion: Conversion;
   readonly choices?: Omit<MachineChoices, 'devices'>;
+  /** One that the target keeps, in the place of what it holds now; the replica has it as its generation. */
+  readonly kept?: number | undefined;
 }
+
+type ClonedReplica = Pick<Replica, 'id' | 'state'>;
 
 export class ReplicaClone {
   readonly #request: ReplicaCloneRequest;
@@ -47,7 +52,7 @@ export class ReplicaClone {
   }
 
   /** As it would be; nothing is made. Throws `REPLICA_NO_GENERATION`, `MACHINE_UNKNOWN_NETWORK`. */
-  describe(replica: Replica): { readonly machine: OwnedMachine; readonly notes: readonly Warning[] } {
+  describe(replica: ClonedReplica): { readonly machine: OwnedMachine; readonly notes: readonly Warning[] } {
     const { purpose, conversion, choices } = this.#request;
     const folder = this.folderOf(replica);
     return machineOfReplica(replica, {
@@ -59,7 +64,7 @@ export class ReplicaClone {
   }
 
   /** The same, after whatever could keep the clone from being made was looked for. Any `CONVERSION_` or `TARGET_` fault. */
-  async plan(replica: Replica, options: CallOptions = {}): Promise<OwnedMachine> {
+  async plan(replica: ClonedReplica, options: CallOptions = {}): Promise<OwnedMachine> {
     const { machine } = this.describe(replica);
     for (const disk of generationOf(replica).disks) this.#sourceOf(replica, disk);
     await checkConversion(await this.#conversion(replica, options), options);
@@ -67,7 +72,10 @@ export class ReplicaClone {
   }
 
   /** Made anew, of what the target holds; what an earlier attempt left goes. The target must hold the generation alone. */
-  async make(replica: Replica, options: CallOptions & { readonly progress?: Progress } = {}): Promise<void> {
+  async make(
+    replica: ClonedReplica,
+    options: CallOptions & { readonly progress?: Progress } = {},
+  ): Promise<void> {
     const { machine } = this.describe(replica);
     const { disks } = generationOf(replica);
     await this.drop(replica);
@@ -90,21 +98,22 @@ export class ReplicaClone {
     await rm(this.folderOf(replica), { recursive: true, force: true });
   }
 
-  #imageOf(replica: Replica, { diskId, size, logicalSectorSize }: GenerationDisk): string {
+  #imageOf(replica: ClonedReplica, { diskId, size, logicalSectorSize }: GenerationDisk): string {
     const { number } = specOf(replica, { diskId, size, logicalSectorSize });
     return join(this.folderOf(replica), `disk${number}.qcow2`);
   }
 
-  #sourceOf(replica: Replica, disk: GenerationDisk): DiskSource {
-    const { target } = this.#request;
+  #sourceOf(replica: ClonedReplica, disk: GenerationDisk): DiskSource {
+    const { target, kept } = this.#request;
     const spec = specOf(replica, disk);
+    if (kept !== undefined) return historyOf(replica, target).sourceOf(kept, spec);
     if (!target.sourceOf) throw targetFaults.notReadByQemu({ place: target.placeOf(spec) });
     return target.sourceOf(spec);
   }
 
   /** Whether the guest is Windows is looked at only when it matters. */
   async #conversion(
-    replica: Replica,
+    replica: ClonedReplica,
     options: CallOptions,
   ): Promise<{ readonly conversion: Conversion; readonly hasWindows: boolean }> {
     const { conversion, target } = this.#request;
@@ -132,7 +141,7 @@ async function makeFolder(folder: string, serialLog: string): Promise<void> {
 
 async function hasNtfs(
   target: Target,
-  replica: Replica,
+  replica: ClonedReplica,
   disk: GenerationDisk,
   options: CallOptions,
 ): Promise<boolean> {

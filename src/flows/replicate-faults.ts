@@ -51,6 +51,16 @@ export const replicaFaults = faults('REPLICA', {
     text: 'the replica of {vm} has no complete generation yet',
     remedy: 'run `hvlift replicate` until one is complete',
   },
+  notKept: {
+    kind: 'retry',
+    text: 'generation {generation} is complete, but is not among those that are kept, or older ones stayed: {reason}',
+    remedy: 'nothing of the replica is lost; look at the room of the target, the next cycle tries again',
+  },
+  noSuchGeneration: {
+    kind: 'refused',
+    text: 'generation {generation} of {vm} is not kept; there are: {numbers}',
+    remedy: 'name one of those; `hvlift replicate` keeps the last ones with --keep',
+  },
   begun: {
     kind: 'refused',
     text: 'the replica has generation {generation} already, and takes no seed',

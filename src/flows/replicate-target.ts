@@ -73,7 +73,7 @@ function fileName(vmName: string): string {
 }
 
 export function specOf(
-  { state }: Replica,
+  { state }: Pick<Replica, 'state'>,
   { diskId, size, logicalSectorSize }: Pick<GenerationDisk, 'diskId' | 'size' | 'logicalSectorSize'>,
 ): TargetDiskSpec {
   const claimed = state.disks.find((each) => each.diskId === diskId);

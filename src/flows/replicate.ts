@@ -23,6 +23,7 @@ import type {
 import type { Target } from '../targets/index.ts';
 import type { Extent } from '../extents/index.ts';
 import { roomOf } from './backup-room.ts';
+import { checkHistory, keepGeneration } from './replicate-history.ts';
 import { replicateDisk, type DiskInWork, type ReplicatedDisk } from './replicate-disk.ts';
 import { replicaFaults } from './replicate-faults.ts';
 import { abortQuietly, confirmGone, handOver } from './replicate-hand-over.ts';
@@ -53,6 +54,8 @@ export interface ReplicateRequest {
   readonly over?: SeedOver;
   /** Copies of disks of the VM, written onto the target before the first cycle, which compares them with the VM. */
   readonly seed?: readonly SeedDisk[];
+  /** How many generations the target keeps, this one among them; left out: it keeps none, and drops none. */
+  readonly keep?: number | undefined;
   readonly consistency?: ConsistencyPolicy;
   /** Which disks; default: all. */
   readonly disks?: DiskSelection | undefined;
@@ -129,7 +132,9 @@ export async function replicateHeld(
   refuseSeed(replica, request);
   const apply = { signal, advance: (bytes: number): void => progress.advance(bytes) };
   progress.phase('what an earlier cycle left');
+  await checkHistory(replica, target, request.keep);
   const resumed = await settleTarget(replica, target, apply);
+  const kept = resumed ? await keepGeneration(replica, target, request.keep) : [];
   await checkHeld(replica, target, { signal });
   if (request.seed)
     await seedFrom(replica, target, request.seed, { ...request, over: request.over ?? 'nothing' });
@@ -143,6 +148,7 @@ export async function replicateHeld(
   warnings.push(...(await handOver(replica, capture, made.generation.number)));
   progress.phase('onto the target');
   warnings.push(...(await brought(replica, target, made, { ...request, ...apply })));
+  warnings.push(...kept, ...(await keepGeneration(replica, target, request.keep)));
   await noteCycle(replica, made, (performance.now() - started) / 1000);
   warnings.push(...(await confirmGone(capture, made.generation.number, request)));
   return {

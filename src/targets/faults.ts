@@ -62,6 +62,22 @@ export const targetFaults = faults('TARGET', {
     remedy:
       'serve the same disks without TLS on a unix socket or on this machine, and replicate to that address',
   },
+  keepsNone: {
+    kind: 'refused',
+    text: '{target} cannot keep earlier generations',
+    remedy: 'leave --keep out, or replicate to a folder (dir:) on a file system whose files can share blocks',
+  },
+  noReflinks: {
+    kind: 'refused',
+    text: 'the file system of {path} cannot share blocks between files, so it cannot keep earlier generations: {reason}',
+    remedy: 'leave --keep out, or choose a folder on XFS or Btrfs',
+  },
+  historyUnreadable: {
+    kind: 'corrupt',
+    text: 'what {path} says of a generation that was kept cannot be read: {reason}',
+    remedy: 'remove its folder; the other generations and the replica are not concerned',
+    lost: 'that generation',
+  },
   readOnly: {
     kind: 'refused',
     text: '{place} cannot be written',

@@ -5,6 +5,7 @@ import { FileReader, syncFolder } from '../disk/index.ts';
 import type { DiskSource } from '../machines/index.ts';
 import { createVhdx, openVhdxWritable, readVhdxInfo } from '../vhdx/index.ts';
 import { targetFaults } from './faults.ts';
+import { FolderHistory } from './folder-history.ts';
 import type { PlannedTargetDisk, Target, TargetDisk, TargetDiskSpec } from './port.ts';
 import { RawTargetDisk } from './raw-target-disk.ts';
 import { VhdxTargetDisk } from './vhdx-target-disk.ts';
@@ -31,8 +32,12 @@ export class FolderTarget implements Target {
     return join(this.#folder, `${name}.${this.#kind}`);
   }
 
-  sourceOf(spec: TargetDiskSpec): DiskSource {
+  sourceOf(spec: TargetDiskSpec): Extract<DiskSource, { kind: 'file' }> {
     return { kind: 'file', path: this.placeOf(spec), format: this.#kind };
+  }
+
+  historyOf(owner: string): FolderHistory {
+    return new FolderHistory(this.#folder, owner, (spec) => this.sourceOf(spec));
   }
 
   async prepare(disks: readonly PlannedTargetDisk[]): Promise<void> {

@@ -1,3 +1,10 @@
 export { targetFaults } from './faults.ts';
 export { openTarget } from './open-target.ts';
-export type { PlannedTargetDisk, Target, TargetDisk, TargetDiskSpec } from './port.ts';
+export type {
+  KeptGeneration,
+  PlannedTargetDisk,
+  Target,
+  TargetDisk,
+  TargetDiskSpec,
+  TargetHistory,
+} from './port.ts';

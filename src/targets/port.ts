@@ -58,6 +58,27 @@ export interface Target {
   placeOf(spec: Pick<TargetDiskSpec, 'diskId' | 'number' | 'name'>): string;
   /** Where QEMU finds the disk, to read it below a clone. Throws `TARGET_NOT_READ_BY_QEMU`. Absent where it never could. */
   sourceOf?(spec: TargetDiskSpec): DiskSource;
+  /** Earlier generations of a replica, by its id. Absent where the target keeps none. */
+  historyOf?(owner: string): TargetHistory;
   /** Changes whenever anybody writes to the disk, which must be closed; absent where that cannot be told. */
   markOf?(spec: TargetDiskSpec): Promise<string | undefined>;
+}
+
+export interface KeptGeneration {
+  readonly number: number;
+  /** As it was given to `keep`. */
+  readonly about: unknown;
+}
+
+/** Generations that stay although the disks go on: copies that share what did not change. */
+export interface TargetHistory {
+  /** Tries it. Throws `TARGET_NO_REFLINKS`. */
+  check(): Promise<void>;
+  /** Of the disks as they are, which must be closed. There, durably and whole, once it resolves; else not at all. */
+  keep(number: number, disks: readonly TargetDiskSpec[], about: object): Promise<void>;
+  /** Ascending. Throws `TARGET_HISTORY_UNREADABLE`. */
+  list(): Promise<readonly KeptGeneration[]>;
+  /** Where QEMU finds a disk of one that is kept. */
+  sourceOf(number: number, spec: TargetDiskSpec): DiskSource;
+  drop(number: number): Promise<void>;
 }

@@ -21,6 +21,7 @@ const LIMIT_SECONDS_MAX = 24 * 3600;
 
 interface RehearseOptions {
   readonly on: string;
+  readonly generation?: number;
   readonly folder?: string;
   readonly untilSerial?: string;
   readonly untilPort?: number;
@@ -47,6 +48,12 @@ export function registerRehearse(program: Command, run: Runner): void {
         '--on <hypervisor>',
         'what runs it: qemu (QEMU of this machine), or libvirt:URI such as libvirt:qemu:///system',
       ).default('qemu'),
+    )
+    .addOption(
+      new Option(
+        '--generation <number>',
+        'one that the target keeps, see `hvlift replica show`; default: the last',
+      ).argParser(generationOf),
     )
     .addOption(
       new Option(
@@ -113,6 +120,7 @@ function callOf(session: Session, replica: string, options: RehearseOptions): Re
   return {
     replica,
     on: options.on.replace(/^qemu:(.+)$/s, (_all, root: string) => `qemu:${path(root)}`),
+    ...(options.generation === undefined ? {} : { generation: options.generation }),
     ...(folder === undefined ? {} : { folder: path(folder) }),
     probe,
     limitSeconds: options.timeLimit ?? LIMIT_SECONDS[probe.kind],
@@ -129,6 +137,11 @@ function probeOf({ untilSerial, untilPort }: RehearseOptions): HealthProbe {
   if (untilSerial === '') throw cliFaults.usage({ reason: '--until-serial is empty', command: COMMAND });
   if (untilPort !== undefined) return { kind: 'port', port: untilPort };
   return untilSerial === undefined ? { kind: 'running' } : { kind: 'serial', text: untilSerial };
+}
+
+function generationOf(text: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('It is the number of a generation.');
 }
 
 function portOf(text: string): number {

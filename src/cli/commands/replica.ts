@@ -160,13 +160,14 @@ function detailLines(replica: ReplicaSummary): string[] {
   ];
 }
 
-function rehearsalLines({ vm, rehearsal, rehearsed }: ReplicaSummary): string[] {
+function rehearsalLines({ vm, kept, rehearsal, rehearsed }: ReplicaSummary): string[] {
   const how = {
     runs: 'runs',
     kept: `was kept; end it with \`hvlift rehearse ${vm?.name} --end\``,
     left: `was left by a run that died; \`hvlift rehearse ${vm?.name} --end\` removes it`,
   };
   return [
+    ...(kept ? [`  kept generations: ${kept.join(', ')}`] : []),
     ...(rehearsal
       ? [`  rehearsal since ${rehearsal.startedAt} in ${rehearsal.hypervisor}: ${how[rehearsal.state]}`]
       : []),

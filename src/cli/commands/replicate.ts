@@ -28,6 +28,8 @@ const SECONDS = { s: 1, m: 60, h: 3600 } as const;
 /** A checkpoint and its merge take some seconds of the host's work each time. */
 const EVERY_SECONDS_MIN = 10;
 const EVERY_SECONDS_MAX = 7 * 24 * 3600;
+/** Each is a file a disk, and a folder that every cycle looks through. */
+const KEEP_MAX = 1000;
 
 export const stateOption = new Option(
   '--state <dir>',
@@ -38,6 +40,7 @@ interface ReplicateOptions extends RepositoryOptions {
   readonly to: string;
   readonly host?: string;
   readonly every?: number;
+  readonly keep?: number;
   readonly seed?: string;
   readonly consistency?: ReplicateCall['consistency'];
   readonly skipUnprotectable?: true;
@@ -64,6 +67,12 @@ export function registerReplicate(program: Command, run: Runner): void {
       new Option('--every <interval>', 'a cycle each 5m, 30s or 1h, until Ctrl-C; default: one').argParser(
         seconds,
       ),
+    )
+    .addOption(
+      new Option(
+        '--keep <n>',
+        'how many generations to keep on the target, where its files can share blocks (dir: on XFS, Btrfs); default: the last one only',
+      ).argParser(keepOf),
     )
     .addOption(
       new Option(
@@ -111,6 +120,7 @@ async function callOf(session: Session, vm: string, options: ReplicateOptions): 
     target: targetOf(session, options.to),
     ...(seed === undefined ? {} : { seed }),
     ...(options.every === undefined ? {} : { everySeconds: options.every }),
+    ...(options.keep === undefined ? {} : { keep: options.keep }),
     ...(options.consistency === undefined ? {} : { consistency: options.consistency }),
     skipUnprotectable: options.skipUnprotectable === true,
     ...stateFolderOf(session, options),
@@ -141,6 +151,12 @@ async function seedOf(
     repository: await session.repository(options),
     point: pointSelector(seed, seed === 'latest' ? vm : undefined, COMMAND),
   };
+}
+
+function keepOf(text: string): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= 1 && value <= KEEP_MAX) return value;
+  throw new InvalidArgumentError(`It is a whole number from 1 to ${KEEP_MAX}.`);
 }
 
 function seconds(text: string): number {
