@@ -143,7 +143,8 @@ export class CheckedReads {
         });
         readable.push(each);
       } catch (error) {
-        this.note(hexOf(each.place.id), damageOf(error), each.place);
+        const fault = damageOf(error);
+        if (!(await this.#wasCollected(each.place))) this.note(hexOf(each.place.id), fault, each.place);
       }
     }
     const reply = await this.#parts.pool.run('read', { objects });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
+import { createSecretKey, randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { hasCode } from '../base/index.ts';
 import { createMemoryStore } from '../objectstore/index.ts';
@@ -160,7 +160,7 @@ test('a note under the name of another is refused: what one VM was told is not d
 test('a manifest whose digest is not of this repository is refused, although everything else is in order', async () => {
   const parts = partsFor();
   const { point } = await backUp(await Repository.open(parts), await part(1));
-  const keys = { ...parts.keys, manifestKey: randomBytes(32) };
+  const keys = { ...parts.keys, manifestKey: createSecretKey(randomBytes(32)) };
   const repository = await Repository.open({ ...parts, keys });
   await assert.rejects(repository.point(point.id), (error) => hasCode(error, 'REPO_POINT_DAMAGED'));
 });

@@ -1,135 +1,226 @@
 /**
- * Writers, pruning, the collector and readers at once on one store that fails now and then, against a model.
+ * Writers, pruning, the collector, verification and readers at once on one store that fails now and then, against a model.
  *
- * The model is one line: the root of a disk names its content. So whatever a lost answer left behind, each point that is in
- * the store must give what was read when its root was made. Content is drawn from few cells, so that everybody refers to what
- * others wrote and what was just dropped.
+ * The model: the root of a disk names its content, so each point that is in the store must give what was read when its root was
+ * made, whatever a lost answer left behind; a point whose commit returned is there until somebody asks to drop it; one whose
+ * dropping returned is gone. Content is drawn from few cells, so that everybody refers to what others wrote and what was just
+ * dropped.
+ *
+ * A step is an action that was under way: a backup, a pruning of one VM, a run of the collector, a verification, a restore. One
+ * that was refused because another holds the lock is none.
  */
 import assert from 'node:assert/strict';
 import { hasCode, isFault } from '../base/index.ts';
 import { MemoryDisk } from '../disk/index.ts';
-import { createMemoryStore, faultyStore, type ObjectStore } from '../objectstore/index.ts';
+import {
+  StoppedError,
+  createMemoryStore,
+  faultyStore,
+  stopAt,
+  type ObjectStore,
+  type StoreHooks,
+} from '../objectstore/index.ts';
+import { randomFrom } from '../objectstore/seeded-random.fixture.ts';
 import { CELL_BYTES } from './format.ts';
 import type { RestorePoint } from './point.ts';
 import { Repository, type RepositoryParts } from './repository.ts';
-import { contentOf, draftOf, ingest, partsFor, sampleBytes } from './repository.fixture.ts';
+import { contentOf, draftOf, ingest, partsFor } from './repository.fixture.ts';
 
-const DISK_BYTES = 3 * CELL_BYTES;
+/** Two cells and a short one: a slot with patches, and as little as possible to hash. */
+const DISK_BYTES = 2 * CELL_BYTES + 4096;
 const WRITERS = 4;
-const CONTENTS = 10;
-/** Points of a VM beyond which it is pruned rather than backed up. */
+const CONTENTS = 8;
+/** Points of a VM that pruning leaves, at most. */
 const POINTS_KEPT = 3;
+/** One process in so many dies at some call. */
+const DEATH_EVERY = 4;
+/** Requests of two actions, about: a death strikes within. */
+const REQUESTS_TO_DEATH = 100;
+const RESTART_EVERY = 8;
 
 export interface StressTally {
   steps: number;
-  commits: number;
+  backups: number;
   drops: number;
   collections: number;
   deletedPacks: number;
+  verifications: number;
   restores: number;
+  /** Steps that a fault ended. */
   failures: number;
+  deaths: number;
+  /** Actions that gave way to another: no steps. */
+  refusals: number;
   /** Requests to the store: at each, others may go first, and a fault may strike. */
   requests: number;
 }
 
 class Hiccup extends Error {}
 
+type Act = (repository: Repository) => Promise<void>;
+
+/** What was asked for, and what of it was confirmed. */
+interface Committed {
+  readonly vm: string;
+  dropping: 'no' | 'asked' | 'done';
+}
+
 export class Stress {
   readonly tally: StressTally = {
     steps: 0,
-    commits: 0,
+    backups: 0,
     drops: 0,
     collections: 0,
     deletedPacks: 0,
+    verifications: 0,
     restores: 0,
     failures: 0,
+    deaths: 0,
+    refusals: 0,
     requests: 0,
   };
   readonly #store = createMemoryStore();
   readonly #parts: RepositoryParts = partsFor(this.#store, false);
   readonly #random: () => number;
+  /** By the root of the disk. */
   readonly #contents = new Map<string, Buffer>();
+  readonly #points = new Map<string, Committed>();
   readonly #cells: Buffer[];
   #faults = 0;
 
   constructor(seed: number) {
     this.#random = randomFrom(seed);
-    this.#cells = Array.from({ length: CONTENTS }, (_, index) => sampleBytes(CELL_BYTES, index));
+    this.#cells = Array.from({ length: CONTENTS }, (_, index) => Buffer.alloc(CELL_BYTES, `cell ${index} `));
   }
 
-  /** Everybody works until each has taken `rounds` steps; then all is quiet, and looked at. */
-  async round(rounds: number, faultRate: number): Promise<void> {
+  /** Everybody works until so many more steps were taken; then all is quiet, and looked at. */
+  async play(steps: number, faultRate: number): Promise<void> {
     this.#faults = faultRate;
-    const writers = Array.from({ length: WRITERS }, (_, vm) => () => this.#write(`vm-${vm}`));
-    const actors = [...writers, () => this.#prune(), () => this.#collect(), () => this.#restore()];
-    await Promise.all(actors.map((act) => this.#often(act, rounds)));
+    const end = this.tally.steps + steps;
+    await Promise.all(this.#actors().map((act) => this.#often(act, end)));
     this.#faults = 0;
     this.tally.requests = this.#store.calls().length;
     await this.#check();
   }
 
-  async #often(act: () => Promise<void>, times: number): Promise<void> {
-    for (let time = 0; time < times; time += 1) {
-      try {
-        await act();
-      } catch (error) {
-        if (!isAllowed(error)) throw error;
-        this.tally.failures += 1;
-      }
-      this.tally.steps += 1;
+  #actors(): Act[] {
+    const writers = Array.from(
+      { length: WRITERS },
+      (_, vm): Act =>
+        (each) =>
+          this.#write(each, `vm-${vm}`),
+    );
+    return [
+      ...writers,
+      (each) => this.#prune(each),
+      (each) => this.#collect(each),
+      (each) => this.#verify(each),
+      (each) => this.#restore(each),
+      (each) => this.#restoreHeld(each),
+    ];
+  }
+
+  /** A process: it works on with what it knows of the repository until it fails or is started anew. */
+  async #often(act: Act, end: number): Promise<void> {
+    let repository: Repository | undefined;
+    while (this.tally.steps < end) {
+      if (this.#draw(RESTART_EVERY) === 0) repository = undefined;
+      const outcome = await this.#once(async () => act((repository ??= await this.#open())));
+      if (outcome === 'refused') this.tally.refusals += 1;
+      else this.tally.steps += 1;
+      if (outcome === 'failed') repository = undefined;
     }
   }
 
-  async #write(vm: string): Promise<void> {
-    const repository = await this.#open();
+  async #once(work: () => Promise<void>): Promise<'done' | 'failed' | 'refused'> {
+    try {
+      await work();
+      return 'done';
+    } catch (error) {
+      if (isRefusal(error)) return 'refused';
+      if (!isAllowed(error)) throw error;
+      this.tally.failures += 1;
+      if (error instanceof StoppedError) this.tally.deaths += 1;
+      return 'failed';
+    }
+  }
+
+  async #write(repository: Repository, vm: string): Promise<void> {
     await using _lease = await repository.lockVm(vm);
     const [newest] = await pointsOf(repository, vm);
     const disk = new MemoryDisk(DISK_BYTES);
     const base = newest && this.#draw(5) > 0 ? newest : undefined;
     if (base) await disk.write(0, this.#contents.get(base.disks[0]!.root.id!)!);
     const cells = base ? [this.#draw(3)] : [0, 1, 2];
-    for (const cell of cells) await disk.write(cell * CELL_BYTES, this.#cells[this.#draw(CONTENTS)]!);
-    const extents = cells.map((cell) => ({ offset: cell * CELL_BYTES, length: CELL_BYTES }));
+    for (const cell of cells) await this.#writeCell(disk, cell);
+    const extents = cells.map((cell) => ({ offset: cell * CELL_BYTES, length: cellBytes(cell) }));
     await using session = await repository.startSession({ workers: 0 });
     const { root } = await ingest(session, { reader: disk, extents, base: base?.disks[0]!.root });
     this.#contents.set(root.id!, await contentOf(disk));
-    await session.commit(await draftOf(session, [{ root, size: DISK_BYTES }], vm));
-    this.tally.commits += 1;
+    const { id } = await session.commit(await draftOf(session, [{ root, size: DISK_BYTES }], vm));
+    this.#points.set(id, { vm, dropping: 'no' });
+    this.tally.backups += 1;
   }
 
-  /** Any point but the newest of its VM, as pruning does it. */
-  async #prune(): Promise<void> {
-    const repository = await this.#open();
+  #writeCell(disk: MemoryDisk, cell: number): Promise<void> {
+    const content = this.#cells[this.#draw(CONTENTS)]!;
+    return disk.write(cell * CELL_BYTES, content.subarray(0, cellBytes(cell)));
+  }
+
+  /** Any points but the newest of a VM, as pruning does it. */
+  async #prune(repository: Repository): Promise<void> {
+    const vm = `vm-${this.#draw(WRITERS)}`;
     await using _pruning = await repository.lockPruning();
-    for (let vm = 0; vm < WRITERS; vm += 1) {
-      await using _lease = await repository.lockVm(`vm-${vm}`);
-      for (const point of (await pointsOf(repository, `vm-${vm}`)).slice(this.#draw(POINTS_KEPT) + 1)) {
-        await repository.dropPoint(point);
-        this.tally.drops += 1;
-      }
+    await using _lease = await repository.lockVm(vm);
+    for (const point of (await pointsOf(repository, vm)).slice(this.#draw(POINTS_KEPT) + 1)) {
+      const known = this.#points.get(point.id) ?? { vm, dropping: 'no' };
+      this.#points.set(point.id, known);
+      known.dropping = 'asked';
+      await repository.dropPoint(point);
+      known.dropping = 'done';
+      this.tally.drops += 1;
     }
   }
 
-  async #collect(): Promise<void> {
-    const { deleted } = await (await this.#open()).collect();
+  async #collect(repository: Repository): Promise<void> {
+    const { deleted } = await repository.collect();
     this.tally.collections += 1;
     this.tally.deletedPacks += deleted.packs;
   }
 
-  async #restore(): Promise<void> {
-    const repository = await this.#open();
-    const points = await Array.fromAsync(repository.points());
-    const point = points[this.#draw(points.length)];
+  async #verify(repository: Repository): Promise<void> {
+    const { problems } = await repository.verify({ workers: 0, budget: { percent: 10 } });
+    assert.deepEqual(problems, [], 'a verification finds no damage where none is');
+    this.tally.verifications += 1;
+  }
+
+  /** Unannounced: the point may be dropped and collected while it is read; else it must be whole. */
+  async #restore(repository: Repository): Promise<void> {
+    const point = await this.#anyPoint(repository);
     if (!point) return;
     try {
       await this.#compare(repository, point);
       this.tally.restores += 1;
     } catch (error) {
-      // It may have been dropped, and collected, while it was read; else it must be whole.
       if (!isFault(error) || error.kind !== 'corrupt') throw error;
       const still = await pointsOf(repository, point.vm.id);
       assert.ok(!still.some(({ id }) => id === point.id), `a point that is there is whole: ${error.message}`);
     }
+  }
+
+  /** Announced: nothing of it is deleted meanwhile, although it may be dropped. */
+  async #restoreHeld(repository: Repository): Promise<void> {
+    const point = await this.#anyPoint(repository);
+    if (!point) return;
+    await using reading = await repository.startReading(point);
+    assert.equal(reading.unregistered, undefined);
+    await this.#compare(repository, point);
+    this.tally.restores += 1;
+  }
+
+  async #anyPoint(repository: Repository): Promise<RestorePoint | undefined> {
+    const points = await pointsOf(repository, `vm-${this.#draw(WRITERS)}`);
+    return points[this.#draw(points.length)];
   }
 
   async #compare(repository: Repository, point: RestorePoint): Promise<void> {
@@ -138,9 +229,18 @@ export class Stress {
     assert.ok(content.equals(this.#contents.get(root.id!)!), `point ${point.id} gives what was read for it`);
   }
 
+  /** All that was promised, now that nobody works. */
   async #check(): Promise<void> {
     const repository = await Repository.open(this.#parts);
-    for await (const point of repository.points()) await this.#compare(repository, point);
+    const there = new Set<string>();
+    for await (const point of repository.points()) {
+      there.add(point.id);
+      await this.#compare(repository, point);
+    }
+    for (const [id, { dropping, vm }] of this.#points) {
+      if (dropping === 'no') assert.ok(there.has(id), `point ${id} of ${vm} was committed, and is there`);
+      if (dropping === 'done') assert.ok(!there.has(id), `point ${id} of ${vm} was dropped, and is gone`);
+    }
     assert.deepEqual((await repository.verify({ workers: 0 })).problems, []);
   }
 
@@ -149,13 +249,20 @@ export class Stress {
     return Repository.open({ ...this.#parts, store: this.#unsteady() });
   }
 
-  /** Fails before or after a call took effect, and lets others go first as chance has it. */
+  /** Fails before or after a call took effect, or from some call on; and lets others go first as chance has it. */
   #unsteady(): ObjectStore {
     const stumble = async (): Promise<void> => {
       if (this.#draw(4) === 0) await new Promise((resolve) => setImmediate(resolve));
       if (this.#random() < this.#faults) throw new Hiccup();
     };
-    return faultyStore(this.#store, { before: stumble, after: stumble });
+    const unsteady = faultyStore(this.#store, { before: stumble, after: stumble });
+    return this.#faults > 0 && this.#draw(DEATH_EVERY) === 0
+      ? faultyStore(unsteady, this.#death())
+      : unsteady;
+  }
+
+  #death(): StoreHooks {
+    return stopAt(1 + this.#draw(REQUESTS_TO_DEATH), this.#draw(2) === 0 ? 'before' : 'after');
   }
 
   #draw(below: number): number {
@@ -163,23 +270,22 @@ export class Stress {
   }
 }
 
-/** What a run may fail with: what was injected, and what says that another was first. */
+function cellBytes(cell: number): number {
+  return Math.min(CELL_BYTES, DISK_BYTES - cell * CELL_BYTES);
+}
+
+/** Another was first. */
+function isRefusal(error: unknown): boolean {
+  return hasCode(error, 'REPO_VM_BUSY', 'REPO_PRUNE_BUSY', 'REPO_COLLECTOR_BUSY');
+}
+
+/** What a run may fail with: what was injected, and what says that another was first in the middle of it. */
 function isAllowed(error: unknown): boolean {
-  if (error instanceof Hiccup || (isFault(error) && error.kind === 'retry')) return true;
+  if (error instanceof Hiccup || error instanceof StoppedError) return true;
+  if (isFault(error) && error.kind === 'retry') return true;
   return hasCode(error, 'REPO_POINT_NOT_FOUND', 'STORE_NOT_FOUND', 'STORE_UPLOAD_FAILED');
 }
 
 async function pointsOf(repository: Repository, vmId: string): Promise<RestorePoint[]> {
   return Array.fromAsync(repository.points({ vmId }));
-}
-
-/** Mulberry32. */
-function randomFrom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
