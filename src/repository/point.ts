@@ -110,6 +110,8 @@ export interface PointName {
   readonly folder: string;
   readonly stamp: string;
   readonly id: string;
+  /** Bytes of the object, where it was listed. */
+  readonly size?: number;
 }
 
 /** Undefined for names that no point can have: files that others put there. */

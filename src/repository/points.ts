@@ -1,6 +1,6 @@
 /** Restore points of a repository: committed by create-if-absent, listed, found by id. */
 import { randomBytes } from 'node:crypto';
-import { hasCode } from '../base/index.ts';
+import { hasCode, mapOrdered } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
 import type { ObjectStore } from '../objectstore/index.ts';
 import { repositoryFaults } from './faults.ts';
@@ -20,6 +20,9 @@ import type { SealedRecords } from './sealed-record.ts';
 export interface PointQuery extends CallOptions {
   readonly vmId?: string | undefined;
 }
+
+/** Hides the latency of a store that is not local. */
+const READS_AT_ONCE = 32;
 
 export class Points {
   readonly #store: ObjectStore;
@@ -72,7 +75,7 @@ export class Points {
 
   /** Throws `REPO_POINT_DAMAGED`, `REPO_POINT_NOT_FOUND`. */
   async read(point: PointName, options: CallOptions = {}): Promise<RestorePoint> {
-    const value = await this.#records.read(point.name, 'manifest', options);
+    const value = await this.#records.read(point.name, 'manifest', { ...options, size: point.size });
     if (!value) throw repositoryFaults.pointNotFound({ point: point.id });
     return checkPoint(this.#keys, value, point, (vmId) => this.folderOf(vmId));
   }
@@ -90,14 +93,16 @@ export class Points {
   /** Newest first for each VM. A damaged point does not hide the others: it is thrown after them. */
   async *all({ vmId, signal }: PointQuery = {}): AsyncGenerator<RestorePoint> {
     let damage: unknown;
-    for (const name of await this.names({ vmId, signal })) {
+    const names = await this.names({ vmId, signal });
+    const points = mapOrdered(names, READS_AT_ONCE, async (name) => {
       try {
-        const point = await this.readListed(name, { signal });
-        if (point) yield point;
+        return await this.readListed(name, { signal });
       } catch (error) {
         damage ??= error;
+        return undefined;
       }
-    }
+    });
+    for await (const point of points) if (point) yield point;
     if (damage !== undefined) throw damage;
   }
 
@@ -105,9 +110,9 @@ export class Points {
   async names({ vmId, signal }: PointQuery = {}): Promise<PointName[]> {
     const prefix = vmId === undefined ? 'points/' : `points/${this.folderOf(vmId)}/`;
     const names: PointName[] = [];
-    for await (const { name } of this.#store.list(prefix, { signal })) {
+    for await (const { name, size } of this.#store.list(prefix, { signal })) {
       const parsed = parsePointName(name);
-      if (parsed) names.push(parsed);
+      if (parsed) names.push({ ...parsed, size });
     }
     return names.sort((a, b) => compare(a.folder, b.folder) || compare(b.name, a.name));
   }

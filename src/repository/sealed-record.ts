@@ -25,16 +25,16 @@ export class SealedRecords {
     await this.#store.putNew(name, this.#codec.seal({ kind, raw, id, salt: newSalt() }), options);
   }
 
-  /** Undefined when there is no such file. Throws `REPO_POINT_DAMAGED`. */
+  /** `size`: as it was listed just now; else it is asked for. Undefined when there is no such file. Throws `REPO_POINT_DAMAGED`. */
   async read(
     name: string,
     kind: RecordKind,
-    options: CallOptions = {},
+    { size: listed, ...options }: CallOptions & { readonly size?: number | undefined } = {},
   ): Promise<Record<string, unknown> | undefined> {
-    const found = await this.#store.stat(name, options);
-    if (!found) return undefined;
-    if (found.size > OBJECT_RAW_MAX + OVERHEAD_BYTES) throw damagedRecord(name, 'its size is impossible');
-    const bytes = await this.#open(name, kind, found.size, options);
+    const size = listed ?? (await this.#store.stat(name, options))?.size;
+    if (size === undefined) return undefined;
+    if (size > OBJECT_RAW_MAX + OVERHEAD_BYTES) throw damagedRecord(name, 'its size is impossible');
+    const bytes = await this.#open(name, kind, size, options);
     if (!bytes) return undefined;
     const value = parseObject(bytes.toString());
     if (!value) throw damagedRecord(name, 'it holds no JSON object');
