@@ -79,7 +79,12 @@ class World {
 test('the last three generations are kept, each exact, and the older ones go', canMount, async () => {
   const world = new World(shares, 'three');
   const records: ReplicateRecord[] = [];
-  for (let n = 0; n < 5; n += 1) records.push(await world.cycle(3));
+  for (let n = 0; n < 4; n += 1) records.push(await world.cycle(3));
+  const { id } = await findReplica(world.stateFolder, 'web01');
+  const place = join(shares, 'three', '.generations', id);
+  await mkdir(join(place, '1.unfinished'));
+  records.push(await world.cycle(3));
+  assert.deepEqual((await readdir(place)).toSorted(), ['3', '4', '5'], 'what a crash left is gone');
   assert.deepEqual(await world.kept(), [3, 4, 5]);
   for (const record of records.slice(2)) await world.assertKept(record);
   await world.cycle();

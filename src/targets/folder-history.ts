@@ -15,6 +15,7 @@ import { targetFaults } from './faults.ts';
 import type { KeptGeneration, TargetDiskSpec, TargetHistory } from './port.ts';
 
 const ABOUT = 'generation.json';
+const UNFINISHED = '.unfinished';
 
 export class FolderHistory implements TargetHistory {
   readonly #folder: string;
@@ -47,8 +48,9 @@ export class FolderHistory implements TargetHistory {
   }
 
   async keep(number: number, disks: readonly TargetDiskSpec[], about: object): Promise<void> {
-    const [unfinished, place] = [`${this.#placeOf(number)}.unfinished`, this.#placeOf(number)];
-    await rm(unfinished, { recursive: true, force: true });
+    const place = this.#placeOf(number);
+    const unfinished = `${place}${UNFINISHED}`;
+    await this.#removeUnfinished();
     await mkdir(unfinished, { recursive: true });
     for (const disk of disks) {
       const { path } = this.#sourceOf(disk);
@@ -75,10 +77,16 @@ export class FolderHistory implements TargetHistory {
 
   /** Loses its number first: half of it is no generation. */
   async drop(number: number): Promise<void> {
-    const unfinished = `${this.#placeOf(number)}.unfinished`;
-    await rm(unfinished, { recursive: true, force: true });
-    await rename(this.#placeOf(number), unfinished);
-    await rm(unfinished, { recursive: true, force: true });
+    await this.#removeUnfinished();
+    await rename(this.#placeOf(number), `${this.#placeOf(number)}${UNFINISHED}`);
+    await this.#removeUnfinished();
+  }
+
+  /** What a crash left, too. */
+  async #removeUnfinished(): Promise<void> {
+    const names = await readdir(this.#folder).catch(() => [] as string[]);
+    for (const name of names.filter((each) => each.endsWith(UNFINISHED)))
+      await rm(join(this.#folder, name), { recursive: true, force: true });
   }
 
   #placeOf(number: number): string {

@@ -19,9 +19,12 @@ test('a rehearsal is asked for as it was said, and tells how long each part took
     '90s',
     '--on',
     'qemu:here',
+    '--generation',
+    '4',
   ]);
   assert.equal(run.code, 0, run.stderr);
-  const { on, probe, limitSeconds, keep, conversion } = callOf(run, 'rehearse');
+  const { on, probe, limitSeconds, keep, conversion, generation } = callOf(run, 'rehearse');
+  assert.equal(generation, 4);
   assert.match(String(on), /^qemu:\/.+\/here$/);
   assert.deepEqual(
     { probe, limitSeconds, keep, conversion },
@@ -81,6 +84,7 @@ test('signs that exclude each other, and what is no port or time, are mistakes',
     ['--time-limit', '0s'],
     ['--time-limit', '25h'],
     ['--convert', 'v2v'],
+    ['--generation', '0'],
   ])
     assert.equal((await line.run(['rehearse', 'web01', ...argv])).code, 64, argv.join(' '));
 });

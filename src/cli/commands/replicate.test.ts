@@ -54,6 +54,14 @@ test('a cycle that failed is in the document with its error, and decides the exi
   assert.match(run.stderr, /^error TARGET_DISK_MISSING/m);
 });
 
+test('how many generations are kept is a whole number, and asked for as it was said', async () => {
+  await using line = await CommandLine.open();
+  const run = await line.run(['replicate', 'web01', '--to', 'dir:/r', '--keep', '8']);
+  assert.equal((run.calls.find(({ call }) => call === 'replicate')!.request as { keep?: number }).keep, 8);
+  for (const keep of ['0', '1001', '1.5', '-1', 'all'])
+    assert.equal((await line.run(['replicate', 'web01', '--to', 'dir:/r', `--keep=${keep}`])).code, 64);
+});
+
 test('an interval is a number with its unit, within bounds', async () => {
   await using line = await CommandLine.open();
   for (const every of ['5', '5d', '9s', '169h', '-5m', '1.5h'])
