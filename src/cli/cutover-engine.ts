@@ -1,7 +1,7 @@
 /** The part of the engine that moves a replicated VM to the other side. */
+import { join } from 'node:path';
 import {
   cutOver,
-  findReplica,
   openOtherSide,
   planOfCutover,
   type CutoverChoices,
@@ -18,7 +18,7 @@ export function createCutoverEngine(defaultFolder: string): CutoverEngine {
     async cutover(call, task, answers) {
       const { replica, commit, force, action } = call;
       const stateFolder = call.stateFolder ?? defaultFolder;
-      const choices = await choicesOf(call, stateFolder);
+      const choices = choicesOf(call, stateFolder);
       const connect = connecting(call.host, task);
       const common = { replica, stateFolder, ...(choices ? { choices } : {}), ...task };
       if (action === 'plan') {
@@ -30,13 +30,9 @@ export function createCutoverEngine(defaultFolder: string): CutoverEngine {
   };
 }
 
-/** What a cutover writes is beside the state of its replica, unless it is told where. */
-async function choicesOf(
-  { wishes, replica }: CutoverCall,
-  stateFolder: string,
-): Promise<CutoverChoices | undefined> {
-  if (!wishes) return undefined;
-  return { folder: (await findReplica(stateFolder, replica)).folder, ...wishes };
+/** Never in the folder of the replica: what the VM writes there must outlive that. */
+function choicesOf({ wishes }: CutoverCall, stateFolder: string): CutoverChoices | undefined {
+  return wishes && { folder: join(stateFolder, 'cutovers'), ...wishes };
 }
 
 function connecting(access: HostAccess, task: Task): CutoverConnect {

@@ -3,7 +3,7 @@ import type { CutoverChoices, CutoverPlan, CutoverRecord } from '../flows/index.
 import type { HostAccess, Task } from './engine.ts';
 import type { ReplicaCall } from './replicate-port.ts';
 
-/** Left out: a folder beside the state of the replica. */
+/** Left out: a folder beside those of the replicas. */
 export type CutoverWishes = Omit<CutoverChoices, 'folder'> & { readonly folder?: string };
 
 export interface CutoverCall extends ReplicaCall {

@@ -234,7 +234,7 @@ const CUTOVER_PLAN: CutoverPlan = {
   warnings: [],
 };
 
-const CUT_OVER: CutoverRecord = {
+export const CUT_OVER: CutoverRecord = {
   type: 'cutover',
   runId: 'run-1',
   replica: REPLICA.id,

@@ -6,12 +6,15 @@ import {
   findReplica,
   findReplicas,
   noteRemoved,
+  readCutover,
   readNote,
   readRehearsals,
+  refuseOpenCutover,
   rehearsalState,
   Replica,
   replicateVm,
   settleTarget,
+  type CutoverState,
   type FoundReplica,
   type ReplicateRecord,
   type SeedDisk,
@@ -178,6 +181,7 @@ async function withRehearsal(found: FoundReplica, clearing?: 'clearing'): Promis
   try {
     if (clearing) await clearRehearsal({ id, folder, state }).catch(() => {});
     const note = await readNote(found);
+    const cutover = await readCutover(folder);
     const rehearsed = (await readRehearsals(folder)).at(-1);
     const kept = (await openTarget(state.target).historyOf?.(id).list()) ?? [];
     return {
@@ -185,10 +189,15 @@ async function withRehearsal(found: FoundReplica, clearing?: 'clearing'): Promis
       ...(note ? { rehearsal: { ...note, state: await rehearsalState(found, note) } } : {}),
       ...(kept.length > 0 ? { kept: kept.map(({ number }) => number) } : {}),
       ...(rehearsed ? { rehearsed } : {}),
+      ...(cutover ? { cutover: cutoverOf(cutover) } : {}),
     };
   } catch (error) {
     return { ...summary, error };
   }
+}
+
+function cutoverOf({ step, startedAt, choices }: CutoverState): NonNullable<ReplicaSummary['cutover']> {
+  return { step, startedAt, hypervisor: choices.hypervisor };
 }
 
 async function settle(call: ReplicaCall, folder: string, task: Task): Promise<ReplicaSummary> {
@@ -207,6 +216,7 @@ async function settle(call: ReplicaCall, folder: string, task: Task): Promise<Re
 async function remove(call: RemoveReplicaCall, folder: string, task: Task): Promise<ReplicaSummary> {
   const { state } = await findReplica(folder, call.replica);
   await using replica = await Replica.hold(folder, state, { signal: task.signal });
+  await refuseOpenCutover(replica);
   // Its machine would go on over a clone that is removed with the replica.
   await clearRehearsal(replica, { signal: task.signal });
   if (call.host) {

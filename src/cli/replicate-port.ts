@@ -1,7 +1,7 @@
 /** The part of the engine's port that keeps replicas. */
 import type { Warning } from '../base/index.ts';
 import type { CapturedConsistency, LeftOutDisk } from '../capture/index.ts';
-import type { RehearsalNote, RehearsalRecord, ReplicatedDisk } from '../flows/index.ts';
+import type { CutoverStep, RehearsalNote, RehearsalRecord, ReplicatedDisk } from '../flows/index.ts';
 import type { ConsistencyAsked, HostAccess, PointSelector, RepositoryAccess, Task } from './engine.ts';
 
 export interface ReplicateCall {
@@ -83,6 +83,8 @@ export interface ReplicaSummary {
   readonly kept?: readonly number[];
   /** The last one that ended. */
   readonly rehearsed?: RehearsalRecord;
+  /** The last one, wherever it is. */
+  readonly cutover?: { readonly step: CutoverStep; readonly startedAt: string; readonly hypervisor: string };
   /** As thrown, when its state cannot be read. */
   readonly error?: unknown;
 }

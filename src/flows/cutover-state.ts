@@ -103,12 +103,16 @@ export async function saveCutover(replica: Replica, state: CutoverState): Promis
  * `CUTOVER_OPEN`, `CUTOVER_COMMITTED`.
  */
 export async function refuseDuringCutover(replica: Replica): Promise<void> {
-  const state = await readCutover(replica.folder);
-  if (!state || HARMLESS.has(state.step)) return;
-  const about = { vm: replica.state.vm.name, replica: replica.id };
-  throw state.step === 'committed'
-    ? cutoverFaults.committed(about)
-    : cutoverFaults.open({ ...about, step: state.step });
+  await refuseOpenCutover(replica);
+  if ((await readCutover(replica.folder))?.step === 'committed')
+    throw cutoverFaults.committed({ vm: replica.state.vm.name, replica: replica.id });
+}
+
+/** One that is final has nothing left to remember. Throws `CUTOVER_OPEN`. */
+export async function refuseOpenCutover(replica: Replica): Promise<void> {
+  const step = (await readCutover(replica.folder))?.step;
+  if (step === undefined || step === 'committed' || HARMLESS.has(step)) return;
+  throw cutoverFaults.open({ vm: replica.state.vm.name, replica: replica.id, step });
 }
 
 function hasShape(state: object): state is CutoverState {

@@ -8,6 +8,7 @@ export { openOtherSide } from './cutover-connect.ts';
 export { cutoverFaults } from './cutover-faults.ts';
 export type { CutoverPlan } from './cutover-plan.ts';
 export type { CutoverRecord } from './cutover-record.ts';
+export { readCutover, refuseOpenCutover, type CutoverState, type CutoverStep } from './cutover-state.ts';
 export { cutOver, planOfCutover, type CutoverConnect } from './cutover.ts';
 export * from './disk-info.ts';
 export * from './disk-map.ts';

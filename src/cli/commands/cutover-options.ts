@@ -19,7 +19,7 @@ export const onOption = new Option(
 );
 export const folderOption = new Option(
   '--folder <dir>',
-  'folder for the disks it writes to, a clone over those of the replica; default: beside the state of the replica',
+  'folder for the disks it writes to, a clone over those of the replica; default: cutovers in the folder for the state of replicas',
 );
 export const planOption = new Option(
   '--plan',

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { CommandLine } from '../command-line.fixture.ts';
+import { cutoverFaults } from '../../flows/index.ts';
+import { CommandLine, Keyboard } from '../command-line.fixture.ts';
 import type { CutoverCall } from '../cutover-port.ts';
+import { CUT_OVER } from '../fake-engine.fixture.ts';
 
 type Run = Awaited<ReturnType<CommandLine['run']>>;
 
@@ -109,4 +111,48 @@ test('options that contradict each other, and values that are none, are refused'
     ['--on', 'qemu', '--network', 'x'],
   ])
     assert.equal((await line.run(['cutover', 'web01', ...argv])).code, 64, argv.join(' '));
+});
+
+test('one that fails on the way is taken back at once where somebody says so; the error stays', async () => {
+  await using line = await CommandLine.open();
+  for (const [answer, actions] of [
+    ['yes', ['resume', 'rollback']],
+    ['no', ['resume']],
+  ] as const) {
+    const keyboard = new Keyboard();
+    keyboard.write(`${answer}\n`);
+    const asked: string[] = [];
+    const run = await line.run(['cutover', 'web01', '--resume'], {
+      stdin: keyboard,
+      engine: {
+        async cutover({ action }) {
+          asked.push(action);
+          if (action === 'rollback') return { ...CUT_OVER, step: 'rolled-back' };
+          throw cutoverFaults.unhealthy({ vm: 'web01', replica: '00', reason: 'crashed' });
+        },
+        async showReplica() {
+          const cutover = { step: 'probing', startedAt: '', hypervisor: 'qemu' } as const;
+          return { id: '00', folder: '/00', disks: [], cutover };
+        },
+      },
+    });
+    assert.deepEqual([asked, run.code], [actions, 75], run.stderr);
+    assert.match(run.stderr, /the cutover stays at "probing".*Take it back now/s);
+    assert.match(run.stderr, /error CUTOVER_UNHEALTHY/);
+    assert.equal(/on its host again as it was/.test(run.stderr), answer === 'yes');
+  }
+});
+
+test('a VM that is being cut over is shown as such among the replicas', async () => {
+  await using line = await CommandLine.open();
+  for (const [step, text] of [
+    ['starting', /cutover: starting/],
+    ['committed', /cut over/],
+    ['rolled-back', /complete/],
+  ] as const) {
+    const cutover = { step, startedAt: '', hypervisor: 'qemu' };
+    const replica = { id: '00', folder: '/00', disks: [], phase: 'idle', target: 'dir:/r', cutover } as const;
+    const run = await line.run(['replica', 'list'], { engine: { replicas: async () => [replica] } });
+    assert.match(run.stdout, text);
+  }
 });

@@ -16,6 +16,15 @@ const TEXTS = {
   leftBehind: 'the cutover stays where it is: go on with --resume, or take it back with --rollback',
 };
 
+/** Where there is nothing to take back, or no way. */
+const SETTLED: ReadonlySet<string> = new Set([
+  'planned',
+  'pre-copying',
+  'committing',
+  'committed',
+  'rolled-back',
+]);
+
 export function registerCutover(program: Command, run: Runner): void {
   program
     .command('cutover')
@@ -49,7 +58,12 @@ export function registerCutover(program: Command, run: Runner): void {
     .action((replica, options) =>
       run(async (session) => {
         const call = await callOf(session, replica, options);
-        await session.perform(TEXTS, (task, endPhase) => cutOver(session, call, options, { task, endPhase }));
+        await session.perform(TEXTS, async (task, endPhase) => {
+          const under = { task, endPhase };
+          await cutOver(session, call, options, under).catch((error: unknown) =>
+            offerRollback(session, call, error, under),
+          );
+        });
         return EXIT.ok;
       }),
     );
@@ -106,6 +120,36 @@ async function cutOver(
   endPhase();
   if (record) await session.output.result({ ...record }, () => recordLines(record, call.replica));
   else await session.output.result({ plan: planned }, () => planLines(planned!));
+}
+
+/**
+ * Its source may be off and the other side not yet there: whoever looks on decides at once. The error stays what it was, whatever
+ * becomes of that.
+ */
+async function offerRollback(
+  session: Session,
+  call: CutoverCall,
+  error: unknown,
+  { task, endPhase }: Under,
+): Promise<never> {
+  endPhase();
+  const { replica, stateFolder } = call;
+  if (task.signal.aborted || call.action === 'rollback') throw error;
+  const place = { replica, ...(stateFolder === undefined ? {} : { stateFolder }) };
+  const { cutover } = await session.engine.showReplica(place, task).catch(() => ({ cutover: undefined }));
+  if (!cutover || SETTLED.has(cutover.step)) throw error;
+  session.output.say((error as Error).message);
+  session.output.say(`the cutover stays at "${cutover.step}": --resume goes on, --rollback takes it back`);
+  if (await ask(session, 'Take it back now, and start the source again? (yes/no) ')) {
+    const { wishes: _wishes, ...same } = call;
+    const record = await session.engine.cutover({ ...same, action: 'rollback', commit: false }, task, {
+      agree: async () => false,
+      mayTurnOff: async () => false,
+    });
+    endPhase();
+    for (const line of recordLines(record!, replica)) session.output.say(line);
+  }
+  throw error;
 }
 
 /** Where nobody can answer the answer is no. */

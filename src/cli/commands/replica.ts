@@ -129,8 +129,10 @@ const COLUMNS: readonly Column<ReplicaSummary>[] = [
   { title: 'TARGET', dropFirst: 2, cell: (row) => row.target ?? '' },
 ];
 
-function stateText({ phase, rehearsal }: ReplicaSummary): string {
+function stateText({ phase, rehearsal, cutover }: ReplicaSummary): string {
   if (phase === undefined) return 'unreadable';
+  if (cutover && cutover.step !== 'rolled-back')
+    return cutover.step === 'committed' ? 'cut over' : `cutover: ${cutover.step}`;
   const rehearsed = rehearsal ? ', under rehearsal' : '';
   return `${{ seeding: 'seeding', idle: 'complete', staged: 'complete with its staging' }[phase]}${rehearsed}`;
 }

@@ -1,0 +1,228 @@
+/** A cutover from the lab: real checkpoints, real disk files and a real clone; only what runs the machine is in memory. */
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { MiB, silentProgress } from '../../src/base/index.ts';
+import { createHyperVSource } from '../../src/capture/index.ts';
+import { cutOver, openOtherSide, replicateVm, type CutoverRecord } from '../../src/flows/index.ts';
+import { CHOICES, MemoryHypervisor, Watch } from '../../src/flows/cutover-world.fixture.ts';
+import { Fate } from '../../src/flows/replicate-world.fixture.ts';
+import { createFsHostFiles } from '../../src/hostfile/index.ts';
+import type { HyperV } from '../../src/hyperv/index.ts';
+import { openTarget } from '../../src/targets/index.ts';
+import { openLabStack, type LabStack } from './lab-stack.fixture.ts';
+
+const folder = await mkdtemp(join(tmpdir(), 'hvlift-cutover-'));
+after(() => rm(folder, { recursive: true }));
+let worlds = 0;
+
+/** Every call to the host is a step at which the run can die. */
+function steppedHost(hyperv: HyperV, fate: Fate, lastWords: () => Promise<void>): HyperV {
+  return new Proxy(hyperv, {
+    get(host, name: keyof HyperV) {
+      if (name === 'forVm') return () => steppedHost(hyperv, fate, lastWords);
+      const call = host[name] as (...args: unknown[]) => unknown;
+      if (name === 'changedExtents') return call.bind(host);
+      return (...args: unknown[]) =>
+        fate.around(name, async () => {
+          if (name === 'shutDown') await lastWords();
+          return call.apply(host, args);
+        });
+    },
+  });
+}
+
+class LabWorld implements AsyncDisposable {
+  readonly stack: LabStack;
+  readonly vmId: string;
+  readonly diskIds: readonly string[];
+  readonly fate = new Fate();
+  readonly watch = new Watch();
+  readonly hypervisor = new MemoryHypervisor(this.fate, this.watch);
+  readonly folder = join(folder, String((worlds += 1)));
+  readonly #format: 'raw' | 'vhdx';
+  readonly #address: string;
+  #writes = 0;
+
+  private constructor(stack: LabStack, vmId: string, diskIds: readonly string[], format: 'raw' | 'vhdx') {
+    this.stack = stack;
+    this.vmId = vmId;
+    this.diskIds = diskIds;
+    this.#format = format;
+    this.#address = `dir:${join(this.folder, 'replica')}?format=${format}`;
+  }
+
+  static async open(format: 'raw' | 'vhdx' = 'raw'): Promise<LabWorld> {
+    const stack = await openLabStack();
+    const sizes = [12 * MiB, 6 * MiB];
+    const { id, disks } = await stack.lab.createVm({ name: 'db', disks: sizes.map((size) => ({ size })) });
+    const diskIds = disks.map(({ diskId }) => diskId);
+    const world = new LabWorld(stack, id, diskIds, format);
+    await world.writes();
+    await world.cycle();
+    return world;
+  }
+
+  /** Some of it stays in the guest's cache, until it shuts down. */
+  async writes(): Promise<void> {
+    this.#writes += 1;
+    for (const diskId of this.diskIds) {
+      const offset = (this.#writes % 5) * MiB;
+      await this.stack.lab.guestWrite(this.vmId, { diskId, offset, length: 65_536, seed: this.#writes });
+      const late = { diskId, offset: offset + 131_072, length: 4096, seed: this.#writes, cached: true };
+      await this.stack.lab.guestWrite(this.vmId, late);
+    }
+  }
+
+  async cycle(): Promise<{ kinds: string[] }> {
+    const { disks } = await replicateVm(
+      { source: this.stack.source, resolveVm: (vm) => this.stack.hyperv.vm(vm) },
+      { vm: 'db', target: openTarget(this.#address), stateFolder: join(this.folder, 'state') },
+    );
+    return { kinds: [...new Set(disks.map(({ kind }) => kind))] };
+  }
+
+  cutOver(action: 'begin' | 'resume' | 'rollback', commit = false): Promise<CutoverRecord> {
+    const { lab } = this.stack;
+    const hyperv = steppedHost(this.stack.hyperv, this.fate, () => this.writes());
+    const files = createFsHostFiles({ mappings: [{ from: 'C:\\', to: join(lab.volumesFolder, 'C') }] });
+    const source = createHyperVSource({ hyperv, files, hostName: 'HV01' });
+    const target = openTarget(this.#address);
+    const { hypervisor } = this;
+    return cutOver(
+      async (replica, choices) => {
+        const { clone } = await openOtherSide(replica, target, { ...choices, hypervisor: 'qemu' });
+        return {
+          source,
+          host: hyperv,
+          target,
+          hypervisor,
+          clone,
+          [Symbol.asyncDispose]: () => files.close(),
+        };
+      },
+      {
+        replica: 'db',
+        stateFolder: join(this.folder, 'state'),
+        action,
+        choices: { ...CHOICES, folder: join(this.folder, 'clone') },
+        commit,
+        force: false,
+        progress: silentProgress,
+        mayTurnOff: async () => false,
+        agree: async () => true,
+      },
+    );
+  }
+
+  /** The replica is what the disks of the VM hold now. */
+  async assertHoldsSource(): Promise<void> {
+    const { lab } = this.stack;
+    const { id: seal } = await lab.mark(this.vmId);
+    for (const [index, diskId] of this.diskIds.entries()) {
+      const image = openTarget(this.#address).placeOf({
+        diskId,
+        number: index + 1,
+        name: `db-disk${index + 1}`,
+      });
+      assert.equal(await lab.compareImage(seal, diskId, image, this.#format), null, image);
+    }
+  }
+
+  async traces(): Promise<{ checkpoints: number; referencePoints: number; action: unknown; power: string }> {
+    const { lab, hyperv } = this.stack;
+    const id = this.vmId.toLowerCase();
+    return {
+      checkpoints: (await hyperv.checkpoints(id)).length,
+      referencePoints: (await hyperv.referencePoints(id)).length,
+      action: await hyperv.startAction(id),
+      power: (await lab.vm(this.vmId)).power,
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stack[Symbol.asyncDispose]();
+  }
+}
+
+for (const format of ['raw', 'vhdx'] as const)
+  test(`a VM leaves its host from ${format}: what its guest wrote last is there, and the host does not start it again`, async () => {
+    await using world = await LabWorld.open(format);
+    const healthy = await world.cutOver('begin');
+    assert.equal(healthy.step, 'healthy');
+    assert.ok(healthy.final!.changedBytes > 0, 'what was in the cache of the guest');
+    await world.assertHoldsSource();
+    assert.equal((await world.cutOver('resume', true)).step, 'committed');
+    const off = { checkpoints: 0, referencePoints: 0, action: 'none', power: 'off' };
+    assert.deepEqual(await world.traces(), off);
+    await world.stack.lab.restart();
+    assert.deepEqual(await world.traces(), off);
+    console.log(
+      `# ${format}: off for ${healthy.offSeconds} s, last delta ${healthy.final!.changedBytes} bytes, compared ${healthy.verified!.comparedBytes}`,
+    );
+  });
+
+test('taken back: the VM runs as before, and the next cycle of a replica in VHDX is a delta', async () => {
+  await using world = await LabWorld.open('vhdx');
+  await world.writes();
+  await world.cutOver('begin');
+  await world.cutOver('rollback');
+  assert.deepEqual(await world.traces(), {
+    checkpoints: 0,
+    referencePoints: 1,
+    action: 'if-it-ran',
+    power: 'running',
+  });
+  await world.writes();
+  assert.deepEqual((await world.cycle()).kinds, ['delta']);
+});
+
+test('a disk that was added since the last cycle goes along; one that was resized follows where it can', async () => {
+  await using world = await LabWorld.open();
+  const { lab } = world.stack;
+  await lab.addDisk(world.vmId, { size: 2 * MiB });
+  await lab.resizeDisk(world.vmId, world.diskIds[1]!, 8 * MiB);
+  await world.writes();
+  assert.equal((await world.cutOver('begin', true)).step, 'committed');
+  await world.assertHoldsSource();
+});
+
+test('a resize that the target cannot follow ends it before anything is done to the VM', async () => {
+  await using world = await LabWorld.open('vhdx');
+  await world.stack.lab.resizeDisk(world.vmId, world.diskIds[1]!, 8 * MiB);
+  await assert.rejects(world.cutOver('begin'), { code: 'TARGET_SIZE_FIXED' });
+  const { action, power } = await world.traces();
+  assert.deepEqual([action, power], ['if-it-ran', 'running']);
+});
+
+test('cut at calls to the host all along: gone on with, or taken back, in turn', async () => {
+  await using world = await LabWorld.open();
+  let cuts = 0;
+  // Each takes a second or two; every one of them is cut in src/flows/cutover-crash.test.ts.
+  for (let dieAt = 5; ; dieAt += 53) {
+    await world.writes();
+    world.fate.startOver(dieAt);
+    const outcome = await world.cutOver('begin').catch((error: unknown) => error);
+    const step = world.fate.steps[dieAt];
+    world.fate.startOver();
+    if (step === undefined && outcome instanceof Error) throw outcome;
+    if (step !== undefined) {
+      cuts += 1;
+      if (cuts % 2 === 0) {
+        assert.equal((await world.cutOver('resume')).step, 'healthy', `cut at ${step}`);
+        await world.assertHoldsSource();
+      }
+    }
+    await world.cutOver('rollback').catch((error: unknown) => assert.match(String(error), /no cutover/));
+    const { power, action, checkpoints } = await world.traces();
+    assert.deepEqual([power, action], ['running', 'if-it-ran'], `cut at ${step}`);
+    assert.ok(checkpoints <= 1, 'what a dead run left, the next cycle removes');
+    assert.deepEqual((await world.cycle()).kinds, ['delta'], `cut at ${step}`);
+    assert.equal((await world.traces()).checkpoints, 0);
+    if (step === undefined) break;
+  }
+  console.log(`# cut at ${cuts} of the calls to the host`);
+  assert.ok(cuts >= 3);
+});
