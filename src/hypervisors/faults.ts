@@ -47,6 +47,11 @@ export const hypervisorFaults = faults('HYPERVISOR', {
     text: '{hypervisor} has no UEFI firmware for its machines{wanted}',
     remedy: 'install it there (Debian: ovmf; Fedora: edk2-ovmf), or leave Secure Boot off (--no-secure-boot)',
   },
+  noTpm: {
+    kind: 'refused',
+    text: 'the VM has a TPM, and {hypervisor} cannot emulate one',
+    remedy: 'install swtpm there; the machine gets an empty one',
+  },
   noVirsh: {
     kind: 'refused',
     text: 'virsh cannot be started: {reason}',

@@ -6,24 +6,31 @@ import { hypervisorFaults } from './faults.ts';
 import type { OwnedMachine } from './port.ts';
 import type { Virsh } from './virsh.ts';
 
-/** Throws `HYPERVISOR_NO_FIRMWARE`. */
+/** Throws `HYPERVISOR_NO_FIRMWARE`, `HYPERVISOR_NO_TPM`. */
 export async function checkFirmware(
   virsh: Virsh,
-  { firmware, secureBoot }: OwnedMachine,
+  { firmware, secureBoot, tpm }: OwnedMachine,
   type: Accelerator,
   options: CallOptions,
 ): Promise<void> {
-  if (firmware === 'bios') return;
+  if (firmware === 'bios' && !tpm) return;
   const virttype = type === 'kvm' ? 'kvm' : 'qemu';
   const offers = await virsh.run(
-    ['domcapabilities', '--arch=x86_64', '--machine=q35', `--virttype=${virttype}`],
+    [
+      'domcapabilities',
+      '--arch=x86_64',
+      `--machine=${firmware === 'bios' ? 'pc' : 'q35'}`,
+      `--virttype=${virttype}`,
+    ],
     options,
   );
   const has = (name: string, value: string): boolean =>
     new RegExp(`<enum name='${name}'>(?:(?!</enum>).)*<value>${value}</value>`, 's').test(offers);
-  if (has('firmware', 'efi') && (!secureBoot || has('secure', 'yes'))) return;
-  const wanted = secureBoot ? ' with Secure Boot' : '';
-  throw hypervisorFaults.noFirmware({ hypervisor: `libvirt at ${virsh.uri}`, wanted });
+  const hypervisor = `libvirt at ${virsh.uri}`;
+  // libvirt names it only where swtpm is installed.
+  if (tpm && !has('backendModel', 'emulator')) throw hypervisorFaults.noTpm({ hypervisor });
+  if (firmware === 'bios' || (has('firmware', 'efi') && (!secureBoot || has('secure', 'yes')))) return;
+  throw hypervisorFaults.noFirmware({ hypervisor, wanted: secureBoot ? ' with Secure Boot' : '' });
 }
 
 /** Throws `HYPERVISOR_NO_NETWORK`. */

@@ -128,6 +128,8 @@ test(
     const machine = await machineOn('prepared');
     for (const secureBoot of [false, true])
       await hypervisor.prepare({ ...machine, firmware: 'uefi', secureBoot });
+    if (requires(['swtpm'], '').skip)
+      await assert.rejects(hypervisor.prepare({ ...machine, tpm: true }), { code: 'HYPERVISOR_NO_TPM' });
     const on = (network: OwnedMachine['adapters'][number]['network']) =>
       hypervisor.prepare({ ...machine, adapters: [{ model: 'e1000', network }] });
     await assert.rejects(on({ kind: 'network', name: 'nowhere' }), { code: 'HYPERVISOR_NO_NETWORK' });

@@ -54,12 +54,15 @@ export async function runProgram(
   }
 }
 
-function killGroup({ pid }: ChildProcess): void {
+/** What it started may have left the group, and have its pipes still: nobody waits for that. */
+function killGroup({ pid, stdout, stderr }: ChildProcess): void {
   try {
     if (pid !== undefined) process.kill(-pid, 'SIGKILL');
   } catch {
     // It ended meanwhile.
   }
+  stdout?.destroy();
+  stderr?.destroy();
 }
 
 function beginning(stream: Readable, bytesMax: number): () => string {
