@@ -56,24 +56,30 @@ export function reportChanges(
 
 function toldOf(changed: readonly Extent[], options: ReportOptions): Extent[] {
   if (options.coalesce && options.underReport === 0) return [...changed];
-  const granules = changed.flatMap((each) => granulesOf(each, options.granularityBytes));
-  const told = granules.filter((each) => !isKeptBack(each, options));
+  const told: Extent[] = [];
+  for (const granule of granulesOf(changed, options.granularityBytes)) {
+    if (isKeptBack(granule, options)) continue;
+    told.push(granule);
+    // No more are said in one answer, and one beyond tells where it ends.
+    if (!options.coalesce && options.rangesMax > 0 && told.length > options.rangesMax) break;
+  }
   return options.coalesce ? normalise(told) : told;
 }
 
 function isKeptBack({ offset }: Extent, { granularityBytes, seed, underReport }: ReportOptions): boolean {
+  if (underReport === 0) return false;
   const granule = Math.floor(offset / granularityBytes);
   return new Random(Math.imul(seed + 1, 0x01000193) ^ granule).chance(underReport);
 }
 
-function granulesOf(extent: Extent, grid: number): Extent[] {
-  const pieces: Extent[] = [];
-  for (let at = extent.offset; at < extent.offset + extent.length;) {
-    const end = Math.min(extent.offset + extent.length, (Math.floor(at / grid) + 1) * grid);
-    pieces.push({ offset: at, length: end - at });
-    at = end;
+function* granulesOf(extents: readonly Extent[], grid: number): Generator<Extent> {
+  for (const { offset, length } of extents) {
+    for (let at = offset; at < offset + length;) {
+      const end = Math.min(offset + length, (Math.floor(at / grid) + 1) * grid);
+      yield { offset: at, length: end - at };
+      at = end;
+    }
   }
-  return pieces;
 }
 
 function invented(

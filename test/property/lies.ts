@@ -102,6 +102,7 @@ async function checkMarked(
   world.tally.count(
     `a lie was found after ${age + 1} of at most ${Math.ceil(disk.size / AUDITED_BYTES)} increments`,
   );
+  if (world.lies > 0) world.tally.count(`a lie was found where ${world.lies * 100} % were lies`);
   for (const [index, id] of increments.entries()) {
     const newer = increments.slice(0, index);
     const standing = (world.knowledge.points.get(id)!.wrong.get(disk.diskId) ?? []).filter((slot) =>

@@ -12,6 +12,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkSequences } from './check-sequences.ts';
+import { LIES } from './lying-host.ts';
 
 /** Always the same sequences, so that a failure is of the change that is tested; `npm run test:long` draws others each time. */
 const SEQUENCES = { count: 2000, seed: 20_261_123, file: 'test/property/main-job.test.ts' };
@@ -48,7 +49,7 @@ const MET = [
   'gone back past a backup, the checkpoint deleted',
   'the host restarted',
   'the host lost power',
-  'a host that lied',
+  ...LIES.map((share) => `a lie was found where ${share * 100} % were lies`),
   'read: audit-mismatch',
 ];
 
