@@ -9,7 +9,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { requires } from '../../test/requires.ts';
-import { KiB, MiB, sleep } from '../base/index.ts';
+import { KiB, MiB, silentProgress, sleep } from '../base/index.ts';
+import { createReplicateEngine } from '../cli/replicate-engine.ts';
 import { openHypervisor } from '../hypervisors/index.ts';
 import { Libvirtd } from '../hypervisors/libvirtd.fixture.ts';
 import { bootSector, READY } from '../hypervisors/tiny-guest.fixture.ts';
@@ -18,6 +19,7 @@ import { endKeptRehearsal } from './rehearsal-end.ts';
 import { CutoverWorld } from './cutover-world.fixture.ts';
 import { readNote, readRehearsals, writeNote } from './rehearsal-note.ts';
 import { rehearse, type RehearseRequest } from './rehearse.ts';
+import { ReplicaClone } from './replica-clone.ts';
 import { rehearsalUuid } from './replica-machine.ts';
 import { findReplica, type KnownReplica } from './replicate-state.ts';
 import { Fate, MemoryVm } from './replicate-world.fixture.ts';
@@ -296,4 +298,58 @@ test('a cutover does not begin over a machine that was kept: the last delta coul
   await endKeptRehearsal(replica);
   assert.equal((await world.cutOver({ commit: true })).step, 'committed');
   await assert.rejects(endKeptRehearsal(replica), { code: 'REHEARSAL_NONE' });
+});
+
+test(
+  'whatever step a rehearsal died at, what it made goes with the next list of replicas',
+  withQemu,
+  async () => {
+    const world = await new World('steps').seed();
+    const engine = createReplicateEngine(world.stateFolder);
+    const task = { signal: new AbortController().signal, progress: silentProgress };
+    const known = await world.replica();
+    const { target } = world;
+    const clone = new ReplicaClone({
+      target,
+      purpose: 'rehearsal',
+      folder: known.folder,
+      conversion: 'compatible',
+    });
+    const hypervisor = await openHypervisor(`qemu:${clone.folderOf(known)}`);
+    const { machine } = clone.describe(known);
+    const steps = [
+      async () => {},
+      () => clone.make(known),
+      () => hypervisor.define({ ...machine, memoryMiB: 32 }),
+      () => hypervisor.start(machine.uuid),
+    ];
+    for (const died of steps.keys()) {
+      const { uuid, owner } = machine;
+      await writeNote(known, {
+        machine: uuid,
+        hypervisor: hypervisor.address,
+        folder: clone.folderOf(known),
+        generation: owner.generation,
+        startedAt: '2026-11-23T08:00:00.000Z',
+      });
+      for (const step of steps.slice(0, died + 1)) await step();
+      const [listed] = await engine.replicas({}, task);
+      assert.equal(listed!.rehearsal, undefined);
+      assert.equal(await hypervisor.state(uuid), 'absent', `step ${died}`);
+      await world.assertNothingLeft();
+    }
+  },
+);
+
+test('a note of a rehearsal that is damaged is told of, and nothing is brought below what may run', async () => {
+  const world = await new World('note').seed();
+  const known = await world.replica();
+  await writeFile(join(known.folder, 'rehearsal.json'), '{"machine": 1}');
+  const before = await world.hash();
+  await world.vm.write(0, 2 * MiB, Buffer.alloc(64 * KiB, 2));
+  await assert.rejects(world.cycle(), { code: 'REHEARSAL_NOTE_UNREADABLE' });
+  assert.equal(await world.hash(), before);
+  await rm(join(known.folder, 'rehearsal.json'));
+  const next = await world.cycle();
+  assert.deepEqual([next.generation, next.resumed], [3, true]);
 });

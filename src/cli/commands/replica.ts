@@ -30,7 +30,9 @@ function registerList(replica: Command, run: Runner): void {
   replica
     .command('list')
     .summary('list them')
-    .description('Lists the replicas of this machine with their last complete generations.')
+    .description(
+      'Lists the replicas of this machine with their last complete generations, and removes what a rehearsal left that was killed.',
+    )
     .addOption(stateOption)
     .action((options) =>
       run(async (session) => {
