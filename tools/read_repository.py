@@ -18,7 +18,8 @@ Exit codes: 0 done, 1 damage, 2 the secret does not fit or something else is ref
 
 Written from the specification of the format, which lies beside this file in every repository (about/repository.md), and from
 nothing else. Needs Python 3.9 or later and the packages `cryptography` and `zstandard`
-(Debian: python3-cryptography, python3-zstandard).
+(Debian: python3-cryptography, python3-zstandard); to open a repository by its passphrase, `cryptography` 44 or later, or
+`argon2-cffi` (Debian: python3-argon2). The recovery key needs neither.
 """
 
 import argparse
@@ -178,12 +179,34 @@ class Secret:
         salt = bytes.fromhex(slot["salt"])
         if slot["kind"] == "recovery":
             return hkdf(parse_recovery_key(self.text), salt, b"hvlift v1 recovery")
-        cost = slot["scrypt"]
-        if cost["N"] > 1 << 20 or cost["r"] > 16 or cost["p"] > 4:
-            raise Damage("a key file asks for too costly a derivation")
         passphrase = unicodedata.normalize("NFC", self.text).encode()
+        if "argon2id" in slot:
+            return argon2id(passphrase, salt, slot["argon2id"])
+        cost = slot.get("scrypt", {"N": 0, "r": 0, "p": 0})
+        if not (0 < cost["N"] <= 1 << 20 and 0 < cost["r"] <= 16 and 0 < cost["p"] <= 4):
+            raise Damage("a key file asks for an impossible derivation")
         memory = 256 * cost["N"] * cost["r"]
         return hashlib.scrypt(passphrase, salt=salt, n=cost["N"], r=cost["r"], p=cost["p"], maxmem=memory, dklen=32)
+
+
+def argon2id(passphrase, salt, cost):
+    """RFC 9106, for 32 bytes."""
+    memory, passes, lanes = cost["m"], cost["t"], cost["p"]
+    if not (0 < passes <= 16 and 0 < lanes <= 16 and 8 * lanes <= memory <= 1 << 20):
+        raise Damage("a key file asks for an impossible derivation")
+    try:
+        from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
+        return Argon2id(salt=salt, length=32, iterations=passes, lanes=lanes, memory_cost=memory).derive(passphrase)
+    except ImportError:
+        pass
+    try:
+        from argon2.low_level import Type, hash_secret_raw
+    except ImportError:
+        raise Refused(
+            "the passphrase needs Argon2id: install argon2-cffi (Debian: python3-argon2), or use the recovery key"
+        ) from None
+    return hash_secret_raw(passphrase, salt, passes, memory, lanes, 32, Type.ID)
 
 
 def first_line(path):

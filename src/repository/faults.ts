@@ -35,6 +35,11 @@ export const repositoryFaults = faults('REPO', {
     remedy:
       'try again, or with the secret of another slot; without a secret of one of them nobody can read the repository',
   },
+  kdfMissing: {
+    kind: 'refused',
+    text: 'Node.js {node} cannot compute Argon2id, by which the passphrase opens this repository',
+    remedy: 'use Node.js 24.7 or later, or open the repository with its recovery key',
+  },
   keysInTheClear: {
     kind: 'refused',
     text: 'the repository in {location} is not encrypted: it has no secrets to change',

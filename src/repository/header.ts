@@ -32,7 +32,12 @@ export function newHeader(encryption: RepositoryHeader['encryption'], created: D
     created: created.toISOString(),
     encryption,
   };
-  const algorithms = { id: 'hmac-sha-256', compression: 'zstd', subKeys: 'hkdf-sha-256', keySlots: 'scrypt' };
+  const algorithms = {
+    id: 'hmac-sha-256',
+    compression: 'zstd',
+    subKeys: 'hkdf-sha-256',
+    keySlots: 'argon2id, scrypt',
+  };
   const map = { slotBytes: SLOT_BYTES, cellBytes: CELL_BYTES, leafSlots: LEAF_SLOTS, fanOut: FAN_OUT };
   return { header, bytes: encodeChecked({ ...header, algorithms, map }) };
 }

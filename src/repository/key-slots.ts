@@ -2,12 +2,12 @@
  * Key slots: each wraps the one master key under another secret, so that a passphrase can be changed, and a recovery key can
  * exist, without touching a byte of data.
  *
- *   passphrase ──scrypt──► wrapping key        recovery key ──HKDF──► wrapping key        clear: no wrapping
+ *   passphrase ──Argon2id──► wrapping key        recovery key ──HKDF──► wrapping key        clear: no wrapping
  *
  * Wrapping is AES-256-GCM with the SHA-256 of `hvlift.json` as associated data: a store that rewrites the header, to turn
  * encryption off for instance, makes every slot fail.
  */
-import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes, scrypt } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto';
 import { hasCode } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
 import type { ObjectStore } from '../objectstore/index.ts';
@@ -15,6 +15,7 @@ import { repositoryFaults } from './faults.ts';
 import { NONCE_BYTES, TAG_BYTES } from './format.ts';
 import { encodeChecked, readChecked, type HeaderFile } from './header.ts';
 import { MASTER_KEY_BYTES } from './keys.ts';
+import { costsToday, isAffordable, passphraseKey, type PassphraseCosts } from './passphrase-key.ts';
 import { parseRecoveryKey } from './recovery-key.ts';
 
 export type KeySecret =
@@ -22,19 +23,12 @@ export type KeySecret =
   | { readonly kind: 'recovery'; readonly key: Uint8Array }
   | { readonly kind: 'clear' };
 
-/** 128 MiB and about 0.4 s a try. */
-const SCRYPT = { N: 2 ** 17, r: 8, p: 1 } as const;
-/** What a slot may ask for: a file that asks for more wants to exhaust memory or time. */
-const SCRYPT_MAX = { N: 2 ** 20, r: 16, p: 4 } as const;
-const SCRYPT_MEMORY_MAX = 4 * 1024 ** 3;
-
-interface KeySlot {
+interface KeySlot extends PassphraseCosts {
   readonly slot: string;
   readonly repositoryId: string;
   readonly kind: KeySecret['kind'];
   /** ISO 8601; absent in slots of the first versions. */
   readonly created?: string;
-  readonly scrypt?: { readonly N: number; readonly r: number; readonly p: number };
   readonly salt?: string;
   readonly nonce?: string;
   /** Wrapped key and tag; in a clear slot the key itself. */
@@ -98,7 +92,7 @@ export async function unwrapMasterKey(
     try {
       const slot = await readSlot(store, file, name, options);
       if (slot?.kind !== secret.kind) continue;
-      if (!isAffordable(slot)) throw impossibleSlot(store, name);
+      if (slot.kind === 'passphrase' && !isAffordable(slot)) throw impossibleSlot(store, name);
       const master = await unwrap(slot, file, secret);
       if (master) return { master, slot: slot.slot };
     } catch (error) {
@@ -172,15 +166,11 @@ type WrappingSecret = Exclude<KeySecret, { kind: 'clear' }>;
 async function wrap(master: Uint8Array, file: HeaderFile, secret: WrappingSecret): Promise<object> {
   const salt = randomBytes(32);
   const nonce = randomBytes(NONCE_BYTES);
-  const cipher = createCipheriv('aes-256-gcm', await wrappingKey(secret, salt, SCRYPT), nonce);
+  const costs = secret.kind === 'passphrase' ? costsToday() : {};
+  const cipher = createCipheriv('aes-256-gcm', await wrappingKey(secret, salt, costs), nonce);
   cipher.setAAD(bindingOf(file));
   const key = Buffer.concat([cipher.update(master), cipher.final(), cipher.getAuthTag()]);
-  const costs = secret.kind === 'passphrase' ? { scrypt: SCRYPT } : {};
   return { ...costs, salt: hex(salt), nonce: hex(nonce), key: hex(key) };
-}
-
-function isAffordable({ scrypt: costs = SCRYPT }: KeySlot): boolean {
-  return costs.N <= SCRYPT_MAX.N && costs.r <= SCRYPT_MAX.r && costs.p <= SCRYPT_MAX.p;
 }
 
 function impossibleSlot({ location }: ObjectStore, name: string): Error {
@@ -192,7 +182,7 @@ async function unwrap(slot: KeySlot, file: HeaderFile, secret: KeySecret): Promi
   const key = Buffer.from(slot.key, 'hex');
   if (secret.kind === 'clear') return key.length === MASTER_KEY_BYTES ? key : undefined;
   if (key.length !== MASTER_KEY_BYTES + TAG_BYTES) return undefined;
-  const wrapping = await wrappingKey(secret, Buffer.from(slot.salt ?? '', 'hex'), slot.scrypt ?? SCRYPT);
+  const wrapping = await wrappingKey(secret, Buffer.from(slot.salt ?? '', 'hex'), slot);
   const nonce = Buffer.from(slot.nonce ?? '', 'hex');
   if (nonce.length !== NONCE_BYTES) return undefined;
   const decipher = createDecipheriv('aes-256-gcm', wrapping, nonce);
@@ -207,20 +197,9 @@ async function unwrap(slot: KeySlot, file: HeaderFile, secret: KeySecret): Promi
   }
 }
 
-function wrappingKey(
-  secret: WrappingSecret,
-  salt: Uint8Array,
-  costs: { readonly N: number; readonly r: number; readonly p: number },
-): Promise<Uint8Array> {
-  if (secret.kind === 'recovery') {
-    return Promise.resolve(new Uint8Array(hkdfSync('sha256', secret.key, salt, 'hvlift v1 recovery', 32)));
-  }
-  const maxmem = SCRYPT_MEMORY_MAX;
-  return new Promise((resolve, reject) => {
-    scrypt(secret.passphrase.normalize('NFC'), salt, 32, { ...costs, maxmem }, (error, key) =>
-      error ? reject(error) : resolve(key),
-    );
-  });
+function wrappingKey(secret: WrappingSecret, salt: Uint8Array, costs: PassphraseCosts): Promise<Uint8Array> {
+  if (secret.kind === 'passphrase') return passphraseKey(secret.passphrase, salt, costs);
+  return Promise.resolve(new Uint8Array(hkdfSync('sha256', secret.key, salt, 'hvlift v1 recovery', 32)));
 }
 
 function bindingOf({ bytes }: HeaderFile): Uint8Array {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import crypto from 'node:crypto';
 import { test } from 'node:test';
 import { hasCode } from '../base/index.ts';
 import {
@@ -9,7 +10,7 @@ import {
   type MemoryStore,
 } from '../objectstore/index.ts';
 import { encodeChecked } from './header.ts';
-import { createRepository, openRepository, probeRepository } from './open-repository.ts';
+import { createRepository, openKeyring, openRepository, probeRepository } from './open-repository.ts';
 import { formatRecoveryKey, newRecoveryKey } from './recovery-key.ts';
 import { backUp, contentOf, diskWith, sampleBytes, VM_ID } from './repository.fixture.ts';
 
@@ -174,15 +175,62 @@ test('a newer format is refused with both versions', async () => {
   );
 });
 
-test('a key file that asks for a gigantic derivation is refused, not computed', async () => {
-  const greedy = await copyOf(world.store, (name, bytes) => {
-    const { checksum: _, ...value } = JSON.parse(
-      name.startsWith('keys/') ? Buffer.from(bytes).toString() : '{}',
-    ) as Record<string, unknown>;
-    return value['kind'] === 'passphrase'
-      ? encodeChecked({ ...value, scrypt: { N: 2 ** 30, r: 8, p: 1 } })
-      : bytes;
+/** The repository with other costs in the slot of its passphrase. */
+function withCosts(costs: object): Promise<MemoryStore> {
+  return copyOf(world.store, (name, bytes) => {
+    const {
+      checksum: _checksum,
+      argon2id: _costs,
+      ...value
+    } = JSON.parse(name.startsWith('keys/') ? Buffer.from(bytes).toString() : '{}') as Record<
+      string,
+      unknown
+    >;
+    return value['kind'] === 'passphrase' ? encodeChecked({ ...value, ...costs }) : bytes;
   });
-  await assert.rejects(openRepository(greedy, { passphrase: PASSPHRASE }), withCode('REPO_HEADER_DAMAGED'));
-  assert.ok(await openRepository(greedy, { recoveryKey: world.recoveryKey }), 'the other key still opens it');
+}
+
+test('a key file that asks for a gigantic or impossible derivation is refused, not computed', async () => {
+  const argon2id = { m: 65_536, t: 3, p: 4 };
+  const scrypt = { N: 2 ** 17, r: 8, p: 1 };
+  const wrong = [
+    { scrypt: { ...scrypt, N: 2 ** 30 } },
+    { scrypt: { ...scrypt, p: 0 } },
+    { scrypt: { N: 2 ** 17 } },
+    { argon2id: { ...argon2id, m: 2 ** 20 + 1 } },
+    { argon2id: { ...argon2id, m: 31 } },
+    { argon2id: { ...argon2id, t: 17 } },
+    { argon2id: { ...argon2id, p: 2.5 } },
+    { argon2id, scrypt },
+    {},
+  ];
+  for (const costs of wrong) {
+    const greedy = await withCosts(costs);
+    await assert.rejects(
+      openRepository(greedy, { passphrase: PASSPHRASE }),
+      withCode('REPO_HEADER_DAMAGED'),
+      JSON.stringify(costs),
+    );
+    assert.ok(
+      await openRepository(greedy, { recoveryKey: world.recoveryKey }),
+      'the other key still opens it',
+    );
+  }
+});
+
+test('a runtime without Argon2id makes slots with scrypt, and says what a slot with Argon2id needs', async () => {
+  const { argon2 } = crypto;
+  Object.assign(crypto, { argon2: undefined });
+  try {
+    await assert.rejects(
+      openRepository(world.store, { passphrase: PASSPHRASE }),
+      withCode('REPO_KDF_MISSING'),
+    );
+    const keyring = await openKeyring(await copyOf(world.store, (_name, bytes) => bytes), {
+      recoveryKey: world.recoveryKey,
+    });
+    await keyring.add({ passphrase: 'another' }); // which opens it, to prove that it works
+  } finally {
+    Object.assign(crypto, { argon2 });
+  }
 });
