@@ -109,12 +109,12 @@ export class HostCore {
     );
   }
 
-  /** Those that ran when the host ended run again. */
+  /** Of a host that ended, the programs ended too. */
   async #startGuests(): Promise<void> {
-    for (const { program, state } of this.machines.values()) {
-      if (!program || (state.power !== 'running' && state.power !== 'paused')) continue;
-      await program.change('off', 'running', { flushed: false });
-      state.power = 'running';
+    for (const { program, state, isOn, startsWithHost } of this.machines.values()) {
+      if (!program || (!isOn && !startsWithHost)) continue;
+      if (startsWithHost) await program.change('off', 'running', { flushed: false });
+      state.power = startsWithHost ? 'running' : 'off';
     }
   }
 

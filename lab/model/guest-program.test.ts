@@ -162,7 +162,7 @@ test('what a real guest has on its disks no script writes over', async () => {
   });
 });
 
-test('a guest ends with its host and starts with it, and stays off when it was', async () => {
+test('a guest ends with its host and starts with it, unless it was off or is told not to', async () => {
   await using at = await hostWithGuest();
   await at.it.host.close();
   assert.deepEqual(at.guests[0]!.told, ['off']);
@@ -172,6 +172,16 @@ test('a guest ends with its host and starts with it, and stays off when it was',
   assert.equal(at.guests.length, 2);
   await again.setPower(at.id, 'off');
   await again.close();
-  await open();
+  const third = await open();
   assert.equal(at.guests.length, 2);
+  await third.setPower(at.id, 'running');
+  const SystemSettings = {
+    className: 'Msvm_VirtualSystemSettingData',
+    properties: { InstanceID: `Microsoft:${at.id}`, AutomaticStartupAction: 2 },
+  };
+  await call(third, 'ModifySystemSettings', { SystemSettings });
+  await third.settle();
+  await third.close();
+  assert.equal((await (await open()).vm(at.id)).power, 'off');
+  assert.equal(at.guests.length, 3);
 });

@@ -371,11 +371,9 @@ export class LabHost {
   /** The host restarts: guests are cut off, and VMs are started again, or not, as their AutomaticStartupAction says. */
   async restart(): Promise<void> {
     for (const machine of this.#core.machines.values()) {
-      const { power, startAction = 3 } = machine.state;
-      const ran = power === 'running' || power === 'paused';
-      if (ran) await machine.changePower('off', this.#core.clock.now(), { flushed: false });
-      const starts = startAction === 4 || (startAction === 3 && ran);
-      if (starts) await machine.changePower('running', this.#core.clock.now(), { flushed: false });
+      const { isOn, startsWithHost } = machine;
+      if (isOn) await machine.changePower('off', this.#core.clock.now(), { flushed: false });
+      if (startsWithHost) await machine.changePower('running', this.#core.clock.now(), { flushed: false });
     }
     await this.#core.save();
   }

@@ -32,6 +32,16 @@ export class Machine {
     return this.state.power === 'running';
   }
 
+  /** When its host starts, by AutomaticStartupAction. */
+  get startsWithHost(): boolean {
+    const { startAction = 3 } = this.state;
+    return startAction === 4 || (startAction === 3 && this.isOn);
+  }
+
+  get isOn(): boolean {
+    return this.isRunning || this.state.power === 'paused';
+  }
+
   /** What its VSS service does; that of a real guest does nothing before it is there. */
   get vss(): VssMode {
     const { vss } = this.state;

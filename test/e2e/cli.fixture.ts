@@ -15,7 +15,7 @@ import { connectLab, type LabAddress, type LabClient } from '../../lab/control/i
 
 const PROGRAM = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'bin', 'hvlift.js');
 /** A run that takes longer hangs. */
-const RUN_MS_MAX = 60_000;
+const RUN_MS_MAX = 180_000;
 
 export const PASSPHRASE = 'correct horse battery staple';
 
