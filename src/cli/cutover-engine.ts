@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import {
   cutOver,
+  failBack,
   openOtherSide,
   planOfCutover,
   type CutoverChoices,
@@ -27,6 +28,8 @@ export function createCutoverEngine(defaultFolder: string): CutoverEngine {
       }
       return cutOver(connect, { ...common, ...answers, action, commit, force });
     },
+    failBack: ({ replica, to, stateFolder = defaultFolder }, task) =>
+      failBack(openOtherSide, { replica, to, stateFolder, ...task }),
   };
 }
 

@@ -1,5 +1,5 @@
 /** The part of the engine's port that moves a replicated VM to the other side for good. */
-import type { CutoverChoices, CutoverPlan, CutoverRecord } from '../flows/index.ts';
+import type { CutoverChoices, CutoverPlan, CutoverRecord, FailbackRecord } from '../flows/index.ts';
 import type { HostAccess, Task } from './engine.ts';
 import type { ReplicaCall } from './replicate-port.ts';
 
@@ -24,7 +24,14 @@ export interface CutoverAnswers {
   readonly mayTurnOff: () => Promise<boolean>;
 }
 
+export interface FailbackCall extends ReplicaCall {
+  /** For the VHDX files; absolute. */
+  readonly to: string;
+}
+
 export interface CutoverEngine {
   /** Undefined after a plan: `agree` got it. */
   cutover(call: CutoverCall, task: Task, answers: CutoverAnswers): Promise<CutoverRecord | undefined>;
+  /** What the machine on the other side has on its disks, as VHDX files. Needs no host. */
+  failBack(call: FailbackCall, task: Task): Promise<FailbackRecord>;
 }

@@ -534,6 +534,11 @@ const ANSWERS: Engine = {
     }
     return CUT_OVER;
   },
+  async failBack({ to }) {
+    const sizes = { virtualBytes: 64 * GiB, writtenBytes: 1024 ** 2, zeroedBytes: 0 };
+    const disk = { diskId: DISK.id, place: `${to}/web01-disk1.vhdx`, isNew: false, ...sizes };
+    return { type: 'failback', replica: REPLICA.id, vm: WEB01, disks: [disk], seconds: 4 };
+  },
   async enableRct() {
     return {
       id: 'rp-1',

@@ -5,6 +5,7 @@ import { registerBackup } from './commands/backup.ts';
 import { registerCutover } from './commands/cutover.ts';
 import { registerDisk } from './commands/disk.ts';
 import { registerDoctor } from './commands/doctor.ts';
+import { registerFailback } from './commands/failback.ts';
 import { registerGc } from './commands/gc.ts';
 import { registerHost } from './commands/host.ts';
 import { registerInit } from './commands/init.ts';
@@ -43,6 +44,7 @@ const ORDER = [
   registerReplica,
   registerRehearse,
   registerCutover,
+  registerFailback,
   registerVerify,
   registerRepair,
   registerPrune,

@@ -1,8 +1,7 @@
 /** The other side of a cutover by what it was told: the hypervisor, and the clone that its machine starts from. */
-import { openHypervisor } from '../hypervisors/index.ts';
+import { openHypervisor, type Hypervisor } from '../hypervisors/index.ts';
 import type { Target } from '../targets/index.ts';
 import type { CutoverChoices } from './cutover-choices.ts';
-import type { CutoverDeps } from './cutover-run.ts';
 import { ReplicaClone } from './replica-clone.ts';
 import type { Replica } from './replicate-state.ts';
 
@@ -11,7 +10,7 @@ export async function openOtherSide(
   replica: Replica,
   target: Target,
   { hypervisor: address, folder, conversion, machine }: CutoverChoices,
-): Promise<Pick<CutoverDeps, 'clone' | 'hypervisor'>> {
+): Promise<{ readonly clone: ReplicaClone; readonly hypervisor: Hypervisor }> {
   const clone = new ReplicaClone({ target, purpose: 'cutover', folder, conversion, choices: machine });
   const place = address === 'qemu' ? `qemu:${clone.folderOf(replica)}` : address;
   return { clone, hypervisor: await openHypervisor(place) };

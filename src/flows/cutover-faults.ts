@@ -12,7 +12,7 @@ export const cutoverFaults = faults('CUTOVER', {
     kind: 'refused',
     text: '{vm} was cut over: it runs on the other side now, from the disks of this replica',
     remedy:
-      'the way back is in docs/operating/cutover.md; `hvlift replica remove` forgets the replica, and its images stay',
+      'its way back is `hvlift failback`; `hvlift replica remove` forgets the replica, and its images stay',
   },
   none: {
     kind: 'refused',
@@ -22,7 +22,7 @@ export const cutoverFaults = faults('CUTOVER', {
   tooLate: {
     kind: 'refused',
     text: 'the cutover of {vm} can no longer be taken back: it is at the step "{step}"',
-    remedy: 'end it with `hvlift cutover {replica} --commit`; the way back is in docs/operating/cutover.md',
+    remedy: 'end it with `hvlift cutover {replica} --commit`; the way back is `hvlift failback` then',
   },
   undoing: {
     kind: 'refused',
@@ -33,6 +33,17 @@ export const cutoverFaults = faults('CUTOVER', {
     kind: 'refused',
     text: 'the plan was not agreed to; nothing was done',
     remedy: 'run again when the time is right; --yes asks nothing',
+  },
+  notCommitted: {
+    kind: 'refused',
+    text: 'there is no cutover of {vm} that is final',
+    remedy:
+      'one that is not is taken back by `hvlift cutover {replica} --rollback`, which loses what was written on the other side',
+  },
+  machineRuns: {
+    kind: 'refused',
+    text: 'the machine that took the place of {vm} is {state}: its disks would change while they are read',
+    remedy: 'shut it down, then run `hvlift failback` again',
   },
   notSeeded: {
     kind: 'refused',

@@ -13,6 +13,7 @@ export { cutOver, planOfCutover, type CutoverConnect } from './cutover.ts';
 export * from './disk-info.ts';
 export * from './disk-map.ts';
 export * from './explain-point.ts';
+export { failBack, type FailbackRecord } from './failback.ts';
 export * from './hash-disk.ts';
 export * from './janitor.ts';
 export type { CheckpointState, FoundCheckpoint } from './janitor-leftovers.ts';

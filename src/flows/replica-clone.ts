@@ -58,7 +58,7 @@ export class ReplicaClone {
     return machineOfReplica(replica, {
       purpose,
       choices: { ...choices, devices: devicesOf(conversion) },
-      sourceOf: (disk) => ({ kind: 'file', path: this.#imageOf(replica, disk), format: 'qcow2' }),
+      sourceOf: (disk) => ({ kind: 'file', path: this.imageOf(replica, disk), format: 'qcow2' }),
       serialLog: join(folder, 'serial.log'),
     });
   }
@@ -85,7 +85,7 @@ export class ReplicaClone {
       options.signal?.throwIfAborted();
       await cloneDisk(
         { source: this.#sourceOf(replica, disk), size: disk.size },
-        this.#imageOf(replica, disk),
+        this.imageOf(replica, disk),
       );
     }
     const conversion = await this.#conversion(replica, options);
@@ -98,7 +98,8 @@ export class ReplicaClone {
     await rm(this.folderOf(replica), { recursive: true, force: true });
   }
 
-  #imageOf(replica: ClonedReplica, { diskId, size, logicalSectorSize }: GenerationDisk): string {
+  /** What the machine writes to in the place of a disk. */
+  imageOf(replica: ClonedReplica, { diskId, size, logicalSectorSize }: GenerationDisk): string {
     const { number } = specOf(replica, { diskId, size, logicalSectorSize });
     return join(this.folderOf(replica), `disk${number}.qcow2`);
   }

@@ -1,18 +1,30 @@
 /** A cutover from the lab: real checkpoints, real disk files and a real clone; only what runs the machine is in memory. */
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { promisify } from 'node:util';
 import { MiB, silentProgress } from '../../src/base/index.ts';
 import { createHyperVSource } from '../../src/capture/index.ts';
-import { cutOver, openOtherSide, replicateVm, type CutoverRecord } from '../../src/flows/index.ts';
+import {
+  cutOver,
+  failBack,
+  openOtherSide,
+  replicateVm,
+  type CutoverRecord,
+  type FailbackRecord,
+} from '../../src/flows/index.ts';
 import { CHOICES, MemoryHypervisor, Watch } from '../../src/flows/cutover-world.fixture.ts';
 import { Fate } from '../../src/flows/replicate-world.fixture.ts';
 import { createFsHostFiles } from '../../src/hostfile/index.ts';
 import type { HyperV } from '../../src/hyperv/index.ts';
 import { openTarget } from '../../src/targets/index.ts';
+import { requires } from '../requires.ts';
 import { openLabStack, type LabStack } from './lab-stack.fixture.ts';
+
+const run = promisify(execFile);
 
 const folder = await mkdtemp(join(tmpdir(), 'hvlift-cutover-'));
 after(() => rm(folder, { recursive: true }));
@@ -117,6 +129,20 @@ class LabWorld implements AsyncDisposable {
     );
   }
 
+  failBack(to: string): Promise<FailbackRecord> {
+    const { hypervisor, folder: at } = this;
+    const open: typeof openOtherSide = async (replica, target, choices) => ({
+      ...(await openOtherSide(replica, target, { ...choices, hypervisor: 'qemu' })),
+      hypervisor,
+    });
+    return failBack(open, {
+      replica: 'db',
+      stateFolder: join(at, 'state'),
+      to,
+      progress: silentProgress,
+    });
+  }
+
   /** The replica is what the disks of the VM hold now. */
   async assertHoldsSource(): Promise<void> {
     const { lab } = this.stack;
@@ -196,6 +222,45 @@ test('a resize that the target cannot follow ends it before anything is done to 
   const { action, power } = await world.traces();
   assert.deepEqual([action, power], ['if-it-ran', 'running']);
 });
+
+test(
+  'the way back: what was written on the other side is in VHDX files; the second time only what differs is written',
+  { ...requires(['qemu-img', 'qemu-io'], 'a clone that QEMU wrote to goes back into VHDX files') },
+  async () => {
+    await using world = await LabWorld.open();
+    const back = join(world.folder, 'back');
+    await world.cutOver('begin');
+    await assert.rejects(world.failBack(back), { code: 'CUTOVER_NOT_COMMITTED' });
+    await world.cutOver('resume', true);
+    await assert.rejects(world.failBack(back), { code: 'CUTOVER_MACHINE_RUNS' });
+    world.hypervisor.clear();
+    const [clone] = await readdir(join(world.folder, 'clone'));
+    const image = join(world.folder, 'clone', clone!, 'disk1.qcow2');
+    const writtenThere = (at: string): Promise<unknown> =>
+      run('qemu-io', ['-c', `write -P 7 ${at} 64k`, '-c', 'write -z 5M 64k', image]);
+    await writtenThere('3M');
+    const first = await world.failBack(back);
+    assert.deepEqual(
+      first.disks.map(({ isNew }) => isNew),
+      [true, true],
+    );
+    await writtenThere('9M');
+    const second = await world.failBack(back);
+    assert.deepEqual(
+      second.disks.map(({ isNew, writtenBytes, zeroedBytes }) => [isNew, writtenBytes + zeroedBytes]),
+      [
+        [false, 65_536],
+        [false, 0],
+      ],
+    );
+    await run('qemu-img', ['compare', image, join(back, 'db-disk1.vhdx')]);
+    await run('qemu-img', [
+      'compare',
+      join(world.folder, 'replica', 'db-disk2.raw'),
+      join(back, 'db-disk2.vhdx'),
+    ]);
+  },
+);
 
 test('cut at calls to the host all along: gone on with, or taken back, in turn', async () => {
   await using world = await LabWorld.open();

@@ -156,3 +156,16 @@ test('a VM that is being cut over is shown as such among the replicas', async ()
     assert.match(run.stdout, text);
   }
 });
+
+test('failback tells what became of each disk, and whether it was there', async () => {
+  await using line = await CommandLine.open();
+  const run = await line.run(['failback', 'web01', '--to', 'back']);
+  assert.equal(run.code, 0, run.stderr);
+  const place = join(line.home, 'back');
+  assert.match(run.stdout, /^web01: its disks as VHDX/);
+  assert.ok(run.stdout.includes(`${place}/web01-disk1.vhdx`));
+  assert.match(run.stdout, /was there: 1 MiB differed/);
+  const { request } = run.calls.find(({ call }) => call === 'failBack')!;
+  assert.equal((request as { to: string }).to, place);
+  assert.equal((await line.run(['failback', 'web01'])).code, 64);
+});
