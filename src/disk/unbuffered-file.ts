@@ -28,7 +28,8 @@ export class UnbufferedFile {
   static open(path: string): UnbufferedFile | undefined {
     if (process.platform !== 'linux') return undefined;
     try {
-      if (!FILE_SYSTEMS.includes(statfsSync(path).type) || desk().length === 0) return undefined;
+      if (!FILE_SYSTEMS.includes(statfsSync(path).type)) return undefined;
+      desk(); // a limit on the address space may refuse it: here, not at the first write
       return new UnbufferedFile(openSync(path, constants.O_WRONLY | constants.O_DIRECT));
     } catch {
       return undefined; // whoever writes the usual way learns why, if there is anything to learn
