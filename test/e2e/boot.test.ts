@@ -1,56 +1,95 @@
 /**
  * A real guest is booted at once, straight from the repository, by what `hvlift serve --run` makes of the settings of its restore
- * point. What it writes is there at the next start, each file with its hash; the restore point stays as it was.
+ * point. What it writes is there at the next start, each file with its hash; the restore point stays as it was. Beside it, the same
+ * point is exported first and booted then.
  */
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { setTimeout as wait } from 'node:timers/promises';
-import { findKernel, GUEST_PROGRAMS, makeGuestImages } from '../../lab/guest-qemu/index.ts';
-import { machineFiles } from '../../src/machines/index.ts';
-import { requires } from '../requires.ts';
+import type { VmInfo } from '../../lab/model/index.ts';
+import { makeGuestImages } from '../../lab/guest-qemu/index.ts';
+import {
+  accelerator,
+  describeMachine,
+  machineFiles,
+  prepareMachineFolder,
+  qemuArguments,
+  runQemu,
+} from '../../src/machines/index.ts';
 import { CliHome, LabProcess } from './cli.fixture.ts';
+import { requiresGuest, SerialLog } from './guest.fixture.ts';
 
-const UNPROVED = 'restore points booted by a real guest';
-const NEEDS = findKernel()
-  ? requires(['qemu-system-x86_64', ...GUEST_PROGRAMS], UNPROVED)
-  : { skip: `the kernel of linux-image-cloud-amd64 is missing; not proved: ${UNPROVED}` };
+const NEEDS = requiresGuest([], 'restore points booted by a real guest');
 
 const folder = await mkdtemp(join(tmpdir(), 'hvlift-boot-'));
 after(() => rm(folder, { recursive: true, force: true }));
 
-/** Resolves once the guest said it; fails when the machine ends first. */
-async function said(serialLog: string, text: string, ended: Promise<{ stderr: string }>): Promise<void> {
-  const over = ended.then(({ stderr }) => stderr || 'it ended');
-  for (;;) {
-    const all = existsSync(serialLog) ? await readFile(serialLog, 'utf8') : '';
-    if (all.includes(text)) return;
-    const reason = await Promise.race([over, wait(100)]);
-    if (reason !== undefined) throw new Error(`no "${text}": ${reason}\n${all}`);
-  }
+interface Booted {
+  /** From the command to what the guest says when it is there. */
+  readonly readyAfterMs: number;
+  /** All that it said. */
+  readonly log: string;
 }
 
-/** Boots the latest point until its guest said it, then Ctrl-C. Resolves with all that the guest said. */
-async function boot(home: CliHome, vm: string, until: string): Promise<{ saidAfterMs: number; log: string }> {
+/** Boots the latest point until its guest said it, then Ctrl-C. */
+async function boot(home: CliHome, vm: string, until: string): Promise<Booted> {
   const started = Date.now();
   // The kernel has drivers for IDE and virtio, and the lab hangs disks on SCSI.
   const machine = ['--run', '--devices', 'virtio', '--no-secure-boot'];
   const run = home.start(['serve', 'latest', '--vm', vm, '--write', vm, '--json', ...machine]);
-  const { serialLog } = machineFiles(home.path(vm, '@machine'));
+  const serial = new SerialLog(machineFiles(home.path(vm, '@machine')).serialLog);
+  const ended = run.ended.then(({ stderr }) => stderr);
+  let readyAfterMs: number;
   try {
-    await said(serialLog, until, run.ended);
+    await serial.said('GUEST-READY', ended);
+    readyAfterMs = Date.now() - started;
+    await serial.said(until, ended);
   } finally {
     run.process.kill('SIGINT');
   }
-  const saidAfterMs = Date.now() - started;
   const { code, stderr } = await run.ended;
   assert.equal(code, 0, stderr);
-  const log = await readFile(serialLog, 'utf8');
-  await rm(serialLog);
-  return { saidAfterMs, log };
+  const log = await serial.text();
+  await rm(serial.path);
+  return { readyAfterMs, log };
+}
+
+/** The latest point as a file, then the same machine from that. */
+async function bootExported(home: CliHome, vm: VmInfo): Promise<Booted & { readonly exportMs: number }> {
+  const started = Date.now();
+  const restored = (
+    await home.ok('restore', 'latest', '--vm', vm.name, '--to', 'out', '--format', 'qcow2', '--json')
+  ).json();
+  const exportMs = Date.now() - started;
+  const source = { kind: 'file', path: restored.disks[0].path, format: 'qcow2' } as const;
+  const disk = {
+    path: source.path,
+    attachmentId: '',
+    logicalSectorSize: 512,
+    physicalSectorSize: 512,
+    source,
+  };
+  const choices = { devices: 'virtio', memoryMiB: 256 } as const;
+  const { machine } = describeMachine({ ...vm, configuration: {}, disks: [disk] }, choices);
+  const place = home.path('exported');
+  await prepareMachineFolder(place);
+  const serial = new SerialLog(machineFiles(place).serialLog);
+  const stop = new AbortController();
+  const command = qemuArguments(machine, { accelerator: await accelerator(), folder: place });
+  const run = runQemu(command, { signal: stop.signal });
+  try {
+    await serial.said(
+      'GUEST-READY',
+      run.then(() => 'off', String),
+    );
+  } finally {
+    stop.abort();
+  }
+  const readyAfterMs = Date.now() - started;
+  await run;
+  return { exportMs, readyAfterMs, log: await serial.text() };
 }
 
 test(
@@ -61,24 +100,29 @@ test(
     await makeGuestImages(image);
     await using lab = await LabProcess.start();
     await using home = await CliHome.open(lab, 'plain');
-    await lab.client.createVm({ name: 'old', generation: 1, memoryMiB: 256, disks: [{ fromRaw: image }] });
+    const machine = { processors: 1, memoryMiB: 256, disks: [{ fromRaw: image }] };
+    const old = await lab.client.createVm({ ...machine, name: 'old', generation: 1 });
     await home.ok('backup', 'old');
 
     const first = await boot(home, 'old', 'WROTE 2');
-    assert.match(first.log, /CHECK good 0 bad 0\r?\n/);
+    assert.match(first.log, /CHECK good 0 bad 0\n/);
     assert.match(first.log, /GUEST-OFF/);
     const files = [...first.log.matchAll(/WROTE/g)].length;
 
     const second = await boot(home, 'old', 'GUEST-READY');
-    assert.match(second.log, new RegExp(`CHECK good ${files} bad 0\\r?\\n`));
+    assert.match(second.log, new RegExp(`CHECK good ${files} bad 0\\n`));
 
-    await lab.client.createVm({ name: 'new', generation: 2, memoryMiB: 256, disks: [{ fromRaw: image }] });
+    const exported = await bootExported(home, old);
+    assert.match(exported.log, /CHECK good 0 bad 0\n/);
+
+    await lab.client.createVm({ ...machine, name: 'new', generation: 2 });
     await home.ok('backup', 'new');
     const uefi = await boot(home, 'new', 'GUEST-READY');
     assert.match(uefi.log, /GUEST-OFF/);
     await home.ok('verify');
     t.diagnostic(
-      `two files written after ${first.saidAfterMs} ms, ready again after ${second.saidAfterMs} ms, by UEFI after ${uefi.saidAfterMs} ms`,
+      `ready after ${first.readyAfterMs} ms from the repository, again after ${second.readyAfterMs} ms; ` +
+        `exported first (${exported.exportMs} ms) after ${exported.readyAfterMs} ms; by UEFI after ${uefi.readyAfterMs} ms`,
     );
   },
 );
