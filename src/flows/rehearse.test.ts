@@ -13,7 +13,7 @@ import { KiB, MiB, silentProgress, sleep } from '../base/index.ts';
 import { createReplicateEngine } from '../cli/replicate-engine.ts';
 import { openHypervisor } from '../hypervisors/index.ts';
 import { Libvirtd } from '../hypervisors/libvirtd.fixture.ts';
-import { bootSector, READY } from '../hypervisors/tiny-guest.fixture.ts';
+import { bootSector, READY, removeWithMachines } from '../hypervisors/tiny-guest.fixture.ts';
 import { openTarget } from '../targets/index.ts';
 import { endKeptRehearsal } from './rehearsal-end.ts';
 import { CutoverWorld } from './cutover-world.fixture.ts';
@@ -35,7 +35,7 @@ before(async () => {
   // libvirt runs as another user.
   await chmod(root, 0o711);
 });
-after(() => rm(root, { recursive: true, force: true }));
+after(() => removeWithMachines(root));
 
 /** A VM of one disk with the tiny guest on it, and its replica in files. */
 class World {

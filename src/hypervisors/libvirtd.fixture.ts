@@ -8,6 +8,7 @@ import { chmod, chown, mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sleep } from '../base/index.ts';
+import { removeWithMachines } from './tiny-guest.fixture.ts';
 
 /** `nobody`: as root, libvirtd would be that of the system, with its files in /etc and /run. */
 const NOBODY = 65_534;
@@ -59,7 +60,7 @@ export class Libvirtd implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kill();
-    await rm(this.folder, { recursive: true, force: true });
+    await removeWithMachines(this.folder);
   }
 
   get #socket(): string {

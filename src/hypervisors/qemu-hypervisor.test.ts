@@ -1,14 +1,14 @@
 /** Machines run by a QEMU of their own: they outlive who started them, and are found again by their folder. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { requires } from '../../test/requires.ts';
 import { assertBoots, assertRunsMachines, assertSpares, becomes } from './conformance.ts';
 import { openHypervisor, waitUntilHealthy, type Hypervisor } from './index.ts';
-import { TINY_ID, tinyMachine, writeTinyDisk } from './tiny-guest.fixture.ts';
+import { removeWithMachines, TINY_ID, tinyMachine, writeTinyDisk } from './tiny-guest.fixture.ts';
 
 const withQemu = requires(['qemu-system-x86_64'], 'machines run by QEMU');
 
@@ -16,7 +16,7 @@ let folder: string;
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'hvlift-qemu-'));
 });
-after(() => rm(folder, { recursive: true, force: true }));
+after(() => removeWithMachines(folder));
 
 async function newHypervisor(name: string): Promise<{ hypervisor: Hypervisor; root: string; disk: string }> {
   // QEMU reads commas in options as the end of a value.

@@ -2,7 +2,8 @@
  * A guest of one sector, which a BIOS starts in a second: it writes itself into the sector behind it, says so on its serial
  * port, and switches itself off when its power button is pressed.
  */
-import { writeFile } from 'node:fs/promises';
+import { glob, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { MiB } from '../base/index.ts';
 import type { OwnedMachine } from './port.ts';
 
@@ -68,4 +69,15 @@ export function tinyMachine(disk: string, changes: Partial<OwnedMachine> = {}): 
     bootsFromNetwork: 'never',
     ...changes,
   };
+}
+
+/** A test that failed leaves its machines running: they go with its folder. */
+export async function removeWithMachines(folder: string): Promise<void> {
+  for await (const path of glob('**/*.pid', { cwd: folder })) {
+    const pid = Number(await readFile(join(folder, path), 'utf8').catch(() => ''));
+    const words = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+    if (words.startsWith('qemu-system') || words.startsWith('/usr/bin/qemu-system'))
+      process.kill(pid, 'SIGKILL');
+  }
+  await rm(folder, { recursive: true, force: true });
 }
