@@ -3,6 +3,7 @@ export * from './clock.ts';
 export * from './concurrency.ts';
 export * from './copy-bytes.ts';
 export * from './crc32c.ts';
+export * from './failure-reason.ts';
 export * from './fault.ts';
 export * from './free.ts';
 export * from './guid.ts';

@@ -4,7 +4,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { open, type FileHandle } from 'node:fs/promises';
-import { isFault } from '../base/index.ts';
+import { failureReason, isFault } from '../base/index.ts';
 import type { CliIo } from './io.ts';
 import { secretFaults } from './faults.ts';
 import type { Output } from './output.ts';
@@ -64,7 +64,7 @@ export class SecretReader {
       return onlyLine(what, path, await readUpTo(file, FILE_BYTES_MAX + 1));
     } catch (error) {
       if (isFault(error)) throw error;
-      throw secretFaults.fileUnreadable({ what, path, reason: (error as Error).message }, { cause: error });
+      throw secretFaults.fileUnreadable({ what, path, reason: failureReason(error) }, { cause: error });
     }
   }
 

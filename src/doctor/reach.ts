@@ -1,7 +1,7 @@
 /** Can the host be found, and do its ports answer? Nothing is sent to them. */
 import { lookup } from 'node:dns/promises';
 import { connect, isIP } from 'node:net';
-import { unlessAborted, withTimeout } from '../base/index.ts';
+import { failureReason, hasCode, unlessAborted, withTimeout } from '../base/index.ts';
 import { doctorFaults } from './faults.ts';
 import { failed, ok, type Check, type Finding } from './finding.ts';
 import type { FixContext } from './powershell.ts';
@@ -34,8 +34,11 @@ async function name(host: string, context: FixContext, signal: AbortSignal): Pro
     return ok(check, `${host} is ${addresses.map(({ address }) => address).join(', ')}`);
   } catch (cause) {
     signal.throwIfAborted();
-    const { code, message } = cause as NodeJS.ErrnoException;
-    return failed(check, doctorFaults.nameUnknown({ host, reason: code ?? message }, { cause }), context);
+    return failed(
+      check,
+      doctorFaults.nameUnknown({ host, reason: failureReason(cause) }, { cause }),
+      context,
+    );
   }
 }
 
@@ -54,8 +57,9 @@ export async function* ports(
       yield ok(check, `${port.host} answers`);
     } catch (cause) {
       signal.throwIfAborted();
-      const { code, message } = cause as NodeJS.ErrnoException;
-      const reason = code === 'RUN_TIMED_OUT' ? 'no answer; a firewall may drop it' : (code ?? message);
+      const reason = hasCode(cause, 'RUN_TIMED_OUT')
+        ? 'no answer; a firewall may drop it'
+        : failureReason(cause);
       yield failed(check, doctorFaults.portClosed({ ...port, reason }, { cause }), context);
     }
   }

@@ -111,7 +111,7 @@ function shareOf(root: string): { server: string; share: string } | undefined {
 
 const OPEN_FAULTS: Readonly<Record<string, FaultFactory>> = {
   SMB_NOT_FOUND: hostFileFaults.notFound,
-  SMB_NO_SUCH_SHARE: hostFileFaults.notFound,
+  SMB_NO_SUCH_SHARE: hostFileFaults.noShare,
   SMB_BAD_NAME: hostFileFaults.badPath,
   SMB_NOT_A_FILE: hostFileFaults.notAFile,
   SMB_ACCESS_DENIED: hostFileFaults.noAccess,

@@ -6,7 +6,7 @@
  * nothing waits longer than the answer timeout.
  */
 import { connect, type Socket } from 'node:net';
-import { isFault, viewOf, type Fault } from '../base/index.ts';
+import { failureReason, isFault, viewOf, type Fault } from '../base/index.ts';
 import { CreditWindow } from './credits.ts';
 import { smbFaults } from './faults.ts';
 import {
@@ -191,7 +191,7 @@ export class SmbConnection {
   }
 
   #watch(socket: Socket): void {
-    socket.on('error', (error) => this.fail(this.#lost(error.message, error)));
+    socket.on('error', (error) => this.fail(this.#lost(failureReason(error), error)));
     socket.on('end', () => this.fail(this.#lost('the server ended it')));
     socket.on('close', () => this.fail(this.#lost('it was cut')));
   }
@@ -305,7 +305,7 @@ async function connected(socket: Socket, target: ConnectionTarget, signal: Abort
   const unreachable = (reason: string, cause?: unknown): void =>
     reject(smbFaults.unreachable({ host, port, reason }, { cause }));
   const onAbort = (): void => reject(signal.reason as Error);
-  const onError = (error: Error): void => unreachable(error.message, error);
+  const onError = (error: Error): void => unreachable(failureReason(error), error);
   const timer = setTimeout(
     () => unreachable(`no answer within ${connectTimeoutMs / 1000} s`),
     connectTimeoutMs,

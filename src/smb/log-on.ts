@@ -120,5 +120,24 @@ function logonFault(connection: SmbConnection, status: number, user: string): Fa
   const temporary = status === STATUS.INSUFFICIENT_RESOURCES || status === STATUS.REQUEST_NOT_ACCEPTED;
   return temporary
     ? smbFaults.serverFailed({ host, command: 'SESSION_SETUP', status: reason })
-    : smbFaults.logonFailed({ host, user, reason });
+    : smbFaults.logonFailed({ host, user, reason: refusalOf(status) });
+}
+
+/** Why an account was refused; a server that wants to tell strangers nothing says it of everything as a wrong password. */
+const REFUSALS: Readonly<Record<number, string>> = {
+  [STATUS.LOGON_FAILURE]: 'wrong user name or password',
+  [STATUS.NO_SUCH_USER]: 'it knows no such user',
+  [STATUS.WRONG_PASSWORD]: 'wrong password',
+  [STATUS.ACCOUNT_RESTRICTION]: 'the account may not log on like this',
+  [STATUS.INVALID_LOGON_HOURS]: 'the account may not log on at this time',
+  [STATUS.PASSWORD_EXPIRED]: 'the password has expired',
+  [STATUS.PASSWORD_MUST_CHANGE]: 'the password must be changed first',
+  [STATUS.ACCOUNT_DISABLED]: 'the account is disabled',
+  [STATUS.ACCOUNT_LOCKED_OUT]: 'the account is locked',
+  [STATUS.LOGON_TYPE_NOT_GRANTED]: 'the account may not log on over the network',
+};
+
+function refusalOf(status: number): string {
+  const words = REFUSALS[status];
+  return words === undefined ? statusName(status) : `${words} (${statusName(status)})`;
 }

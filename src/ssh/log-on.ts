@@ -1,6 +1,7 @@
 /** By which methods we log on, in this order: the agent, the key, the password; each only when it was named. RFC 4252. */
 import { readFile } from 'node:fs/promises';
 import ssh2, { type AnyAuthMethod, type ParsedKey } from 'ssh2';
+import { failureReason } from '../base/index.ts';
 import { sshFaults } from './faults.ts';
 
 export interface LogOnMethods {
@@ -34,7 +35,7 @@ async function loadKey({ path, passphrase }: NonNullable<LogOnMethods['key']>): 
   const unusable = (reason: string, cause?: unknown): Error =>
     sshFaults.keyUnusable({ path, reason }, { cause });
   const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {
-    throw unusable(error.code ?? error.message, error);
+    throw unusable(failureReason(error), error);
   });
   const plain = parsed(bytes);
   const key = needsPassphrase(plain) && passphrase ? parsed(bytes, await passphrase()) : plain;

@@ -1,6 +1,6 @@
 /** The TCP connection under an SSH connection. */
 import { connect, type Socket } from 'node:net';
-import { withTimeout } from '../base/index.ts';
+import { failureReason, withTimeout } from '../base/index.ts';
 import { sshFaults } from './faults.ts';
 
 export interface SocketTarget {
@@ -24,8 +24,9 @@ export async function openSocket(target: SocketTarget, signal: AbortSignal): Pro
   } catch (error) {
     socket.destroy();
     signal.throwIfAborted();
-    const { code, message } = error as NodeJS.ErrnoException;
-    const reason = deadline.signal.aborted ? `no answer in ${connectTimeoutMs / 1000} s` : (code ?? message);
+    const reason = deadline.signal.aborted
+      ? `no answer in ${connectTimeoutMs / 1000} s`
+      : failureReason(error);
     throw sshFaults.unreachable({ host, port, reason }, { cause: error });
   }
 }

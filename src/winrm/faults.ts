@@ -17,7 +17,7 @@ export const winrmFaults = faults('WINRM', {
     kind: 'refused',
     text: 'no TLS connection to {host} port {port}: {reason}',
     remedy:
-      'check that the port is that of an HTTPS listener (`winrm enumerate winrm/config/listener` on the host) and that it allows TLS 1.2 or later',
+      'check that the port is that of an HTTPS listener (`winrm enumerate winrm/config/listener` on the host; http is on 5985) and that it allows TLS 1.2 or later',
   },
   certificateUntrusted: {
     kind: 'refused',
@@ -94,7 +94,8 @@ export const winrmFaults = faults('WINRM', {
   connectionLost: {
     kind: 'retry',
     text: 'the connection to {host} broke: {reason}',
-    remedy: 'look at the host and the network, then start again',
+    remedy:
+      'look at the host and the network, then start again; where the very first answer is missing, look at the port in the address: WinRM listens on 5985 for http and on 5986 for https',
   },
   sessionExpired: {
     kind: 'retry',
@@ -111,7 +112,7 @@ export const winrmFaults = faults('WINRM', {
     kind: 'corrupt',
     text: 'the answer of the host makes no sense: {reason}',
     remedy:
-      'look for a proxy between this computer and the host; if there is none, report this with the run record',
+      'check that the address names the port of WinRM, and look for a proxy between this computer and the host; if there is none, report this with the run record',
   },
   accessDenied: {
     kind: 'refused',
@@ -132,7 +133,8 @@ export const winrmFaults = faults('WINRM', {
   timedOut: {
     kind: 'retry',
     text: '{host} did not finish {resource} within {seconds} s',
-    remedy: 'the host is busy or hangs; look at its event log, then start again',
+    remedy:
+      'the host is busy or hangs: look at its event log, then start again; where not even the log-on is answered, another service may listen at this port',
   },
   envelopeTooLarge: {
     kind: 'refused',

@@ -57,8 +57,8 @@ describe('smb host files', needs, () => {
   test('a drive without an administrative share says which share was looked for', async () => {
     await using files = disposable(open());
     await assert.rejects(files.open('Q:\\a.vhdx'), {
-      code: 'HOSTFILE_NOT_FOUND',
-      message: /127\.0\.0\.1\\Q\$\\a\.vhdx/,
+      code: 'HOSTFILE_NO_SHARE',
+      message: /127\.0\.0\.1 has no share Q\$/,
     });
   });
 

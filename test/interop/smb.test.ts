@@ -83,7 +83,10 @@ describe('smb against Samba', requiresSamba('SMB 3.1.1 against an independent se
       return 'wrong';
     };
     await using smb = client({ credentials: { user: SMB_USER.user, password } });
-    await rejects(smb.open('C$', 'disk.vhdx'), 'SMB_LOGON_FAILED');
+    await assert.rejects(smb.open('C$', 'disk.vhdx'), {
+      code: 'SMB_LOGON_FAILED',
+      message: /refused user .*: wrong user name or password \(STATUS_LOGON_FAILURE\)/,
+    });
     await rejects(smb.open('C$', 'disk.vhdx'), 'SMB_LOGON_FAILED');
     assert.equal(asked, 1);
   });

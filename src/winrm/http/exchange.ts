@@ -10,7 +10,7 @@ import {
   type IncomingMessage,
 } from 'node:http';
 import type { Socket } from 'node:net';
-import { isFault } from '../../base/index.ts';
+import { failureReason, isFault } from '../../base/index.ts';
 import type { Address } from '../address.ts';
 import { winrmFaults } from '../faults.ts';
 
@@ -131,7 +131,7 @@ export class HttpExchange {
     // llhttp: the other side does not speak HTTP, or not within the limits.
     if (code?.startsWith('HPE_'))
       return winrmFaults.protocolBroken({ reason: `it is not HTTP (${message})` }, { cause });
-    return winrmFaults.connectionLost({ host, reason: code ?? message }, { cause });
+    return winrmFaults.connectionLost({ host, reason: failureReason(cause) }, { cause });
   }
 }
 

@@ -7,7 +7,7 @@ import {
   type SecureVersion,
   type TLSSocket,
 } from 'node:tls';
-import { isFault, withTimeout } from '../../base/index.ts';
+import { failureReason, isFault, withTimeout } from '../../base/index.ts';
 import type { Address } from '../address.ts';
 import { winrmFaults } from '../faults.ts';
 
@@ -143,7 +143,7 @@ function openingFault(address: Address, error: unknown, timedOut: boolean): Erro
   if (isFault(error)) return error;
   const { host, port } = address;
   const { code, message } = error as NodeJS.ErrnoException;
-  const reason = timedOut ? `no answer in ${CONNECT_TIMEOUT_MS / 1000} s` : (code ?? message);
+  const reason = timedOut ? `no answer in ${CONNECT_TIMEOUT_MS / 1000} s` : failureReason(error);
   // Codes of the network begin with E (ECONNREFUSED, EAI_AGAIN); those of TLS do not, but for these two.
   const network = timedOut || message === 'closed' || /^E(?!RR_|PROTO)/.test(code ?? '');
   const fault = address.tls && !network ? winrmFaults.tlsRefused : winrmFaults.unreachable;
