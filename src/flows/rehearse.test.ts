@@ -14,7 +14,7 @@ import { createReplicateEngine } from '../cli/replicate-engine.ts';
 import { openHypervisor } from '../hypervisors/index.ts';
 import { Libvirtd } from '../hypervisors/libvirtd.fixture.ts';
 import { bootSector, READY, removeWithMachines } from '../hypervisors/tiny-guest.fixture.ts';
-import { openTarget } from '../targets/index.ts';
+import { openTarget, type Target } from '../targets/index.ts';
 import { endKeptRehearsal } from './rehearsal-end.ts';
 import { CutoverWorld } from './cutover-world.fixture.ts';
 import { readNote, readRehearsals, writeNote } from './rehearsal-note.ts';
@@ -56,7 +56,7 @@ class World {
     return this;
   }
 
-  get target() {
+  get target(): Target {
     return openTarget(`dir:${join(this.folder, 'target')}?format=${this.#format}`);
   }
 
@@ -353,3 +353,44 @@ test('a note of a rehearsal that is damaged is told of, and nothing is brought b
   const next = await world.cycle();
   assert.deepEqual([next.generation, next.resumed], [3, true]);
 });
+
+test(
+  'a replica behind an NBD server is rehearsed as well, over the same export that cycles write to',
+  requires(['qemu-system-x86_64', 'qemu-nbd'], 'a replica behind an NBD server is rehearsed'),
+  async () => {
+    const folder = join(root, 'nbd');
+    await mkdir(folder);
+    const [image, socket] = [join(folder, 'image.raw'), join(folder, 'sock')];
+    await writeFile(image, Buffer.alloc(SIZE));
+    const server = spawn('qemu-nbd', ['-f', 'raw', '-x', 'web01-1', '-k', socket, '-t', '-e', '8', image]);
+    try {
+      const signal = AbortSignal.timeout(10_000);
+      while (!existsSync(socket)) await sleep(20, signal);
+      class NbdWorld extends World {
+        override get target(): Target {
+          return openTarget(`nbd+unix:///web01-{n}?socket=${socket}`);
+        }
+        override get image(): string {
+          return image;
+        }
+      }
+      const world = await new NbdWorld('nbd-world').seed();
+      const before = await world.hash();
+      const run = await world.rehearse({ keep: true });
+      assert.equal(run.result, 'healthy', run.reason);
+      await world.vm.write(0, 2 * MiB, Buffer.alloc(64 * KiB, 2));
+      assert.deepEqual(
+        (await world.cycle()).warnings.map(({ code }) => code),
+        ['REPLICA_BROUGHT_LATER'],
+      );
+      assert.equal(await world.hash(), before);
+      await endKeptRehearsal(await world.replica());
+      await world.assertHolds(await world.cycle());
+      await world.assertNothingLeft();
+    } finally {
+      const ended = once(server, 'exit');
+      server.kill();
+      await ended;
+    }
+  },
+);
