@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { GiB, MiB, newGuid, silentProgress } from '../../src/base/index.ts';
-import { checkpointName } from '../../src/capture/index.ts';
+import { checkpointName, createHyperVSource } from '../../src/capture/index.ts';
 import {
   backupVm,
   findReplicas,
@@ -19,6 +19,7 @@ import {
   type JanitorVm,
 } from '../../src/flows/index.ts';
 import { repositoryJournal } from '../../src/flows/repository-journal.ts';
+import { createFsHostFiles, type HostFiles } from '../../src/hostfile/index.ts';
 import { createMemoryStore, type ObjectStore } from '../../src/objectstore/index.ts';
 import { createRepository, type Repository } from '../../src/repository/index.ts';
 import { openTarget } from '../../src/targets/index.ts';
@@ -323,3 +324,119 @@ test('a merge that does not end is a warning; cancelled while it waits, the jani
   await lab.holdMerges(id, false);
   assert.equal((await rig.clean())[0]!.found!.merge, 'merged');
 });
+
+test('cancelled at any of its questions or changes, the janitor ends with that and lets go of the VM; the next one does the rest', async () => {
+  await using rig = await open();
+  const { lab, hyperv } = rig.stack;
+  const { id } = await lab.createVm({ name: 'left', disks: [{ size: 4 * MiB }] });
+  const vmId = id.toLowerCase();
+  const controlled = { controller: new AbortController(), left: 0 };
+  interruptible(lab, controlled);
+  const cancelled = new Error('Ctrl-C');
+  let stops = 0;
+  for (let call = 1; ; call += 3) {
+    controlled.left = 0;
+    if ((await hyperv.checkpoints(vmId)).length === 0) await leave(rig, id);
+    controlled.controller = new AbortController();
+    Object.assign(controlled, { left: call, reason: cancelled });
+    const ended = await rig.clean({ signal: controlled.controller.signal }).catch((error: unknown) => error);
+    if (Array.isArray(ended)) break;
+    assert.equal(ended, cancelled, `call ${call}`);
+    stops += 1;
+    await using _free = await rig.repository.lockVm(vmId);
+  }
+  assert.ok(stops >= 5, `only ${stops} calls`);
+  assert.deepEqual(await hyperv.checkpoints(vmId), []);
+});
+
+interface Interruption {
+  controller: AbortController;
+  /** Calls until it is aborted; 0: never. */
+  left: number;
+  reason?: Error;
+}
+
+/** Aborts before a call of the host by number. */
+function interruptible(lab: LabStack['lab'], interruption: Interruption): void {
+  const { provider } = lab;
+  const count = (): void => {
+    interruption.left -= 1;
+    if (interruption.left === 0) interruption.controller.abort(interruption.reason);
+  };
+  for (const name of ['invoke', 'instances'] as const) {
+    const call = provider[name].bind(provider) as (...args: unknown[]) => Promise<unknown>;
+    Object.assign(provider, {
+      [name]: (...args: unknown[]) => {
+        count();
+        return call(...args);
+      },
+    });
+  }
+}
+
+test('of two janitors at once none fails, and what was left is gone', async () => {
+  await using rig = await open();
+  const { lab, hyperv } = rig.stack;
+  const { id } = await lab.createVm({ name: 'left', disks: [{ size: 4 * MiB }] });
+  await leave(rig, id);
+  const both = (await Promise.all([rig.clean(), rig.clean()])).flat();
+  assert.deepEqual(
+    both.map(({ error, warnings }) => [error, warnings]),
+    both.map(() => [undefined, []]),
+  );
+  assert.ok(
+    both.some((each) => states(each).includes('recovery removed')),
+    both.flatMap(states).join(),
+  );
+  assert.deepEqual(await hyperv.checkpoints(id.toLowerCase()), []);
+});
+
+test('a backup that runs is left alone by the janitor, and ends as if there had been none', async () => {
+  await using rig = await open();
+  const { lab, hyperv, source } = rig.stack;
+  const { id } = await lab.createVm({ name: 'live', disks: [{ size: 4 * MiB }] });
+  const deps = { source, repository: rig.repository, resolveVm: (name: string) => hyperv.vm(name) };
+  await backupVm(deps, { vm: 'live', workers: 0 });
+  await lab.guestWrite(id, { offset: 0, length: MiB, seed: 1 });
+  const found: JanitorVm[] = [];
+  let looks: Promise<void> | undefined;
+  const look = async (): Promise<void> => {
+    for (const dryRun of [true, false]) found.push(...(await rig.clean({ dryRun, mergeTimeoutMs: 20 })));
+  };
+  // What the increment reads comes when the janitor has been there twice.
+  const plain = createFsHostFiles({ mappings: [{ from: 'C:\\', to: join(lab.volumesFolder, 'C') }] });
+  const files = waiting(plain, async () => looks);
+  const phase = (name: string): void => {
+    if (name.startsWith('delta')) looks ??= look();
+  };
+  const next = await backupVm(
+    { ...deps, source: createHyperVSource({ hyperv, files, hostName: 'HV01' }) },
+    { vm: 'live', workers: 0, progress: { ...silentProgress, phase } },
+  );
+  await plain.close();
+  assert.deepEqual(found.map(states), [['recovery in-use'], ['recovery in-use']]);
+  assert.deepEqual(
+    found.map((each) => each.found!.ourReferencePoints),
+    [1, 1],
+  );
+  assert.deepEqual([next.disks[0]!.kind, next.outcome], ['delta', 'ok']);
+  assert.deepEqual(await hyperv.checkpoints(id.toLowerCase()), []);
+});
+
+function waiting(files: HostFiles, until: () => Promise<void>): HostFiles {
+  return {
+    async open(path, options) {
+      const reader = await files.open(path, options);
+      return {
+        size: reader.size,
+        async read(offset, into, call) {
+          await until();
+          await reader.read(offset, into, call);
+        },
+        close: () => reader.close(),
+      };
+    },
+    describe: () => files.describe(),
+    close: () => files.close(),
+  };
+}
