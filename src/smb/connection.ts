@@ -5,9 +5,10 @@
  * encrypted once a log-on is done. Whatever is wrong ends the connection, with the same fault for every request under way;
  * nothing waits longer than the answer timeout.
  */
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { failureReason, isFault, viewOf, type Fault } from '../base/index.ts';
 import { CreditWindow } from './credits.ts';
+import { dial, type ConnectionTarget } from './dial.ts';
 import { smbFaults } from './faults.ts';
 import {
   COMMAND,
@@ -26,14 +27,6 @@ import { isFollowedByData } from './read.ts';
 import { SealedFrames } from './sealed-frames.ts';
 import { statusName, STATUS } from './status.ts';
 import type { Sealing } from './transform.ts';
-
-export interface ConnectionTarget {
-  readonly host: string;
-  readonly port: number;
-  readonly connectTimeoutMs: number;
-  /** How long any one answer may take. */
-  readonly answerTimeoutMs: number;
-}
 
 /** What carries the bytes of a connection; those that arrive are given to `push`. */
 export type Carrier = Pick<Socket, 'write' | 'destroy'>;
@@ -63,7 +56,6 @@ interface Pending {
 
 /** Log-on answers are small; a token of Kerberos with many groups has up to 64 KiB. */
 const FRAME_BYTES_BEFORE_LOGON = 128 * 1024;
-const RECEIVE_BUFFER_BYTES = 1024 * 1024;
 /** Finds out about a peer that went away in silence, and keeps a firewall from forgetting an idle connection. */
 const ECHO_AFTER_MS = 60_000;
 
@@ -91,16 +83,7 @@ export class SmbConnection {
   /** Throws `SMB_UNREACHABLE`, and the signal's reason. */
   static async open(target: ConnectionTarget, signal: AbortSignal): Promise<SmbConnection> {
     let connection: SmbConnection | undefined;
-    const onread = {
-      buffer: Buffer.allocUnsafeSlow(RECEIVE_BUFFER_BYTES),
-      callback: (length: number, buffer: Uint8Array): boolean => {
-        connection?.push(buffer.subarray(0, length));
-        return true;
-      },
-    };
-    const { host, port } = target;
-    const socket = connect({ host, port, noDelay: true, keepAlive: true, onread });
-    await connected(socket, target, signal);
+    const socket = await dial(target, (bytes) => connection?.push(bytes), signal);
     connection = new SmbConnection(target, socket);
     connection.#watch(socket);
     return connection;
@@ -297,30 +280,4 @@ function isInterim({ status, flags }: { status: number; flags: number }): boolea
 function noteInterim(pending: Pending): void {
   if (pending.interim) throw new Malformed('a second interim answer');
   pending.interim = true;
-}
-
-async function connected(socket: Socket, target: ConnectionTarget, signal: AbortSignal): Promise<void> {
-  const { host, port, connectTimeoutMs } = target;
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const unreachable = (reason: string, cause?: unknown): void =>
-    reject(smbFaults.unreachable({ host, port, reason }, { cause }));
-  const onAbort = (): void => reject(signal.reason as Error);
-  const onError = (error: Error): void => unreachable(failureReason(error), error);
-  const timer = setTimeout(
-    () => unreachable(`no answer within ${connectTimeoutMs / 1000} s`),
-    connectTimeoutMs,
-  );
-  signal.addEventListener('abort', onAbort, { once: true });
-  socket.once('connect', resolve).once('error', onError);
-  try {
-    signal.throwIfAborted();
-    await promise;
-    socket.off('error', onError);
-  } catch (error) {
-    socket.on('error', () => undefined).destroy();
-    throw error;
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener('abort', onAbort);
-  }
 }

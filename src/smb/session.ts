@@ -1,8 +1,9 @@
 /** A logged-on connection: shares, handles, reads. What it throws says whether a new session could do better. */
 import type { SecurityProvider } from '../auth/index.ts';
 import { diskFaults } from '../disk/index.ts';
-import { SmbConnection, type ConnectionTarget, type Request } from './connection.ts';
+import { SmbConnection, type Request } from './connection.ts';
 import { readCreate, writeClose, writeCreate, type FileIdentity } from './create.ts';
+import type { ConnectionTarget } from './dial.ts';
 import { smbFaults } from './faults.ts';
 import { CREDIT_BYTES, emptyRequest, messageHeader } from './format.ts';
 import type { Landing } from './landing.ts';
