@@ -366,63 +366,6 @@ test('power: transitions by RequestStateChange, a clean shutdown that flushes, a
   );
 });
 
-test('a guest takes its time to shut down, a hanging one for ever: EnabledState 4, and a second request is refused', async () => {
-  await using it = await testHost({ shutdownMs: 40 });
-  const { host } = it;
-  const shutDown = async (): Promise<number> => {
-    const [component] = await rows(host, 'Msvm_ShutdownComponent');
-    const path = {
-      className: 'Msvm_ShutdownComponent',
-      keys: { SystemName: keyText(component!['SystemName']) },
-    };
-    return (await host.provider.invoke(path, 'InitiateShutdown', { Force: false, Reason: '' }, CALLER))
-      .returnValue;
-  };
-  const { id, disks } = await host.createVm({ name: 'vm', disks: [{ size: 4 * MiB }] });
-  const enabled = async (): Promise<LabValue> =>
-    (await rows(host, 'Msvm_ComputerSystem')).find((row) => row['Name'] === id)!['EnabledState']!;
-  await host.guestWrite(id, { offset: 0, length: 512, seed: 1, cached: true });
-  assert.equal(await shutDown(), 0);
-  assert.equal(await enabled(), 4);
-  while ((await enabled()) !== 3) await new Promise(setImmediate);
-  const head = { diskId: disks[0]!.diskId, offset: 0, length: 512 };
-  assert.ok((await host.truthRead('now', head)).some((byte) => byte !== 0));
-
-  await host.setPower(id, 'running');
-  await host.setGuest(id, { shutdown: 'disabled' });
-  const [component] = await rows(host, 'Msvm_ShutdownComponent');
-  assert.equal(component!['EnabledState'], 3);
-  assert.equal(await shutDown(), 32780);
-  await host.setGuest(id, { shutdown: 'hangs' });
-  assert.equal(await shutDown(), 0);
-  assert.equal(await shutDown(), 32782);
-  await host.setPower(id, 'off');
-  assert.equal(await enabled(), 3);
-});
-
-test('what a VM is told to do when its host starts is kept, and done', async () => {
-  await using it = await testHost();
-  const { host } = it;
-  const { id } = await host.createVm({ name: 'vm' });
-  const after = async (action: number, power: 'running' | 'off'): Promise<string> => {
-    const SystemSettings = {
-      className: 'Msvm_VirtualSystemSettingData',
-      properties: { InstanceID: `Microsoft:${id}`, AutomaticStartupAction: action },
-    };
-    assert.equal((await call(host, 'ModifySystemSettings', { SystemSettings })).returnValue, 4096);
-    await host.settle();
-    const settings = await rows(host, 'Msvm_VirtualSystemSettingData');
-    assert.equal(settings[0]!['AutomaticStartupAction'], action);
-    await host.setPower(id, power);
-    await host.restart();
-    return (await host.vm(id)).power;
-  };
-  assert.equal(await after(2, 'running'), 'off');
-  assert.equal(await after(3, 'running'), 'running');
-  assert.equal(await after(3, 'off'), 'off');
-  assert.equal(await after(4, 'off'), 'running');
-});
-
 test('the summary has what was asked for and nothing else', async () => {
   await using it = await testHost();
   const { host } = it;

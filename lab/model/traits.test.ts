@@ -5,10 +5,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { KiB, MiB } from '../../src/base/index.ts';
-import type { LabPath } from '../cim.ts';
+import type { LabPath, LabValue } from '../cim.ts';
 import { ManualClock } from './clock.ts';
 import {
   call,
+  CALLER,
   created,
   idOf,
   jobOf,
@@ -18,7 +19,7 @@ import {
   type TestHost,
 } from './host.fixture.ts';
 import { LabHost } from './host.ts';
-import { settingsPath, systemPath } from './object-paths.ts';
+import { keyText, settingsPath, systemPath } from './object-paths.ts';
 import { INSTANT } from './options.ts';
 import { RETURN } from './return-codes.ts';
 
@@ -244,4 +245,61 @@ test('services refuse in one of two families of numbers, the image service in on
   assert.deepEqual(await refusals(), [4, RETURN.fileNotFound]);
   const gone = call(host, 'DestroySnapshot', { AffectedSnapshot: settingsPath(at.id) });
   await assert.rejects(gone, { status: 0x80041002 });
+});
+
+test('a guest takes its time to shut down, a hanging one for ever: EnabledState 4, and a second request is refused (facts: hyperv-classes.md, Msvm_ShutdownComponent)', async () => {
+  await using it = await testHost({ shutdownMs: 40 });
+  const { host } = it;
+  const shutDown = async (): Promise<number> => {
+    const [component] = await rows(host, 'Msvm_ShutdownComponent');
+    const path = {
+      className: 'Msvm_ShutdownComponent',
+      keys: { SystemName: keyText(component!['SystemName']) },
+    };
+    return (await host.provider.invoke(path, 'InitiateShutdown', { Force: false, Reason: '' }, CALLER))
+      .returnValue;
+  };
+  const { id, disks } = await host.createVm({ name: 'vm', disks: [{ size: 4 * MiB }] });
+  const enabled = async (): Promise<LabValue> =>
+    (await rows(host, 'Msvm_ComputerSystem')).find((row) => row['Name'] === id)!['EnabledState']!;
+  await host.guestWrite(id, { offset: 0, length: 512, seed: 1, cached: true });
+  assert.equal(await shutDown(), 0);
+  assert.equal(await enabled(), 4);
+  while ((await enabled()) !== 3) await new Promise(setImmediate);
+  const head = { diskId: disks[0]!.diskId, offset: 0, length: 512 };
+  assert.ok((await host.truthRead('now', head)).some((byte) => byte !== 0));
+
+  await host.setPower(id, 'running');
+  await host.setGuest(id, { shutdown: 'disabled' });
+  const [component] = await rows(host, 'Msvm_ShutdownComponent');
+  assert.equal(component!['EnabledState'], 3);
+  assert.equal(await shutDown(), 32780);
+  await host.setGuest(id, { shutdown: 'hangs' });
+  assert.equal(await shutDown(), 0);
+  assert.equal(await shutDown(), 32782);
+  await host.setPower(id, 'off');
+  assert.equal(await enabled(), 3);
+});
+
+test('what a VM is told to do when its host starts is kept, and done (facts: hyperv-classes.md, AutomaticStartupAction)', async () => {
+  await using it = await testHost();
+  const { host } = it;
+  const { id } = await host.createVm({ name: 'vm' });
+  const after = async (action: number, power: 'running' | 'off'): Promise<string> => {
+    const SystemSettings = {
+      className: 'Msvm_VirtualSystemSettingData',
+      properties: { InstanceID: `Microsoft:${id}`, AutomaticStartupAction: action },
+    };
+    assert.equal((await call(host, 'ModifySystemSettings', { SystemSettings })).returnValue, 4096);
+    await host.settle();
+    const settings = await rows(host, 'Msvm_VirtualSystemSettingData');
+    assert.equal(settings[0]!['AutomaticStartupAction'], action);
+    await host.setPower(id, power);
+    await host.restart();
+    return (await host.vm(id)).power;
+  };
+  assert.equal(await after(2, 'running'), 'off');
+  assert.equal(await after(3, 'running'), 'running');
+  assert.equal(await after(3, 'off'), 'off');
+  assert.equal(await after(4, 'off'), 'running');
 });

@@ -273,7 +273,7 @@ export class CutoverWorld {
     );
   }
 
-  cutOver(more: Partial<CutoverRequest>, _fate?: Fate): Promise<CutoverRecord> {
+  cutOver(more: Partial<CutoverRequest>): Promise<CutoverRecord> {
     return this.#run({ action: 'begin', choices: CHOICES, ...more });
   }
 
@@ -281,7 +281,7 @@ export class CutoverWorld {
     return this.#run({ action: 'resume', ...more });
   }
 
-  async takeBack(_fate?: Fate): Promise<void> {
+  async takeBack(): Promise<void> {
     const state = await this.state();
     if (state === undefined || state.step === 'rolled-back') return;
     await this.#run({ action: 'rollback' });
@@ -326,9 +326,9 @@ export class CutoverWorld {
   }
 
   /** Dies, and power is lost where the target is. The step; undefined when there are fewer. */
-  async killedAt(dieAt: number, work: (fate: Fate) => Promise<unknown>): Promise<string | undefined> {
+  async killedAt(dieAt: number, work: () => Promise<unknown>): Promise<string | undefined> {
     this.fate.startOver(dieAt);
-    const outcome = await work(this.fate).catch((error: unknown) => error);
+    const outcome = await work().catch((error: unknown) => error);
     const step = this.fate.steps[dieAt];
     this.fate.startOver();
     if (step === undefined && outcome instanceof Error) throw outcome;
