@@ -52,7 +52,7 @@ export const sshFaults = faults('SSH', {
   },
   logonFailed: {
     kind: 'refused',
-    text: '{host} let user {user} in by none of: {methods}{more}',
+    text: '{host} refused user {user}, tried by {methods}{more}',
     remedy:
       'check the user and that its public key is on the host: administrators of Windows have theirs in C:\\ProgramData\\ssh\\administrators_authorized_keys, others in .ssh\\authorized_keys; nothing is tried again in this run',
   },
