@@ -37,7 +37,8 @@ export {
   type RehearsalNote,
   type RehearsalRecord,
 } from './rehearsal-note.ts';
-export { rehearse, type RehearsalRun, type RehearseRequest } from './rehearse.ts';
+export type { RehearseRequest } from './rehearsal-begin.ts';
+export { rehearse, type RehearsalRun } from './rehearse.ts';
 export { ReplicaClone, type ReplicaCloneRequest } from './replica-clone.ts';
 export { replicateVm, type ReplicateDeps, type ReplicateRecord, type ReplicateRequest } from './replicate.ts';
 export type { ReplicatedDisk, ReplicaReason } from './replicate-disk.ts';

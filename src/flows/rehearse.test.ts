@@ -18,7 +18,8 @@ import { openTarget, type Target } from '../targets/index.ts';
 import { endKeptRehearsal } from './rehearsal-end.ts';
 import { CutoverWorld } from './cutover-world.fixture.ts';
 import { readNote, readRehearsals, writeNote } from './rehearsal-note.ts';
-import { rehearse, type RehearseRequest } from './rehearse.ts';
+import type { RehearseRequest } from './rehearsal-begin.ts';
+import { rehearse } from './rehearse.ts';
 import { ReplicaClone } from './replica-clone.ts';
 import { rehearsalUuid } from './replica-machine.ts';
 import { findReplica, type KnownReplica } from './replicate-state.ts';
@@ -338,6 +339,28 @@ test(
       assert.equal(await hypervisor.state(uuid), 'absent', `step ${died}`);
       await world.assertNothingLeft();
     }
+  },
+);
+
+test(
+  'when the machine cannot be removed, what was found out is told all the same, and it is removed later',
+  withQemu,
+  async () => {
+    const world = await new World('stuck').seed();
+    const running = world.rehearse({ probe: { kind: 'serial', text: 'never said' } });
+    const { folder, id } = await world.replica();
+    const machine = join(folder, `rehearsal-${id.slice(0, 8)}`, rehearsalUuid(id).slice(0, 8));
+    const signal = AbortSignal.timeout(60_000);
+    while (!existsSync(join(machine, 'qmp.sock'))) await sleep(20, signal);
+    const definition = await readFile(join(machine, 'machine.json'), 'utf8');
+    await writeFile(join(machine, 'machine.json'), '{');
+    const run = await running;
+    assert.equal(run.result, 'failed');
+    assert.ok(run.warnings.some(({ code }) => code === 'REHEARSAL_NOT_ENDED'));
+    assert.equal((await readRehearsals(folder)).length, 1);
+    await writeFile(join(machine, 'machine.json'), definition);
+    await endKeptRehearsal(await world.replica());
+    await world.assertNothingLeft();
   },
 );
 
