@@ -9,8 +9,8 @@ import { findKernel, guestFiles, GUEST_PROGRAMS } from '../../lab/guest-qemu/ind
 import { requires } from '../requires.ts';
 import type { LabProcess } from './cli.fixture.ts';
 
-/** A guest that says nothing new for so long has died: a start takes some ten seconds of a processor of its own. */
-const SILENT_MS_MAX = 120_000;
+/** A guest that says nothing new for so long has died: a start takes ten seconds of a processor, of which ten others may want their part. */
+const SILENT_MS_MAX = 240_000;
 
 /** For tests with a real guest: `{ skip }` where none can be made. */
 export function requiresGuest(programs: readonly string[], unproved: string): { skip?: string } {

@@ -9,9 +9,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test, type TestContext } from 'node:test';
 import { promisify } from 'node:util';
-import type { VmInfo } from '../../lab/model/index.ts';
+import type { SealState, VmInfo } from '../../lab/model/index.ts';
 import { makeGuestImages } from '../../lab/guest-qemu/index.ts';
-import { formatBytes } from '../../src/base/index.ts';
+import { formatBytes, MiB } from '../../src/base/index.ts';
 import { CliHome, LabProcess } from './cli.fixture.ts';
 import { requiresGuest, SerialLog, startLabGuest } from './guest.fixture.ts';
 
@@ -115,6 +115,24 @@ async function endMachines(home: CliHome): Promise<void> {
   }
 }
 
+const SUPERBLOCK = MiB + 1024;
+/** In `s_feature_incompat` of ext4: its journal has to be replayed first. */
+const RECOVER = 4;
+
+async function needsRecovery(seal: SealState, { diskId }: VmInfo['disks'][number]): Promise<boolean> {
+  const superblock = await lab.client.truthRead(seal.id, { diskId, offset: SUPERBLOCK, length: 1024 });
+  return (Buffer.from(superblock).readUInt32LE(0x60) & RECOVER) !== 0;
+}
+
+/** On the second disk, whose file system begins at its first MiB. The negative is an instant nobody announced to the guest. */
+async function wasFrozen({ vm }: Source): Promise<void> {
+  const unannounced = await lab.client.mark(vm.id);
+  assert.ok(await needsRecovery(unannounced, vm.disks[1]!), 'the guest has its file system mounted');
+  const checkpoints = (await lab.client.seals(vm.id)).filter(({ kind }) => kind === 'recovery');
+  assert.ok(checkpoints.length > 0);
+  for (const seal of checkpoints) assert.ok(!(await needsRecovery(seal, vm.disks[1]!)), 'frozen as a whole');
+}
+
 /** The images of the replica, which the machine on the other side only reads, against what the disks of the VM held. */
 async function equalsTruth({ home, vm }: Source): Promise<void> {
   const program = join(import.meta.dirname, '..', '..', 'bin', 'hvlift.js');
@@ -140,6 +158,7 @@ test(
       for (let n = 0; n < 2; n += 1) await cycle(source, 'delta');
       await rehearse(t, source);
       await cycle(source, 'delta');
+      await wasFrozen(source);
       await cutOver(t, source);
       await equalsTruth(source);
     } finally {
