@@ -20,6 +20,8 @@ interface Draft {
   readonly consumer?: string;
   readonly suspects?: (points: readonly RestorePoint[]) => string[];
   readonly notes?: string;
+  /** Everything is read back half a day later. */
+  readonly verified?: boolean;
 }
 
 /** One point a day, each of a disk without content. */
@@ -32,6 +34,9 @@ async function withPoints(drafts: readonly Draft[]): Promise<Made> {
   for (const draft of drafts) {
     day += 1;
     points.push(await commit(repository, draft, points));
+    if (!draft.verified) continue;
+    day += 0.5;
+    await repository.verify({ workers: 0 });
   }
   return { store, repository, points };
 }
@@ -188,4 +193,21 @@ test('a damaged manifest hides nothing, and is not dropped', async () => {
   const done = await prune(repository, { last: 1 });
   assert.deepEqual([done.dropped, done.warnings.length], [2, 1]);
   assert.equal((await Array.fromAsync(store.list('points/'))).length, 2);
+});
+
+test('the newest points that were read back stay, until newer ones have been', async () => {
+  const drafts = [{}, {}, { verified: true }, {}, {}, {}];
+  const { repository, points } = await withPoints(drafts);
+  const kept = async (): Promise<(readonly string[])[]> =>
+    (await prune(repository, { last: 1, minGood: 2 }, true)).points.map(({ keptBy }) => keptBy);
+  assert.deepEqual(await kept(), [
+    ['newest', 'last'],
+    ['min-good'],
+    [],
+    ['min-verified'],
+    ['min-verified'],
+    [],
+  ]);
+  await prune(repository, { last: 1, minGood: 2 });
+  assert.deepEqual(await idsIn(repository), new Set([5, 4, 2, 1].map((n) => points[n]!.id)));
 });

@@ -80,6 +80,8 @@ class Pruning {
   readonly #request: PruneRequest;
   readonly #progress: Progress;
   readonly #warnings: Warning[] = [];
+  /** Everything that was stored before was read back since; undefined: not everything ever was. */
+  #verifiedSince: string | undefined;
 
   constructor(repository: Repository, request: PruneRequest) {
     this.#repository = repository;
@@ -89,6 +91,7 @@ class Pruning {
 
   async run(): Promise<PruneRecord> {
     const verdicts: Verdict[] = [];
+    this.#verifiedSince = (await this.#repository.verified({ signal: this.#request.signal })).since;
     for (const vmId of await this.#vms()) verdicts.push(...(await this.#vm(vmId)));
     const dropped = verdicts.filter(({ keptBy }) => keptBy.length === 0).length;
     return {
@@ -166,7 +169,9 @@ class Pruning {
       for await (const point of repository.points({ vmId, signal })) {
         const { id, created } = point;
         const isGood = suspects.of(point) === undefined && !(await this.#isDamaged(point));
-        candidates.push({ id, created, point, isGood, pin: pins.get(id), isBaseline: baselines.has(id) });
+        const isVerified = this.#verifiedSince !== undefined && created < this.#verifiedSince;
+        const isBaseline = baselines.has(id);
+        candidates.push({ id, created, point, isGood, isVerified, pin: pins.get(id), isBaseline });
       }
     } catch (error) {
       if (!isFault(error) || error.kind !== 'corrupt') throw error; // it was said when the VMs were listed

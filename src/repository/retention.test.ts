@@ -16,6 +16,7 @@ const START = Date.UTC(2024, 11, 20); // weeks, months and a year end soon after
 const pointArbitrary = fc.record({
   hours: fc.integer({ min: 0, max: 24 * 900 }),
   isGood: fc.boolean(),
+  isVerified: fc.boolean(),
   isPinned: fc.integer({ min: 0, max: 9 }).map((value) => value === 0),
   isBaseline: fc.integer({ min: 0, max: 19 }).map((value) => value === 0),
 });
@@ -23,10 +24,11 @@ const pointArbitrary = fc.record({
 const pointsArbitrary = fc
   .uniqueArray(pointArbitrary, { maxLength: 60, selector: ({ hours }) => hours })
   .map((drawn) =>
-    drawn.map(({ hours, isGood, isPinned, isBaseline }, index): RetainablePoint => ({
+    drawn.map(({ hours, isGood, isVerified, isPinned, isBaseline }, index): RetainablePoint => ({
       id: `p${index}`,
       created: new Date(START + hours * HOUR_MS).toISOString(),
       isGood,
+      isVerified,
       isBaseline,
       ...(isPinned ? { pin: 'held' } : {}),
     })),
@@ -71,11 +73,15 @@ function modelKeeps(
   const newer = points.filter(({ created }) => created > point.created);
   const held = newer.length === 0 || point.pin !== undefined || point.isBaseline;
   const isFree = RETENTION_RULES.every((rule) => policy[rule] === undefined);
-  const isNewestGood = point.isGood && newer.filter(({ isGood }) => isGood).length < (policy.minGood ?? 3);
+  const least = policy.minGood ?? 3;
+  const isNewestGood = point.isGood && newer.filter(({ isGood }) => isGood).length < least;
+  const isSound = ({ isGood, isVerified }: RetainablePoint): boolean => isGood && isVerified === true;
+  const isNewestVerified = isSound(point) && newer.filter(isSound).length < least;
   return (
     held ||
     isFree ||
     isNewestGood ||
+    isNewestVerified ||
     RETENTION_RULES.some((rule) => isNeeded(point, points, rule, policy[rule] ?? 0))
   );
 }
@@ -162,4 +168,12 @@ test('damaged points do not count: the good ones behind them stay', () => {
   const points = daily(10, (day) => ({ isGood: day < 6 }));
   assert.deepEqual(keptIds(points, { last: 2 }), ['d9', 'd8', 'd7', 'd6', 'd5', 'd4', 'd3']);
   assert.deepEqual(keptIds(points, { last: 2, minGood: 0 }), ['d9', 'd8', 'd7', 'd6', 'd5', 'd4']);
+});
+
+test('points that were verified stay until newer ones are, however many unverified ones there are', () => {
+  const points = daily(20, (day) => ({ isVerified: day < 5 }));
+  assert.deepEqual(keptIds(points, { last: 2 }), ['d19', 'd18', 'd17', 'd4', 'd3', 'd2']);
+  const later = daily(20, (day) => ({ isVerified: day < 18 }));
+  assert.deepEqual(keptIds(later, { last: 2 }), ['d19', 'd18', 'd17', 'd16', 'd15']);
+  assert.deepEqual(keptIds(daily(20), { last: 2 }), ['d19', 'd18', 'd17'], 'nothing was ever verified');
 });

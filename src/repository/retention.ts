@@ -8,6 +8,9 @@
  * Rules count what is there, so a week without a backup drops nothing: a run that failed makes no point, and no point falls due
  * because time went by. A point that is not good (damaged, or suspect of lacking changes) stands for its hour, day or year only
  * where no good one does, and is not counted.
+ *
+ * Nobody knows of a good point that it restores before it was read back. So where anything ever was, the newest that were stay
+ * too, until newer ones have been verified.
  */
 
 export const RETENTION_RULES = ['last', 'hourly', 'daily', 'weekly', 'monthly', 'yearly'] as const;
@@ -15,7 +18,7 @@ export type RetentionRule = (typeof RETENTION_RULES)[number];
 
 /** How many to keep by each rule. No rule at all keeps everything. */
 export type RetentionPolicy = { readonly [Rule in RetentionRule]?: number | undefined } & {
-  /** Good points that are never gone below, whatever the rules say; default 3. */
+  /** Good points that are never gone below, whatever the rules say, and as many that were verified; default 3. */
   readonly minGood?: number | undefined;
 };
 
@@ -27,13 +30,22 @@ export interface RetainablePoint {
   /** ISO 8601, UTC. */
   readonly created: string;
   readonly isGood: boolean;
+  /** All that it needs was read back since it was made. */
+  readonly isVerified?: boolean | undefined;
   /** Somebody holds it: the reason. */
   readonly pin?: string | undefined;
   /** The next increment of a consumer is laid over it. */
   readonly isBaseline: boolean;
 }
 
-export type KeepReason = RetentionRule | 'newest' | 'pinned' | 'baseline' | 'min-good' | 'no-policy';
+export type KeepReason =
+  | RetentionRule
+  | 'newest'
+  | 'pinned'
+  | 'baseline'
+  | 'min-good'
+  | 'min-verified'
+  | 'no-policy';
 
 export interface RetentionVerdict<P extends RetainablePoint = RetainablePoint> {
   readonly point: P;
@@ -58,8 +70,14 @@ export function retain<P extends RetainablePoint>(
   for (const rule of RETENTION_RULES) {
     for (const point of keptByRule(sorted, rule, policy[rule] ?? 0)) keep(point, rule);
   }
-  for (const point of sorted.filter(({ isGood }) => isGood).slice(0, policy.minGood ?? MIN_GOOD_DEFAULT)) {
-    if (keptBy.get(point)!.length === 0) keep(point, 'min-good');
+  const good = sorted.filter(({ isGood }) => isGood);
+  const verified = good.filter(({ isVerified }) => isVerified);
+  for (const [reason, points] of [
+    ['min-good', good],
+    ['min-verified', verified],
+  ] as const) {
+    for (const point of points.slice(0, policy.minGood ?? MIN_GOOD_DEFAULT))
+      if (keptBy.get(point)!.length === 0) keep(point, reason);
   }
   return sorted.map((point) => ({ point, keptBy: keptBy.get(point)! }));
 }
