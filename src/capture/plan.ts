@@ -45,8 +45,11 @@ function plannedDisk(
   const size = info?.size ?? 0;
   const diskId = info?.virtualDiskId ?? '';
   const facts = { diskId, size, chain: files, trackable: trackable && info?.format === 'vhdx' };
-  const { kind, reason } = out
-    ? { kind: 'left-out' as const, reason: out.reason }
+  const { kind, reason }: Pick<PlannedDisk, 'kind' | 'reason'> = out
+    ? {
+        kind: out.reason === 'asked' || request.skipUnprotectable ? 'left-out' : 'refused',
+        reason: out.reason,
+      }
     : decide(facts, state, request.full ?? false);
   return {
     number,

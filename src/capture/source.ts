@@ -242,7 +242,8 @@ export interface PlannedDisk {
   readonly size?: number;
   /** Of its chain before the checkpoint. */
   readonly files: number;
-  readonly kind: CapturedDisk['kind'] | 'left-out';
+  /** `refused`: it keeps the VM from being backed up, unless it is left out. */
+  readonly kind: CapturedDisk['kind'] | 'left-out' | 'refused';
   readonly reason: CapturedDisk['reason'] | LeftOutDisk['reason'];
 }
 

@@ -68,6 +68,10 @@ test('everything that stands in the way is in one list, each with its code and w
     expected,
   );
   assert.equal(planned.consistency.expected, undefined);
+  assert.deepEqual(
+    planned.disks.map(({ kind }) => kind),
+    ['full', 'refused', 'refused'],
+  );
   assert.deepEqual(log.changes(), []);
   assert.equal(disks.length, 2);
 

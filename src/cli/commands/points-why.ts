@@ -43,10 +43,10 @@ function summary(disk: DiskExplanation): string {
     disk.comparedWith === undefined
       ? `${formatBytes(changedBytes)} stored, with no earlier point to compare with`
       : `${formatBytes(changedBytes)} changed since point ${disk.comparedWith}${usually}`,
-    ...(writtenBytes === undefined
+    ...(writtenBytes === undefined || changedBytes === 0
       ? []
       : [`${formatBytes(writtenBytes)} of it in blocks of 4 KiB that differ`]),
-    ...(reportedBytes === undefined || overReportedBytes === undefined
+    ...(!reportedBytes || overReportedBytes === undefined
       ? []
       : [
           `the host reported ${formatBytes(reportedBytes)}, of which ${formatBytes(overReportedBytes)} had not changed`,
