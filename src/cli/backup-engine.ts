@@ -85,8 +85,8 @@ async function planOne(
 
 /** What is asked of every VM alike. */
 function askedOf(request: BackupRequest) {
-  const { full, consumer, skipUnprotectable, audit, disks, chainFilesMax, checkpointBudget } = request;
-  return { full, consumer, skipUnprotectable, audit, disks, chainFilesMax, checkpointBudget };
+  const { full, consumer, skipUnprotectable, audit, fold, disks, chainFilesMax, checkpointBudget } = request;
+  return { full, consumer, skipUnprotectable, audit, fold, disks, chainFilesMax, checkpointBudget };
 }
 
 async function select(host: OpenHost, request: BackupRequest, task: Task): Promise<SelectedVms> {

@@ -35,7 +35,14 @@ import type {
 import type { NbdPlace } from '../nbd/index.ts';
 import type { Requests } from '../objectstore/index.ts';
 import type { Recording } from '../recording/index.ts';
-import type { AuditBudget, CollectReport, Pin, VerifiedState, VerifyBudget } from '../repository/index.ts';
+import type {
+  AuditBudget,
+  CollectReport,
+  FoldBudget,
+  Pin,
+  VerifiedState,
+  VerifyBudget,
+} from '../repository/index.ts';
 import type { HostKeyOffer } from '../ssh/index.ts';
 import type { CutoverEngine } from './cutover-port.ts';
 import type { RehearseEngine } from './rehearse-port.ts';
@@ -303,6 +310,8 @@ export interface BackupRequest extends VmSelection {
   readonly checkpointBudget?: CheckpointBudget;
   /** How much of what the host did not report is compared in an increment; absent: 0.1 % of the disk or 64 MiB. */
   readonly audit?: AuditBudget;
+  /** How much is stored of each disk beyond what changed, so that a restore reads whole slots; absent: 5 % of what changed. */
+  readonly fold?: FoldBudget;
 }
 
 /** `compare`: all that is allocated was read, and only what differs from an earlier point was stored. */

@@ -24,7 +24,7 @@ import type {
   SealedReference,
   Source,
 } from '../capture/index.ts';
-import type { AuditBudget, Repository, RestorePoint } from '../repository/index.ts';
+import type { AuditBudget, FoldBudget, Repository, RestorePoint } from '../repository/index.ts';
 import { baselinesOfRun } from './backup-baselines.ts';
 import { roomOf } from './backup-room.ts';
 import { flowFaults } from './faults.ts';
@@ -52,6 +52,8 @@ export interface BackupRequest {
   readonly lookEveryMs?: number | undefined;
   /** How much of each increment's unreported ranges is compared; default: 0.1 % of the disk or 64 MiB, whichever is more. */
   readonly audit?: AuditBudget | undefined;
+  /** How much is stored of each disk beyond what changed, so that a restore reads whole slots; default: 5 % of what changed. */
+  readonly fold?: FoldBudget | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly progress?: Progress;
   /** How long to wait for the host to merge the checkpoint before the run ends with a warning. */
@@ -113,6 +115,7 @@ async function runBackup(deps: BackupDeps, request: BackupRequest): Promise<Back
         consumer: request.consumer,
         baselines,
         audit: request.audit,
+        fold: request.fold,
         progress: request.progress ?? silentProgress,
         signal: room.signal,
         workers: request.workers,

@@ -17,6 +17,7 @@ import {
   type AuditBudget,
   type AuditResult,
   type DiskAudit,
+  type FoldBudget,
   type PointDisk,
   type Repository,
   type RestorePoint,
@@ -35,12 +36,16 @@ import type { DiskBackupRecord } from './run-record.ts';
 import { storeSettings } from './settings-files.ts';
 import { suspectsToName } from './suspect-points.ts';
 
+/** Beyond what changed; what is stored stays within 1.06 times that, with what the map takes. */
+const FOLD_BUDGET: FoldBudget = { percent: 5 };
+
 export interface StoreContext {
   readonly runId: string;
   readonly consumer: string | undefined;
   /** Of the consumer, newest first. */
   readonly baselines: readonly ReadableBaseline[];
   readonly audit: AuditBudget | undefined;
+  readonly fold: FoldBudget | undefined;
   readonly progress: Progress;
   readonly signal: AbortSignal | undefined;
   readonly workers: number | undefined;
@@ -208,6 +213,7 @@ class DiskStore {
       size: disk.size,
       compare: disk.kind === 'compare',
       ...(base ? { base: base.disk.root } : {}),
+      fold: this.#context.fold ?? FOLD_BUDGET,
       progress,
       signal,
     });

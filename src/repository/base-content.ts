@@ -1,7 +1,7 @@
 /** What the base of a delta holds, for comparing: an over-reported range, or a whole disk whose change tracking was lost. */
 import { isZero } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
-import { bytesOf } from './cell-mask.ts';
+import { bytesOf, gaplessRuns } from './cell-mask.ts';
 import { CELLS, CELL_BYTES } from './format.ts';
 import type { ObjectReader } from './object-reader.ts';
 import { cellsOf, type Cell, type SlotEntry } from './slot.ts';
@@ -23,6 +23,20 @@ export class BaseContent {
       if (!sameContent(content, await this.#cellBytes(cell, chunks, options))) changed |= 1 << index;
     }
     return changed;
+  }
+
+  /** Puts the cells of `mask` into `slot` as the entry has them. */
+  async fill(base: SlotEntry, slot: Uint8Array, mask: number, options: CallOptions): Promise<void> {
+    const wanted = cellsOf(base).map((cell, index) => ((mask >>> index) & 1 ? cell : null));
+    const ids = [...new Set(wanted.flatMap((cell) => cell?.id ?? []))];
+    const read = async (id: string) => [id, await this.#objects.read('data', id, options)] as const;
+    const chunks = new Map<string, Uint8Array>(await Promise.all(ids.map(read)));
+    for (const run of gaplessRuns(mask)) bytesOf(slot, run).fill(0);
+    for (const [index, cell] of wanted.entries()) {
+      if (cell === null) continue;
+      const into = bytesOf(slot, { cell: index, count: 1 });
+      into.set(bytesOf(chunks.get(cell.id)!, { cell: cell.cell, count: 1 }).subarray(0, into.length));
+    }
   }
 
   /** Do chunks of the entry hold bytes behind `length`? True after a disk shrank. */

@@ -1,4 +1,5 @@
 /** A repository in a folder that will lose its power, and what each of its points must give. */
+import { createHash } from 'node:crypto';
 import type { MemoryDisk, RangeReader } from '../disk/index.ts';
 import { layered, openDirectoryStore, type ObjectStore } from '../objectstore/index.ts';
 import { ROOT_PATH, VolatileFiles } from '../objectstore/volatile-files.fixture.ts';
@@ -26,6 +27,9 @@ export class Play {
   readonly store: ObjectStore;
   readonly parts: RepositoryParts;
   readonly contents = new Map<string, Buffer>();
+  /** What increments may store to fold slots. */
+  foldBytes = 0;
+  foldedSlots = 0;
   /** Recovery keys by their slots. */
   readonly keys = new Map<string, string>();
   /** Of the operations on the files: from here on every cut counts. */
@@ -65,10 +69,13 @@ export class Play {
     const extent = { offset: cell * CELL_BYTES, length: cells * CELL_BYTES };
     for (let each = 0; each < cells; each += 1)
       await disk.write((cell + each) * CELL_BYTES, cellOf(seed + each));
-    const part = { reader: disk, extents: [extent], base: base.disks[0]!.root };
+    const fold = { bytes: this.foldBytes };
+    const part = { reader: disk, extents: [extent], base: base.disks[0]!.root, fold };
     const repository = await this.open();
     await using _lease = await repository.lockVm(vm);
-    return await this.note(vm, disk, (await backUp(repository, part, vm)).point);
+    const { point, stats } = await backUp(repository, part, vm);
+    this.foldedSlots += stats.foldedSlots;
+    return await this.note(vm, disk, point);
   }
 
   async drop(...points: readonly RestorePoint[]): Promise<void> {
@@ -80,9 +87,12 @@ export class Play {
     }
   }
 
-  async collect(runs = 1): Promise<void> {
+  /** How many packs were rewritten. */
+  async collect(runs = 1): Promise<number> {
     const repository = await this.open();
-    for (let run = 0; run < runs; run += 1) await repository.collect();
+    let rewritten = 0;
+    for (let run = 0; run < runs; run += 1) rewritten += (await repository.collect()).rewritten.packs;
+    return rewritten;
   }
 
   async note(vm: string, disk: MemoryDisk, point: RestorePoint): Promise<RestorePoint> {
@@ -113,10 +123,10 @@ export async function fill(disk: MemoryDisk, bytes: Buffer): Promise<void> {
   await disk.write(SLOT_BYTES, bytes.subarray(FIRST_BYTES));
 }
 
-/** Quick to compress and to tell from others. */
+/** Quick to compress and to tell from others; some hundred bytes stay, so that packs are mostly what they hold. */
 export function cellOf(seed: number): Buffer {
   const bytes = Buffer.alloc(CELL_BYTES, `cell ${seed} `);
-  bytes.writeUInt32LE(seed, 0);
+  for (let at = 0; at < 512; at += 64) createHash('sha512').update(`${seed} ${at}`).digest().copy(bytes, at);
   return bytes;
 }
 

@@ -8,13 +8,14 @@
  * before it is compressed, so that nothing is compressed twice or in vain. A compare reads all that is allocated, and lays over
  * its base only the cells that hold other bytes; what is allocated no more becomes zeros.
  */
-import { mapOrdered, silentProgress, type Progress } from '../base/index.ts';
+import { Mutex, isFault, mapOrdered, silentProgress, type Progress } from '../base/index.ts';
 import type { CallOptions, RangeReader } from '../disk/index.ts';
 import type { ExtentStream } from '../extents/index.ts';
 import { BaseContent } from './base-content.ts';
 import type { BlockMap } from './block-map.ts';
 import { comparePlans } from './compare-plans.ts';
 import { bitCount, bytesOf, fullMask, gaplessRuns, isMostOf, maskBytes, type Run } from './cell-mask.ts';
+import { FoldCredit, isWorthFolding, type FoldBudget } from './fold.ts';
 import { CELLS, CELL_BYTES, SLOT_BYTES, hexOf } from './format.ts';
 import { SLOT_BUFFER_BYTES, type HashReply, type RepositoryPool } from './jobs.ts';
 import { MapPatch } from './map-patch.ts';
@@ -38,6 +39,8 @@ export interface IngestRequest extends CallOptions {
   readonly progress?: Progress;
   /** Slots in work at once; each costs 2 MiB. */
   readonly readDepth?: number;
+  /** How much may be stored so that slots of many pieces become whole: see fold.ts. Default: `off`. */
+  readonly fold?: FoldBudget;
 }
 
 export interface IngestStats {
@@ -57,6 +60,9 @@ export interface IngestStats {
   dedupChunks: number;
   /** Pages of the map written for it. */
   metadataBytes: number;
+  /** Slots of many pieces that were stored whole, and what of that had not changed. */
+  foldedSlots: number;
+  foldedBytes: number;
 }
 
 export interface IngestResult {
@@ -83,6 +89,14 @@ interface Hashed {
   readonly changed?: number;
 }
 
+interface FoldedSlot {
+  readonly base: SlotEntry;
+  readonly found: Hashed;
+  readonly changed: number;
+  /** Cells whose content is in the buffer. */
+  readonly laidOver: number;
+}
+
 interface SlotResult {
   readonly plan: SlotPlan;
   readonly buffer: SharedArrayBuffer;
@@ -106,6 +120,9 @@ export class DiskIngest {
   readonly #base: MapRoot;
   readonly #content: BaseContent;
   readonly #progress: Progress;
+  readonly #credit: FoldCredit;
+  /** One slot at a time: each may take 16 chunks of 1 MiB. */
+  readonly #folding = new Mutex();
   readonly #buffers: SharedArrayBuffer[] = [];
   readonly #stats: IngestStats = {
     readBytes: 0,
@@ -117,6 +134,8 @@ export class DiskIngest {
     newChunks: 0,
     dedupChunks: 0,
     metadataBytes: 0,
+    foldedSlots: 0,
+    foldedBytes: 0,
   };
 
   constructor(request: IngestRequest, parts: IngestParts) {
@@ -125,6 +144,7 @@ export class DiskIngest {
     this.#base = request.base ?? emptyRoot(request.size);
     this.#content = new BaseContent(parts.objects);
     this.#progress = request.progress ?? silentProgress;
+    this.#credit = new FoldCredit(request.fold ?? 'off');
   }
 
   async run(): Promise<IngestResult> {
@@ -177,9 +197,10 @@ export class DiskIngest {
     const laidOver = this.#request.compare && base !== null ? fullMask(plan.length) : readMask;
     zeroCells(new Uint8Array(buffer, 0, plan.length), laidOver & ~readMask);
     const read = await this.#hash(plan, buffer, laidOver, baseCells);
-    const hashed = await this.#withoutUnchanged(plan, buffer, base, read);
-    const changed = hashed.changed ?? changedMask(hashed, baseCells);
-    const unchanged = !plan.fresh && hashed.cells.every((cell, index) => sameCell(cell, baseCells[index]!));
+    const found = await this.#withoutUnchanged(plan, buffer, base, read);
+    const changed = found.changed ?? changedMask(found, baseCells);
+    const unchanged = !plan.fresh && found.cells.every((cell, index) => sameCell(cell, baseCells[index]!));
+    const hashed = unchanged ? found : await this.#folded(plan, buffer, { base, found, changed, laidOver });
     const runs = unchanged ? [] : hashed.hash.runs;
     const fresh = await this.#encode(plan, buffer, runs);
     const entry = entryOf(hashed.cells);
@@ -240,6 +261,31 @@ export class DiskIngest {
     const emptied = changed !== 0 && read.hash.runs.length === 0;
     const asRead = emptied || changed === read.dirty || isMostOf(changed, plan.length);
     return { ...(asRead ? read : await this.#hash(plan, buffer, changed, baseCells)), changed };
+  }
+
+  /** The slot as one chunk, where that is worth it and the budget allows; as it was found, where the base cannot be read. */
+  async #folded(
+    plan: SlotPlan,
+    buffer: SharedArrayBuffer,
+    { base, found, changed, laidOver }: FoldedSlot,
+  ): Promise<Hashed> {
+    if (base === null || this.#credit.isOff) return found;
+    const asked = found.hash.runs.reduce((sum, run) => sum + runBytes(run, plan.length), 0);
+    this.#credit.note(maskBytes(changed, plan.length), asked);
+    const cost = plan.length - asked;
+    if (!isWorthFolding(found.cells, plan.length) || !this.#credit.take(cost)) return found;
+    const whole = fullMask(plan.length);
+    const slot = new Uint8Array(buffer, 0, plan.length);
+    try {
+      await this.#folding.run(() => this.#content.fill(base, slot, whole & ~laidOver, this.#request));
+    } catch (error) {
+      if (!isFault(error) || error.kind !== 'corrupt') throw error;
+      this.#credit.giveBack(cost);
+      return found;
+    }
+    this.#stats.foldedSlots += 1;
+    this.#stats.foldedBytes += cost;
+    return this.#hash(plan, buffer, whole, cellsOf(base));
   }
 
   /** Seals what the repository does not have. */

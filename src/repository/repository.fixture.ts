@@ -7,6 +7,7 @@ import { MemoryDisk, type RangeReader } from '../disk/index.ts';
 import type { ExtentStream } from '../extents/index.ts';
 import { createImage } from '../images/index.ts';
 import { createMemoryStore, type ObjectStore } from '../objectstore/index.ts';
+import type { FoldBudget } from './fold.ts';
 import { newHeader } from './header.ts';
 import type { IngestStats } from './ingest.ts';
 import { deriveKeys } from './keys.ts';
@@ -33,6 +34,7 @@ export interface DiskPart {
   readonly extents: ExtentStream;
   readonly base?: MapRoot | undefined;
   readonly compare?: boolean;
+  readonly fold?: FoldBudget;
 }
 
 export interface Backup {
@@ -49,8 +51,9 @@ export async function backUp(repository: Repository, part: DiskPart, vmId = VM_I
   return { point, root, stats };
 }
 
-export function ingest(session: WriteSession, { reader, extents, base, compare = false }: DiskPart) {
-  return session.ingestDisk({ reader, extents, size: reader.size, compare, ...(base ? { base } : {}) });
+export function ingest(session: WriteSession, part: DiskPart) {
+  const { reader, extents, base, compare = false, fold = 'off' } = part;
+  return session.ingestDisk({ reader, extents, size: reader.size, compare, fold, ...(base ? { base } : {}) });
 }
 
 export async function draftOf(

@@ -25,6 +25,7 @@ export interface BackupOptions {
   readonly maxChain?: number | undefined;
   readonly checkpointBudget?: BackupRequest['checkpointBudget'];
   readonly audit?: BackupRequest['audit'];
+  readonly fold?: BackupRequest['fold'];
   readonly parallel?: number | undefined;
   readonly perHost?: number | undefined;
   readonly perVolume?: number | undefined;
@@ -56,6 +57,7 @@ export function backupRequest(
     full: options.full === true,
     skipUnprotectable: options.skipUnprotectable === true,
     ...(options.audit === undefined ? {} : { audit: options.audit }),
+    ...(options.fold === undefined ? {} : { fold: options.fold }),
     disks: { skip: options.skipDisk ?? [], only: options.onlyDisk ?? [] },
     ...(options.maxChain === undefined ? {} : { chainFilesMax: options.maxChain }),
     ...(options.checkpointBudget === undefined ? {} : { checkpointBudget: options.checkpointBudget }),
@@ -97,10 +99,21 @@ function limitsOf(options: BackupOptions, defaults: Config['defaults'] = {}): Ba
 }
 
 /** `64MiB`, `0.5%` or `off`: of each disk, or of what is free on a volume. */
-export function amount(text: string): { percent: number } | { bytes: number } | 'off' {
+export function amount(text: string): Amount {
+  return amountUpTo(100, text);
+}
+
+/** As {@link amount}, of what changed: folding all that ever changes takes about three times that. */
+export function foldAmount(text: string): Amount {
+  return amountUpTo(1000, text);
+}
+
+type Amount = { percent: number } | { bytes: number } | 'off';
+
+function amountUpTo(percentMax: number, text: string): Amount {
   if (text === 'off') return text;
   const percent = /^(\d+(?:\.\d+)?)%$/.exec(text)?.[1];
-  if (percent !== undefined && Number(percent) > 0 && Number(percent) <= 100)
+  if (percent !== undefined && Number(percent) > 0 && Number(percent) <= percentMax)
     return { percent: Number(percent) };
   const bytes = parseBytes(text);
   if (bytes === undefined || bytes === 0)

@@ -150,6 +150,16 @@ vms: [{ match: '#gold', consistency: application-required, truncateLogs: true }]
   assert.deepEqual([bare.full, bare.consumer], [true, 'weekly']);
 });
 
+test('--fold takes a size, a percentage of what changed, also more than all of it, or off', async () => {
+  await using line = await CommandLine.open();
+  assert.equal((await requestOf(line, ['a'])).fold, undefined);
+  assert.equal((await requestOf(line, ['a', '--fold', 'off'])).fold, 'off');
+  assert.deepEqual((await requestOf(line, ['a', '--fold', '300%'])).fold, { percent: 300 });
+  assert.deepEqual((await requestOf(line, ['a', '--fold', '1GiB'])).fold, { bytes: 2 ** 30 });
+  for (const wrong of ['0', '0%', '1001%', 'much'])
+    assert.equal((await line.run(['backup', 'a', `--fold=${wrong}`])).code, 64, wrong);
+});
+
 test('--audit takes a size, a percentage or off, and nothing that would silently audit nothing', async () => {
   await using line = await CommandLine.open();
   assert.equal((await requestOf(line, ['a'])).audit, undefined);

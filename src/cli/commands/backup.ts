@@ -19,6 +19,7 @@ import {
   backupRequest,
   chainFiles,
   consumerName,
+  foldAmount,
   milliseconds,
   rate,
   vmsAtOnce,
@@ -112,6 +113,12 @@ export function registerBackup(program: Command, run: Runner): void {
         '--audit <amount>',
         'how much that the host did not report is compared in an increment: a size, a percentage or off; default: 0.1% of each disk, at least 64 MiB',
       ).argParser(amount),
+    )
+    .addOption(
+      new Option(
+        '--fold <amount>',
+        'how much is stored beyond what changed, so that a restore reads whole slots: a size, a percentage of what changed or off; default: 5%',
+      ).argParser(foldAmount),
     )
     .addOption(new Option('--parallel <vms>', 'VMs at once; default: 4').argParser(vmsAtOnce))
     .addOption(new Option('--per-host <vms>', 'of them on one host; default: 4').argParser(vmsAtOnce))
