@@ -6,8 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { promisify } from 'node:util';
-import { MiB, silentProgress } from '../../src/base/index.ts';
-import { createHyperVSource } from '../../src/capture/index.ts';
+import { LabCluster } from '../../lab/cluster/index.ts';
+import { INSTANT, LabHost, type VmInfo } from '../../lab/model/index.ts';
+import { MiB, silentProgress, sleep } from '../../src/base/index.ts';
+import { createClusterSource, type Source } from '../../src/capture/index.ts';
 import {
   cutOver,
   failBack,
@@ -18,11 +20,17 @@ import {
 } from '../../src/flows/index.ts';
 import { CHOICES, MemoryHypervisor, Watch } from '../../src/flows/cutover-world.fixture.ts';
 import { Fate } from '../../src/flows/replicate-world.fixture.ts';
-import { createFsHostFiles } from '../../src/hostfile/index.ts';
-import type { HyperV } from '../../src/hyperv/index.ts';
+import { createFsHostFiles, type HostFiles } from '../../src/hostfile/index.ts';
+import {
+  Cluster,
+  createClusterHyperV,
+  createHyperV,
+  type ClusterNode,
+  type HyperV,
+} from '../../src/hyperv/index.ts';
 import { openTarget } from '../../src/targets/index.ts';
+import { ProviderSession } from '../property/provider-session.ts';
 import { requires } from '../requires.ts';
-import { openLabStack, type LabStack } from './lab-stack.fixture.ts';
 
 const run = promisify(execFile);
 
@@ -30,48 +38,106 @@ const folder = await mkdtemp(join(tmpdir(), 'hvlift-cutover-'));
 after(() => rm(folder, { recursive: true }));
 let worlds = 0;
 
-/** Every call to the host is a step at which the run can die. */
-function steppedHost(hyperv: HyperV, fate: Fate, lastWords: () => Promise<void>): HyperV {
+type Before = (call: string) => Promise<void>;
+
+/** Every call to a host is a step at which the run can die. */
+function steppedHost(hyperv: HyperV, fate: Fate, before: Before): HyperV {
   return new Proxy(hyperv, {
     get(host, name: keyof HyperV) {
-      if (name === 'forVm') return () => steppedHost(hyperv, fate, lastWords);
-      const call = host[name] as (...args: unknown[]) => unknown;
-      if (name === 'changedExtents') return call.bind(host);
+      const call = host[name] as ((...args: unknown[]) => unknown) | undefined;
+      // It is no promise, and a stream of changes is none of one answer.
+      if (!call || name === 'changedExtents') return call?.bind(host);
       return (...args: unknown[]) =>
         fate.around(name, async () => {
-          if (name === 'shutDown') await lastWords();
+          await before(name);
           return call.apply(host, args);
         });
     },
   });
 }
 
+const NODES = ['NODE1', 'NODE2'] as const;
+const NAME = 'CL01';
+const clock = { now: () => performance.now(), sleep };
+
+/** A cluster of two emulated nodes, without a wire in between, and the client's stack on it. */
+class LabStack implements AsyncDisposable {
+  readonly lab: LabHost;
+  readonly nodes: LabCluster;
+  readonly hyperv: HyperV;
+  readonly source: Source;
+  readonly #files: HostFiles;
+
+  constructor(lab: LabHost, fate: Fate, before: Before) {
+    this.lab = lab;
+    this.nodes = new LabCluster(() => lab, { name: NAME, nodes: NODES });
+    const connect = async (node: string): Promise<ClusterNode> => {
+      const session = new ProviderSession(() => this.nodes.provider(node));
+      return { session, hyperv: steppedHost(createHyperV(session, { pollMs: 5 }), fate, before) };
+    };
+    const cluster = new Cluster({ name: NAME, nodes: NODES }, connect, clock);
+    this.#files = createFsHostFiles({ mappings: [{ from: 'C:\\', to: join(lab.volumesFolder, 'C') }] });
+    this.hyperv = createClusterHyperV(cluster);
+    this.source = createClusterSource({ cluster, files: () => this.#files, hostName: NAME });
+  }
+
+  /** To the other node. */
+  async move(vmId: string): Promise<void> {
+    await this.nodes.move(
+      vmId,
+      NODES.find((node) => node !== this.nodes.ownerOf(vmId))!,
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#files.close();
+    await this.lab.close();
+  }
+}
+
 class LabWorld implements AsyncDisposable {
   readonly stack: LabStack;
   readonly vmId: string;
   readonly diskIds: readonly string[];
-  readonly fate = new Fate();
+  readonly fate: Fate;
   readonly watch = new Watch();
-  readonly hypervisor = new MemoryHypervisor(this.fate, this.watch);
-  readonly folder = join(folder, String((worlds += 1)));
+  readonly hypervisor: MemoryHypervisor;
+  readonly folder: string;
+  /** Before each call to a node, for what happens meanwhile. */
+  before: Before = async () => {};
   readonly #format: 'raw' | 'vhdx';
   readonly #address: string;
   #writes = 0;
 
-  private constructor(stack: LabStack, vmId: string, diskIds: readonly string[], format: 'raw' | 'vhdx') {
+  private constructor(
+    at: string,
+    format: 'raw' | 'vhdx',
+    { stack, fate, vm }: { stack: LabStack; fate: Fate; vm: VmInfo },
+  ) {
     this.stack = stack;
-    this.vmId = vmId;
-    this.diskIds = diskIds;
+    this.vmId = vm.id;
+    this.diskIds = vm.disks.map(({ diskId }) => diskId);
+    this.fate = fate;
+    this.hypervisor = new MemoryHypervisor(fate, this.watch);
+    this.folder = at;
     this.#format = format;
-    this.#address = `dir:${join(this.folder, 'replica')}?format=${format}`;
+    this.#address = `dir:${join(at, 'replica')}?format=${format}`;
   }
 
   static async open(format: 'raw' | 'vhdx' = 'raw'): Promise<LabWorld> {
-    const stack = await openLabStack();
-    const sizes = [12 * MiB, 6 * MiB];
-    const { id, disks } = await stack.lab.createVm({ name: 'db', disks: sizes.map((size) => ({ size })) });
-    const diskIds = disks.map(({ diskId }) => diskId);
-    const world = new LabWorld(stack, id, diskIds, format);
+    const at = join(folder, String((worlds += 1)));
+    const fate = new Fate();
+    const before: Before = async (call) => {
+      if (call === 'shutDown') await world.writes();
+      await world.before(call);
+    };
+    const stack = new LabStack(await LabHost.open(join(at, 'lab'), { settings: INSTANT }), fate, before);
+    const disks = [{ size: 12 * MiB }, { size: 6 * MiB }];
+    const world = new LabWorld(at, format, {
+      stack,
+      fate,
+      vm: await stack.lab.createVm({ name: 'db', disks }),
+    });
     await world.writes();
     await world.cycle();
     return world;
@@ -97,23 +163,14 @@ class LabWorld implements AsyncDisposable {
   }
 
   cutOver(action: 'begin' | 'resume' | 'rollback', commit = false): Promise<CutoverRecord> {
-    const { lab } = this.stack;
-    const hyperv = steppedHost(this.stack.hyperv, this.fate, () => this.writes());
-    const files = createFsHostFiles({ mappings: [{ from: 'C:\\', to: join(lab.volumesFolder, 'C') }] });
-    const source = createHyperVSource({ hyperv, files, hostName: 'HV01' });
+    const { hyperv, source } = this.stack;
     const target = openTarget(this.#address);
     const { hypervisor } = this;
     return cutOver(
       async (replica, choices) => {
         const { clone } = await openOtherSide(replica, target, { ...choices, hypervisor: 'qemu' });
-        return {
-          source,
-          host: hyperv,
-          target,
-          hypervisor,
-          clone,
-          [Symbol.asyncDispose]: () => files.close(),
-        };
+        const host = hyperv.forVm(this.vmId.toLowerCase());
+        return { source, host, target, hypervisor, clone, async [Symbol.asyncDispose]() {} };
       },
       {
         replica: 'db',
@@ -189,6 +246,31 @@ for (const format of ['raw', 'vhdx'] as const)
       `# ${format}: off for ${healthy.offSeconds} s, last delta ${healthy.final!.changedBytes} bytes, compared ${healthy.verified!.comparedBytes}`,
     );
   });
+
+test('a VM that moves to another node while things are done to it is shut down, read and left off there', async () => {
+  await using world = await LabWorld.open();
+  const moves: string[] = [];
+  world.before = async (call) => {
+    if (!['shutDown', 'setStartAction', 'createRecoveryCheckpoint', 'power'].includes(call)) return;
+    moves.push(call);
+    // A call that meets a move each time it is made never ends well.
+    const times = moves.filter((each) => each === call).length;
+    if (times === 1 || times === 4) await world.stack.move(world.vmId);
+  };
+  let step: string | undefined;
+  for (let attempt = 0; step !== 'committed' && attempt < 8; attempt += 1) {
+    const action = attempt === 0 ? 'begin' : 'resume';
+    const end = await world.cutOver(action, true).catch((error: unknown) => error);
+    if (end instanceof Error) assert.match((end as { code?: string }).code ?? '', /^HYPERV_VM_MOVED$/);
+    else step = (end as CutoverRecord).step;
+  }
+  assert.equal(step, 'committed', moves.join());
+  assert.ok(moves.length > 9);
+  world.before = async () => {};
+  await world.assertHoldsSource();
+  const { power, action } = await world.traces();
+  assert.deepEqual([power, action, world.watch.violations], ['off', 'none', []]);
+});
 
 test('taken back: the VM runs as before, and the next cycle of a replica in VHDX is a delta', async () => {
   await using world = await LabWorld.open('vhdx');
