@@ -10,12 +10,13 @@ import { alignStream, piecesOf, type Extent } from '../extents/index.ts';
 
 /** What is tested for zeros at once: the cluster of qcow2, the grain of VMDK, the grid of the repository. */
 export const CELL_BYTES = 64 * KiB;
+export const BATCH_BYTES_MAX = 4 * MiB;
 /**
  * Bytes of a batch for so many threads. Large enough that messages cost nothing and a cold disk is read in long strokes; many
  * threads get less each, so that all buffers together never take more than 88 MiB.
  */
 export function batchBytesFor(threads: number): number {
-  return threads <= 4 ? 4 * MiB : threads <= 8 ? 2 * MiB : MiB;
+  return threads <= 4 ? BATCH_BYTES_MAX : threads <= 8 ? 2 * MiB : MiB;
 }
 /** A disk of scattered sectors must not make messages of unbounded length; 4 MiB of alternating sectors are 4096 runs. */
 const RANGES_MAX = 64;

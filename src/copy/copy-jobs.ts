@@ -6,10 +6,10 @@
  *   copy    both, through a buffer of the thread's own
  */
 import { workerUrl } from '../base/index.ts';
-import { BlockingReader, BlockingWriter, dataRuns } from '../disk/index.ts';
+import { BlockingReader, BlockingWriter, alignedBytes, dataRuns } from '../disk/index.ts';
 import type { Extent } from '../extents/index.ts';
 import { WorkerPool, type JobHandlers } from '../workers/index.ts';
-import type { BatchRead } from './batch.ts';
+import { BATCH_BYTES_MAX, type BatchRead } from './batch.ts';
 import { fillFromFiles } from './fill-buffer.ts';
 
 /** A run of a batch's buffer that belongs into the target. */
@@ -50,10 +50,12 @@ export function copyPool(workers: number | undefined): CopyPool {
   });
 }
 
+/** Of this thread: one batch at a time. */
+let own: Buffer | undefined;
+
 export function copyHandlers(): JobHandlers<CopyJobs> {
   const reader = new BlockingReader();
   const writer = new BlockingWriter();
-  let own = new Uint8Array(0);
   const place = (from: Uint8Array, { target, placements, durable }: Destination): number => {
     let written = 0;
     for (const { at, length, fileOffset } of placements) {
@@ -70,7 +72,7 @@ export function copyHandlers(): JobHandlers<CopyJobs> {
       },
       write: (job) => place(new Uint8Array(job.buffer), job),
       copy(job) {
-        if (own.length < job.length) own = new Uint8Array(job.length);
+        own ??= alignedBytes(BATCH_BYTES_MAX);
         const bytes = own.subarray(0, job.length);
         fillFromFiles(bytes, job.reads, reader);
         return place(bytes, job);

@@ -1,3 +1,4 @@
+export { alignedBytes } from './aligned-bytes.ts';
 export * from './blocking-files.ts';
 export * from './counting.ts';
 export * from './durable-file.ts';

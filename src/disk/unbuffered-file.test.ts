@@ -15,6 +15,7 @@ import { after, test } from 'node:test';
 import fc from 'fast-check';
 import { requires } from '../../test/requires.ts';
 import { KiB, MiB } from '../base/index.ts';
+import { alignedBytes } from './aligned-bytes.ts';
 import { BlockingWriter } from './blocking-files.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'hvlift-unbuffered-'));
@@ -36,7 +37,17 @@ const write = fc.record({
   ),
   length: fc.oneof(fc.constantFrom(256 * KiB, MiB, MiB + 300 * KiB, 2 * MiB), fc.nat(2 * MiB)),
   fill: fc.integer({ min: 1, max: 255 }),
+  /** Where the bytes are in memory: on a page, behind the start of one, anywhere. */
+  memory: fc.constantFrom('aligned' as const, 'beside' as const, 'any' as const),
 });
+
+const room = alignedBytes(3 * MiB);
+
+function bytesIn(memory: 'aligned' | 'beside' | 'any', length: number, fill: number): Uint8Array {
+  if (memory === 'any') return Buffer.alloc(length, fill);
+  const start = memory === 'aligned' ? 4 * KiB : 512;
+  return room.subarray(start, start + length).fill(fill);
+}
 
 function checkWrites(path: string): void {
   fc.assert(
@@ -44,9 +55,9 @@ function checkWrites(path: string): void {
       const expected = Buffer.alloc(SIZE);
       const writer = new BlockingWriter();
       fresh(path);
-      for (const { position, length, fill } of writes) {
-        const bytes = Buffer.alloc(length, fill);
-        bytes.copy(expected, position);
+      for (const { position, length, fill, memory } of writes) {
+        const bytes = bytesIn(memory, length, fill);
+        expected.set(bytes, position);
         writer.writeSparse(path, position, bytes, { durable: true });
       }
       writer.close();

@@ -8,11 +8,10 @@
  */
 import { closeSync, constants, openSync, statfsSync, writeSync } from 'node:fs';
 import { KiB, MiB, copyBytes } from '../base/index.ts';
+import { PAGE, alignedBytes, isAligned } from './aligned-bytes.ts';
 
 /** linux/magic.h: ext2 to ext4, XFS. */
 const FILE_SYSTEMS: readonly number[] = [0xef53, 0x58465342];
-/** What places in the file, lengths and addresses in memory are multiples of: a page, and the sector of any disk. */
-const PAGE = 4 * KiB;
 /** Each write waits for the disk: of smaller ones the waiting costs more than the copy. */
 const LENGTH_MIN = 256 * KiB;
 
@@ -28,23 +27,27 @@ export class UnbufferedFile {
   static open(path: string): UnbufferedFile | undefined {
     if (process.platform !== 'linux') return undefined;
     try {
-      if (!FILE_SYSTEMS.includes(statfsSync(path).type)) return undefined;
-      desk(); // a limit on the address space may refuse it: here, not at the first write
+      if (!FILE_SYSTEMS.includes(statfsSync(path).type) || !isAligned(desk())) return undefined;
       return new UnbufferedFile(openSync(path, constants.O_WRONLY | constants.O_DIRECT));
     } catch {
       return undefined; // whoever writes the usual way learns why, if there is anything to learn
     }
   }
 
-  /** How many of the first of `bytes` were written; the others are for the page cache. Throws what the system answers. */
+  /**
+   * How many of the first of `bytes` were written; the others are for the page cache. Bytes of {@link alignedBytes} go as they
+   * lie, others by way of a desk of the thread. Throws what the system answers.
+   */
   write(position: number, bytes: Uint8Array): number {
+    // Places in the file and lengths: multiples of a page, which is one of the sector of any disk.
     const length = bytes.length - (bytes.length % PAGE);
     if (this.#refused || position % PAGE !== 0 || length < LENGTH_MIN) return 0;
+    if (isAligned(bytes)) return this.#writePages(bytes.subarray(0, length), position);
     let done = 0;
     while (done < length) {
-      const piece = bytes.subarray(done, Math.min(done + desk().length, length));
-      copyBytes(piece, desk());
-      const written = this.#writeDesk(piece.length, position + done);
+      const piece = desk().subarray(0, Math.min(desk().length, length - done));
+      copyBytes(bytes.subarray(done, done + piece.length), piece);
+      const written = this.#writePages(piece, position + done);
       done += written;
       if (written < piece.length) break;
     }
@@ -56,9 +59,9 @@ export class UnbufferedFile {
   }
 
   /** A disk of larger sectors, or a file system that only seemed to know how, says so at the first write. */
-  #writeDesk(length: number, position: number): number {
+  #writePages(pages: Uint8Array, position: number): number {
     try {
-      const written = writeSync(this.#fd, desk(), 0, length, position);
+      const written = writeSync(this.#fd, pages, 0, pages.length, position);
       return written - (written % PAGE);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EINVAL') throw error;
@@ -68,15 +71,10 @@ export class UnbufferedFile {
   }
 }
 
-/** Node has it; its types come with those of browsers. */
-declare const WebAssembly: {
-  readonly Memory: new (pages: { readonly initial: number }) => { readonly buffer: ArrayBuffer };
-};
+let kept: Uint8Array | undefined;
 
-let aligned: Uint8Array | undefined;
-
-/** Of this thread: 1 MiB at an address that is a multiple of a page, as only the memory of WebAssembly is sure to be. */
+/** Of this thread. */
 function desk(): Uint8Array {
-  aligned ??= new Uint8Array(new WebAssembly.Memory({ initial: MiB / (64 * KiB) }).buffer);
-  return aligned;
+  kept ??= alignedBytes(MiB);
+  return kept;
 }

@@ -17,6 +17,7 @@ import {
   type KeyObject,
 } from 'node:crypto';
 import { assert, copyBytes, free } from '../base/index.ts';
+import { alignedBytes } from '../disk/index.ts';
 import {
   COMPRESSION,
   ENCRYPTION,
@@ -24,6 +25,7 @@ import {
   NONCE_BYTES,
   OBJECT_MAGIC,
   OBJECT_RAW_MAX,
+  SLOT_BYTES,
   SALT_BYTES,
   TAG_BYTES,
   closeStruct,
@@ -51,6 +53,14 @@ export interface OpenedHeader {
   readonly id: Uint8Array;
   readonly salt: Uint8Array;
   readonly nonce: Uint8Array;
+}
+
+/** Of this thread: the content of one chunk at a time, while somebody looks at it. */
+let room: Buffer | undefined;
+
+interface Expected {
+  readonly kind: ObjectKind;
+  readonly id?: Uint8Array | undefined;
 }
 
 export class ObjectCodec {
@@ -111,13 +121,17 @@ export class ObjectCodec {
   }
 
   /** The raw bytes of the object at the start of `bytes`. Throws {@link ObjectProblem}. */
-  open(bytes: Uint8Array, expected: { kind: ObjectKind; id?: Uint8Array | undefined }): Buffer {
+  open(bytes: Uint8Array, expected: Expected): Buffer {
+    return this.#open(bytes, expected);
+  }
+
+  #open(bytes: Uint8Array, expected: Expected, into?: Buffer): Buffer {
     const header = readHeader(bytes);
     if (header.kind !== KINDS[expected.kind]) throw new ObjectProblem('it is an object of another kind');
     if (expected.id && !sameBytes(header.id, expected.id))
       throw new ObjectProblem('another object is in its place');
     const body = this.#decrypt(header, bytes);
-    const raw = this.#unpack(header, body);
+    const raw = this.#unpack(header, body, into);
     if (body.buffer !== bytes.buffer && body.buffer !== raw.buffer) free(body);
     if (raw.length !== header.rawLength) throw new ObjectProblem('its length is not what its header says');
     if (!this.idOf(expected.kind, raw).equals(header.id))
@@ -125,17 +139,14 @@ export class ObjectCodec {
     return raw;
   }
 
-  /** As {@link open}, for the time of `use` only: the content is freed afterwards. */
-  withContent<T>(
-    bytes: Uint8Array,
-    expected: { kind: ObjectKind; id?: Uint8Array | undefined },
-    use: (raw: Buffer) => T,
-  ): T {
-    const raw = this.open(bytes, expected);
+  /** As {@link open}, for the time of `use` only: the content is gone afterwards. Best where a disk takes it from. */
+  withContent<T>(bytes: Uint8Array, expected: Expected, use: (raw: Buffer) => T): T {
+    room ??= alignedBytes(SLOT_BYTES);
+    const raw = this.#open(bytes, expected, room);
     try {
       return use(raw);
     } finally {
-      if (raw.buffer !== bytes.buffer) free(raw);
+      if (raw.buffer !== bytes.buffer && raw.buffer !== room.buffer) free(raw);
     }
   }
 
@@ -172,11 +183,11 @@ export class ObjectCodec {
     return body;
   }
 
-  #unpack(header: OpenedHeader, body: Uint8Array): Buffer {
+  #unpack(header: OpenedHeader, body: Uint8Array, into: Buffer | undefined): Buffer {
     if (header.compression === COMPRESSION.none)
       return Buffer.from(body.buffer, body.byteOffset, body.length);
     try {
-      return decompress(body, header.rawLength);
+      return decompress(body, header.rawLength, into);
     } catch {
       throw new ObjectProblem('it cannot be decompressed');
     }

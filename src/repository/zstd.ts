@@ -24,8 +24,11 @@ export function withFrame<T>(raw: Uint8Array, use: (frame: Uint8Array | undefine
   return use(length === undefined ? undefined : desk.subarray(0, length));
 }
 
-/** The content, at most `rawLength` bytes of it: a frame that claims more fails instead of filling the memory. */
-export function decompress(frame: Uint8Array, rawLength: number): Buffer {
+/**
+ * The content, at most `rawLength` bytes of it: a frame that claims more fails instead of filling the memory. In `room` where
+ * that is given and large enough, and the system's library does it; else in memory of its own.
+ */
+export function decompress(frame: Uint8Array, rawLength: number, room?: Buffer): Buffer {
   const system = systemZstd();
   if (!system) {
     return zstdDecompressSync(frame, {
@@ -34,7 +37,8 @@ export function decompress(frame: Uint8Array, rawLength: number): Buffer {
       params: { [constants.ZSTD_d_windowLogMax]: 25 },
     });
   }
-  const raw = Buffer.allocUnsafeSlow(rawLength);
+  const raw =
+    room && room.length >= rawLength ? room.subarray(0, rawLength) : Buffer.allocUnsafeSlow(rawLength);
   const length = system.decompress(frame, raw);
   if (length === undefined) throw new Error('not a frame, or too long a one');
   return raw.subarray(0, length);
