@@ -3,7 +3,8 @@
  *
  *   npm run bench -- [--quick] [--only GROUP] [--rounds N] [--folder DIR] [--json]
  *
- * GROUP is limit, backup, restore, increment, convert, readers, nbd or serve. Work files go to a new folder in DIR (default: the system's folder
+ * GROUP is limit, backup, restore, increment, convert, readers, nbd or serve; or scale or space, which are measured only when they are
+ * named, once, and print tables of their own. Work files go to a new folder in DIR (default: the system's folder
  * for temporary files) and need about 20 GiB there; they are removed at the end. `--quick` shows that everything runs; its figures mean nothing.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -15,6 +16,8 @@ import { describeMachine } from './machine.ts';
 import { runMeasured } from './measured-child.ts';
 import { makePlan, type Plan } from './plan.ts';
 import { report, type Run } from './report.ts';
+import { scaleReport } from './scale.ts';
+import { spaceReport } from './space.ts';
 import { canRun, type Step } from './step.ts';
 import type { TaskResult } from './task.ts';
 
@@ -36,6 +39,27 @@ process.once('SIGINT', () => {
   void parts.disposeAsync().finally(() => process.exit(130));
 });
 try {
+  if (values.only === 'scale' || values.only === 'space') {
+    console.log(await ownReport(values.only));
+  } else {
+    await measureGroups();
+  }
+} finally {
+  await parts.disposeAsync();
+  cleanUp();
+}
+
+/** `--quick`: two tenths of a percent of the index, a hundredth of the points; two increments on small images. */
+async function ownReport(group: 'scale' | 'space'): Promise<string> {
+  if (group === 'scale') {
+    const [entries, points] = values.quick ? [200_000, 100] : [100_000_000, 10_000];
+    return scaleReport({ folder, entries, points });
+  }
+  const [imageBytes, increments] = values.quick ? [64 * MiB, 2] : [GiB, 30];
+  return spaceReport({ folder, imageBytes, increments, say });
+}
+
+async function measureGroups(): Promise<void> {
   const machine = describeMachine(folder);
   say('making the disks');
   const plan = await makePlan({
@@ -49,9 +73,6 @@ try {
   say('comparing what was made with its source');
   await plan.check();
   console.log(values.json ? JSON.stringify({ machine, runs }, undefined, 2) : report(machine, plan, runs));
-} finally {
-  await parts.disposeAsync();
-  cleanUp();
 }
 
 async function runAll(plan: Plan): Promise<Run[]> {

@@ -71,7 +71,7 @@ function ratioTable({ ratios }: Plan, runs: readonly Run[]): string {
   return ['### Side by side', '', ...table(['this', 'beside this', 'speed'], rows)].join('\n');
 }
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const widths = head.map((cell, i) => Math.max(cell.length, ...rows.map((row) => row[i]!.length)));
   const line = (cells: readonly string[]): string =>
     `| ${cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join(' | ')} |`;

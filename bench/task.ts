@@ -11,8 +11,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { newGuid, silentProgress } from '../src/base/index.ts';
 import { copyDisk, readBatches } from '../src/copy/index.ts';
-import { FileReader, type PlacedWriter } from '../src/disk/index.ts';
-import type { Extent } from '../src/extents/index.ts';
+import { FileReader, type PlacedWriter, type RangeReader } from '../src/disk/index.ts';
+import type { Extent, ExtentStream } from '../src/extents/index.ts';
 import { createImage, writeCompressedImage, type ImageFormat } from '../src/images/index.ts';
 import { openDirectoryStore } from '../src/objectstore/index.ts';
 import { createRepository, openRepository, type Repository } from '../src/repository/index.ts';
@@ -51,7 +51,14 @@ process.env['NODE_COMPILE_CACHE'] ??= join(tmpdir(), 'hvlift-bench-cache');
 
 const TASKS: Record<string, (request: never) => Promise<TaskResult>> = {
   create: createTask,
-  backup: backupTask,
+  backup: async (request: BackupRequest) => {
+    const disk = await openVhdxChain(request.disk, { open: (path) => FileReader.open(path) });
+    return backupTask(request, disk, disk.allocated());
+  },
+  'backup-raw': async (request: BackupRequest) => {
+    const disk = Object.assign(await FileReader.open(request.disk), RAW);
+    return backupTask(request, disk, [{ offset: 0, length: disk.size }]);
+  },
   restore: restoreTask,
   convert: convertTask,
   read: readTask,
@@ -65,16 +72,24 @@ async function createTask({ repository: folder }: { repository: string }): Promi
   });
 }
 
-async function backupTask(request: BackupRequest): Promise<TaskResult> {
+type SourceDisk = RangeReader & Pick<VhdxDisk, 'virtualDiskId' | 'logicalSectorSize' | 'physicalSectorSize'>;
+
+/** What a raw image does not tell of itself. */
+const RAW = { virtualDiskId: VM_ID, logicalSectorSize: 512, physicalSectorSize: 4096 };
+
+async function backupTask(
+  request: BackupRequest,
+  disk: SourceDisk,
+  allocated: ExtentStream,
+): Promise<TaskResult> {
   const repository = await open(request.repository);
-  const disk = await openVhdxChain(request.disk, { open: (path) => FileReader.open(path) });
   const last = request.changes ? await lastPoint(repository) : undefined;
   return timed(async () => {
     const session = await repository.startSession({});
     const base = last?.disks[0]?.root;
     const { root, stats } = await session.ingestDisk({
       reader: disk,
-      extents: request.changes ?? disk.allocated(),
+      extents: request.changes ?? allocated,
       size: disk.size,
       ...(base ? { base } : {}),
       progress: silentProgress,
@@ -146,7 +161,7 @@ type Session = Awaited<ReturnType<Repository['startSession']>>;
 
 async function draftOf(
   session: Session,
-  disk: VhdxDisk,
+  disk: SourceDisk,
   root: Awaited<ReturnType<Session['ingestDisk']>>['root'],
   request: BackupRequest,
 ): Promise<Parameters<Session['commit']>[0]> {

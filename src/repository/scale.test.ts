@@ -7,20 +7,15 @@ import { randomBytes } from 'node:crypto';
 import { MiB } from '../base/index.ts';
 import { createMemoryStore, openDirectoryStore, type ObjectStore } from '../objectstore/index.ts';
 import { ObjectIndex } from './object-index.ts';
-import { encodeSegment } from './segment-writer.ts';
-import { madeEntries, madeId } from './sparse-index.fixture.ts';
+import { madeId, writeMadeSegment } from './sparse-index.fixture.ts';
 import { temporaryFolder } from './repository.fixture.ts';
 
 const COUNT = 1_000_000;
 const repositoryId = randomBytes(16);
 
-/** Every `parts`-th entry from `part` on, as one segment. */
-async function writePart(store: ObjectStore, part: number, parts: number): Promise<void> {
-  const segmentId = randomBytes(16);
-  const content = { ...madeEntries(COUNT, part, parts), repositoryId, segmentId, superseded: [] };
-  const upload = await store.startNew(`index/${segmentId.toString('hex')}`);
-  for await (const piece of encodeSegment(content)) await upload.append(piece);
-  await upload.commit();
+/** Every `of`-th entry from `from` on, as one segment. */
+function writePart(store: ObjectStore, from: number, of: number): Promise<void> {
+  return writeMadeSegment(store, repositoryId, { count: COUNT, from, width: 1, of });
 }
 
 async function open(store: ObjectStore): Promise<ObjectIndex> {
@@ -42,10 +37,10 @@ async function assertFinds(index: ObjectIndex): Promise<number> {
 
 test('a question to an index of a million objects costs one small read, and opening it one a segment', async () => {
   const store = createMemoryStore();
-  for (let part = 0; part < 3; part += 1) await writePart(store, part, 3);
+  for (let part = 0; part < 4; part += 1) await writePart(store, part, 4);
   const before = store.calls('getRange').length;
   const index = await open(store);
-  assert.equal(store.calls('getRange').length - before, 3);
+  assert.equal(store.calls('getRange').length - before, 4);
   await assertFinds(index); // filters, fan-outs and tables of packs are in the cache then
   const warm = store.calls('getRange').length;
   const asked = await assertFinds(index);

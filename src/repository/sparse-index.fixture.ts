@@ -1,24 +1,31 @@
 /** Large indexes for tests and measurements: real segments with made-up entries, which nobody needs to hold in memory. */
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { viewOf } from '../base/index.ts';
-import { PACK_TYPES, packTableEntry, segmentEntry } from './format.ts';
-import type { SortedEntries } from './segment-writer.ts';
+import type { ObjectStore } from '../objectstore/index.ts';
+import { PACK_TYPES, hexOf, packTableEntry, segmentEntry } from './format.ts';
+import { encodeSegment, type SortedEntries } from './segment-writer.ts';
 
 const BLOCK_ENTRIES = 16_384;
 const PACK_BYTES = 32 * 1024 * 1024;
 /** Stored half a megabyte each, as chunks of a server with half compressible data are. */
 const ENTRIES_A_PACK = 64;
 
-/**
- * `count` entries, one in each of as many equal parts of all ids, so that they are sorted as they are made. `part` of `parts`
- * takes every so many of them: segments that overlap as those of real sessions do.
- */
-export function madeEntries(count: number, part = 0, parts = 1): SortedEntries {
-  const own = Math.ceil((count - part) / parts);
+/** Of `count` entries, one in each of as many equal parts of all ids, those that one segment has. */
+interface MadePart {
+  readonly count: number;
+  /** Of every `of` entries in a row it has `width`, from number `from` on: so segments overlap, as those of real sessions do. */
+  readonly from: number;
+  readonly width: number;
+  readonly of: number;
+}
+
+/** Sorted as they are made. `count` is a multiple of `of`. */
+function madeEntries(part: MadePart): SortedEntries {
+  const own = (part.count / part.of) * part.width;
   return {
-    packTable: madePackTable(Math.ceil(own / ENTRIES_A_PACK), part),
+    packTable: madePackTable(Math.ceil(own / ENTRIES_A_PACK), part.from),
     entriesMax: own,
-    blocks: () => madeBlocks(count, { part, parts, own }),
+    blocks: () => madeBlocks(part, own),
   };
 }
 
@@ -29,15 +36,12 @@ export function madeId(index: number, count: number): Buffer {
   return id;
 }
 
-function* madeBlocks(
-  count: number,
-  { part, parts, own }: { readonly part: number; readonly parts: number; readonly own: number },
-): Generator<Uint8Array> {
+function* madeBlocks({ count, from, width, of }: MadePart, own: number): Generator<Uint8Array> {
   for (let first = 0; first < own; first += BLOCK_ENTRIES) {
     const block = Buffer.alloc(Math.min(BLOCK_ENTRIES, own - first) * segmentEntry.size);
     const view = viewOf(block);
     for (let at = 0, n = first; at < block.length; at += segmentEntry.size, n += 1) {
-      writeId(view, at, part + n * parts, count);
+      writeId(view, at, Math.floor(n / width) * of + from + (n % width), count);
       view.setUint32(at + 32, Math.floor(scattered(n, own) / ENTRIES_A_PACK), true);
       view.setUint32(at + 36, 64 + (n % ENTRIES_A_PACK) * 500_000, true);
       view.setUint32(at + 40, 499_904, true);
@@ -65,10 +69,10 @@ function writeId(view: DataView, at: number, index: number, count: number): void
   }
 }
 
-function madePackTable(packs: number, part: number): Buffer {
+function madePackTable(packs: number, from: number): Buffer {
   const table = Buffer.alloc(packs * packTableEntry.size);
   for (let index = 0; index < packs; index += 1) {
-    const packId = createHash('md5').update(`${part} ${index}`).digest();
+    const packId = createHash('md5').update(`${from} ${index}`).digest();
     packTableEntry.write(
       table,
       { packId, size: PACK_BYTES, type: PACK_TYPES.data },
@@ -76,4 +80,17 @@ function madePackTable(packs: number, part: number): Buffer {
     );
   }
   return table;
+}
+
+/** The part as a segment of the index. */
+export async function writeMadeSegment(
+  store: ObjectStore,
+  repositoryId: Uint8Array,
+  part: MadePart,
+): Promise<void> {
+  const segmentId = randomBytes(16);
+  const upload = await store.startNew(`index/${hexOf(segmentId)}`);
+  const content = { ...madeEntries(part), repositoryId, segmentId, superseded: [] };
+  for await (const piece of encodeSegment(content)) await upload.append(piece);
+  await upload.commit();
 }
