@@ -225,6 +225,7 @@ const CUTOVER_PLAN: CutoverPlan = {
     preCopiesMax: 5,
     shutdownSeconds: 300,
     verify: 'sample',
+    skipUnprotectable: false,
     machine: {},
     conversion: 'compatible',
     probe: { kind: 'running' },

@@ -14,6 +14,8 @@ export interface CutoverChoices {
   /** How long its guest may take to shut down. */
   readonly shutdownSeconds: number;
   readonly verify: CutoverVerify;
+  /** Go without disks that cannot be captured. */
+  readonly skipUnprotectable: boolean;
   /** Of the machine there. */
   readonly machine: Omit<MachineChoices, 'devices'>;
   /** What is done to the clone before it starts. */

@@ -55,7 +55,7 @@ function lastCycle(run: CutoverRun, changed: Map<string, Extent[]>): Promise<Rep
 }
 
 function cycle(
-  { deps, replica, options }: CutoverRun,
+  { deps, replica, options, state }: CutoverRun,
   about: Partial<HeldCycle> = {},
 ): Promise<ReplicateRecord> {
   const { signal, progress } = options;
@@ -64,6 +64,7 @@ function cycle(
     vm: replica.state.vm.id,
     target,
     stateFolder: replica.folder,
+    skipUnprotectable: state.choices.skipUnprotectable,
     signal,
     progress,
     ...about,

@@ -59,7 +59,7 @@ async function compareAll(run: CutoverRun): Promise<Compared> {
 }
 
 /** By the marks of the last delta, which tell what changed since; its checkpoint goes again when it has been read. */
-function openForReading({ deps, replica, options }: CutoverRun): Promise<Capture> {
+function openForReading({ deps, replica, options, state }: CutoverRun): Promise<Capture> {
   const { vm, baselines, disks } = replica.state;
   return deps.source.open({
     vm: vm.id,
@@ -67,6 +67,7 @@ function openForReading({ deps, replica, options }: CutoverRun): Promise<Capture
     consistency: 'crash',
     baselines,
     earlierDisks: disks.map(({ diskId }) => diskId),
+    skipUnprotectable: state.choices.skipUnprotectable,
     journal: replica.journal,
     ...options,
   });

@@ -372,6 +372,7 @@ export const CHOICES: CutoverChoices = {
   preCopiesMax: 3,
   shutdownSeconds: 300,
   verify: 'sample',
+  skipUnprotectable: false,
   machine: {},
   conversion: 'none',
   probe: { kind: 'running' },

@@ -51,6 +51,10 @@ export const verifyOption = new Option(
 )
   .choices(CUTOVER_VERIFIES)
   .default('sample' as const);
+export const skipUnprotectableOption = new Option(
+  '--skip-unprotectable',
+  'go without disks that cannot be captured (pass-through, shared, VHD set), as the replica does',
+);
 export const convertOption = new Option(
   '--convert <how>',
   'none: virtio, for guests that have its drivers; compatible: devices every guest has drivers for; virt-v2v-in-place: give the clone the drivers',
@@ -90,6 +94,7 @@ export interface CutoverOptions extends Pick<MachineOptions, 'memory' | 'secureB
   readonly force?: true;
   readonly verify: CutoverChoices['verify'];
   readonly convert: CutoverChoices['conversion'];
+  readonly skipUnprotectable?: true;
   readonly untilSerial?: string;
   readonly probeTime?: number | undefined;
   readonly commit?: true;
@@ -120,6 +125,7 @@ export function wishesOf({ io }: Session, options: CutoverOptions): CutoverWishe
     preCopiesMax: options.maxPrecopy,
     shutdownSeconds: options.shutdownTime,
     verify: options.verify,
+    skipUnprotectable: options.skipUnprotectable === true,
     machine: machineChoices(options, refuse),
     conversion: options.convert,
     probe: untilSerial === undefined ? { kind: 'running' } : { kind: 'serial', text: untilSerial },

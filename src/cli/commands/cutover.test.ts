@@ -18,6 +18,7 @@ test('the plan is shown first, and nothing is done where nobody can agree to it'
   assert.equal(run.code, 2);
   assert.match(run.stderr, /cutover of web01 .* generation 2, to libvirt at qemu:\/\/\/system/);
   assert.match(run.stderr, /off for about 0:03 \(0:02 to 0:09 by 9 cycles of 1 MiB\)/);
+  assert.match(run.stderr, /no rehearsal of it was healthy/);
   assert.match(run.stderr, /error CUTOVER_DECLINED/);
 });
 
@@ -69,6 +70,7 @@ test('--yes goes on; what it took is told', async () => {
       preCopiesMax: 5,
       shutdownSeconds: 90,
       verify: 'full',
+      skipUnprotectable: false,
       conversion: 'compatible',
       machine: { secureBoot: true, networks: { '*': { kind: 'nat' } } },
       probe: { kind: 'serial', text: 'ready' },

@@ -46,6 +46,7 @@ export function registerCutover(program: Command, run: Runner): void {
     .addOption(option.shutdownTimeOption)
     .addOption(option.forceOption)
     .addOption(option.verifyOption)
+    .addOption(option.skipUnprotectableOption)
     .addOption(option.convertOption)
     .addOption(option.untilSerialOption)
     .addOption(option.runningOption)
@@ -176,7 +177,17 @@ function planLines(plan: CutoverPlan): string[] {
     `  4. clone the replica into ${choices.folder}, define the machine, see the source off once more, start it there`,
     '  5. see that it is well',
     ...(forecast ? forecastLines(forecast) : ['  how long it takes is not known: no cycle tells']),
+    ...rehearsalLines(plan),
     ...plan.warnings.flatMap(({ code, message, remedy }) => [`note ${code}: ${message}`, `  do: ${remedy}`]),
+  ];
+}
+
+function rehearsalLines({ rehearsal }: CutoverPlan): string[] {
+  const seconds = rehearsal?.seconds.health;
+  if (seconds === undefined)
+    return ['  no rehearsal of it was healthy: `hvlift rehearse` shows whether it starts'];
+  return [
+    `  its last rehearsal, of generation ${rehearsal!.generation}, was well ${formatDuration(seconds)} after its start`,
   ];
 }
 
