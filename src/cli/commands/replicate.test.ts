@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { CommandLine } from '../command-line.fixture.ts';
+import { replicaFaults } from '../../flows/replicate-faults.ts';
 import { targetFaults } from '../../targets/index.ts';
 import type { ReplicateCall } from '../replicate-port.ts';
 
@@ -52,6 +53,21 @@ test('a cycle that failed is in the document with its error, and decides the exi
   assert.equal(run.code, 2);
   assert.equal(run.json().cycles[0].error.code, 'TARGET_DISK_MISSING');
   assert.match(run.stderr, /^error TARGET_DISK_MISSING/m);
+});
+
+test('a cycle that waits for a rehearsal says so, and may be tried again', async () => {
+  await using line = await CommandLine.open();
+  const error = replicaFaults.rehearsed({ generation: 2, next: 3, replica: '0011' });
+  const times = { startedAt: '2026-11-23T08:00:00Z', finishedAt: '2026-11-23T08:00:01Z', seconds: 1 };
+  const run = await line.run(['replicate', 'web01', '--to', 'dir:/r'], {
+    engine: {
+      async *replicate({ vm, target }) {
+        yield { vm: { name: vm }, target, ...times, disks: [], warnings: [], error };
+      },
+    },
+  });
+  assert.equal(run.code, 75);
+  assert.match(run.stdout, /^web01: the cycle waits for the end of a rehearsal\n/);
 });
 
 test('how many generations are kept is a whole number, and asked for as it was said', async () => {

@@ -1,6 +1,6 @@
 /** `hvlift replicate VM`: a VM kept up to date somewhere else, a generation at a time. */
 import { InvalidArgumentError, Option, type Command } from '@commander-js/extra-typings';
-import { formatDuration } from '../../base/index.ts';
+import { formatDuration, hasCode } from '../../base/index.ts';
 import { absolutePath } from '../config-path.ts';
 import { consistencyText } from '../consistency-text.ts';
 import { CONSISTENCIES } from '../engine.ts';
@@ -193,7 +193,10 @@ async function show(record: ReplicateRun, session: Session): Promise<void> {
   if (record.error !== undefined) session.output.fault(session.report(record.error));
 }
 
-function headline({ vm, generation, consistency, seconds: took, startedAt, resumed }: ReplicateRun): string {
+function headline(run: ReplicateRun): string {
+  const { vm, generation, consistency, seconds: took, startedAt, resumed } = run;
+  if (hasCode(run.error, 'REPLICA_REHEARSED'))
+    return `${vm.name}: the cycle waits for the end of a rehearsal`;
   if (generation === undefined || !consistency)
     return `${vm.name}: the cycle failed; the replica stays at its last complete generation`;
   const first = resumed ? ' (what an earlier cycle left was finished first)' : '';
