@@ -102,6 +102,10 @@ test('the shutdown service presses the button, and the VM runs until its guest i
   while ((await enabled()) !== 3) await new Promise(setImmediate);
   assert.equal(await power(host, at.id, 2), 7);
   assert.equal(at.guests.length, 2, 'it was started anew');
+  await host.setGuest(at.id, { shutdown: 'hangs' });
+  assert.equal((await shutDown(host, at.id)).returnValue, 0);
+  assert.equal(await power(host, at.id, 3), 7);
+  assert.deepEqual(at.guests[1]!.told, ['off'], 'the request did not reach it');
 });
 
 test('RequestStateChange starts, pauses, resumes, resets and turns off the guest; it cannot be saved', async () => {

@@ -142,8 +142,9 @@ export class Machine {
   }
 
   /** Its guest went off by itself. */
-  wentOff(now: number): Promise<void> {
-    return this.lock.run(() => this.#enter('off', now));
+  async wentOff(now: number): Promise<void> {
+    await this.stopWriter();
+    await this.lock.run(() => this.#enter('off', now));
   }
 
   async #enter(power: Power, now: number): Promise<void> {

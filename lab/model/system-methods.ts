@@ -125,13 +125,13 @@ async function shutDown(call: MethodCall, power: Power): Promise<LabMethodResult
   if (shutdown === 'locked' && call.parameters['Force'] !== true) {
     throw new LabFailure(RETURN.locked, 'the guest is locked');
   }
-  if (machine.program) return shutDownProgram(machine.program, power);
   const { clock, options } = call.core;
   const work = async (): Promise<void> => {
     await machine.changePower(power, clock.now(), { flushed: true });
     await call.core.save();
   };
   if (shutdown === 'hangs') machine.leave(forEver);
+  else if (machine.program) return shutDownProgram(machine.program, power);
   else if (options.shutdownMs === 0) await work();
   else machine.leave(async (signal) => (await clock.sleep(options.shutdownMs, signal), await work()));
   return answer(RETURN.done);
