@@ -6,6 +6,7 @@ import type { MemoryDisk } from '../disk/index.ts';
 import { createMemoryStore, faultyStore, storeFaults, type MemoryStore } from '../objectstore/index.ts';
 import { CELL_BYTES, hexOf } from './format.ts';
 import { HEADER_BYTES } from './object.ts';
+import { ObjectIndex } from './object-index.ts';
 import { PackReader, type ListedObject } from './pack-reader.ts';
 import type { RestorePoint } from './point.ts';
 import { Repository, type RepositoryParts } from './repository.ts';
@@ -184,4 +185,26 @@ test('on a store that takes nothing, verification tells what it found and that i
   );
   assert.ok(report.problems[0]!.affected.length > 0);
   assert.ok(hasCode(report.unrecorded, 'STORE_READ_ONLY'));
+});
+
+test('what a collector deletes while it is verified, on a store that is not local, is no damage', async () => {
+  const world = await fullAndIncrement();
+  const { store, parts, points } = world;
+  await (await Repository.open(parts)).dropPoint(points[1]!);
+  const { name, object } = (await objectsOf(world)).find((each) => each.object.rawLength === CELL_BYTES)!;
+  let deleted = false;
+  const collected = faultyStore(store, {
+    async before(call) {
+      if (deleted || call.method !== 'getRange' || call.name !== name || call.bytes <= HEADER_BYTES) return;
+      if (call.bytes !== HEADER_BYTES + object.storedLength) return; // its trailer is being listed
+      deleted = true;
+      const index = new ObjectIndex(store, Buffer.from(parts.header.repositoryId, 'hex'));
+      await index.refresh();
+      await index.drop((packId) => hexOf(packId) !== hexOf(object.packId));
+      await store.delete(name);
+    },
+  });
+  const report = await (await Repository.open({ ...parts, store: collected })).verify({ workers: 0 });
+  assert.ok(deleted, 'it was read');
+  assert.deepEqual(report.problems, []);
 });
