@@ -29,17 +29,19 @@ export async function preCopy(run: CutoverRun): Promise<Changes> {
  */
 export async function finalDelta(run: CutoverRun): Promise<Changes> {
   const changed = new Map<string, Extent[]>();
-  for (let rounds = 1; rounds <= ROUNDS_MAX; rounds += 1) {
+  const rounds: ReplicateRecord[] = [];
+  while (rounds.length < ROUNDS_MAX) {
     const before = await mustBeOff(run);
     const record = await lastCycle(run, changed);
+    rounds.push(record);
     const after = await mustBeOff(run);
-    const calm = after.changedAt === before.changedAt || (rounds > 1 && changedBytes(record) === 0);
+    const calm = after.changedAt === before.changedAt || (rounds.length > 1 && changedBytes(record) === 0);
     if (!calm) continue;
     const { changedAt } = after;
     return {
       step: 'verifying',
       off: { ...run.state.off!, ...(changedAt === undefined ? {} : { changedAt }) },
-      final: finalOf(record, rounds, changed),
+      final: finalOf(rounds, changed),
     };
   }
   throw cutoverFaults.sourceUnsteady({ ...run.about, rounds: ROUNDS_MAX });
@@ -71,21 +73,23 @@ function cycle(
   });
 }
 
-export function changedBytes({ disks }: ReplicateRecord): number {
+function changedBytes({ disks }: ReplicateRecord): number {
   return disks.reduce((sum, { writtenBytes, zeroedBytes }) => sum + writtenBytes + zeroedBytes, 0);
 }
 
+/** Of all rounds together. */
 function finalOf(
-  record: ReplicateRecord,
-  rounds: number,
+  rounds: readonly ReplicateRecord[],
   changed: ReadonlyMap<string, readonly Extent[]>,
 ): FinalDelta {
+  const sum = (of: (record: ReplicateRecord) => number): number =>
+    rounds.reduce((total, record) => total + of(record), 0);
   return {
-    generation: record.generation,
-    readBytes: record.disks.reduce((sum, { readBytes }) => sum + readBytes, 0),
-    changedBytes: changedBytes(record),
-    seconds: (Date.parse(record.finishedAt) - Date.parse(record.startedAt)) / 1000,
-    rounds,
+    generation: rounds.at(-1)!.generation,
+    readBytes: sum(({ disks }) => disks.reduce((total, { readBytes }) => total + readBytes, 0)),
+    changedBytes: sum(changedBytes),
+    seconds: sum(({ startedAt, finishedAt }) => (Date.parse(finishedAt) - Date.parse(startedAt)) / 1000),
+    rounds: rounds.length,
     changed: [...changed].map(([diskId, extents]) => ({
       diskId,
       extents: extents.map(({ offset, length }) => [offset, length]),

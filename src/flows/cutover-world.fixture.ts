@@ -45,6 +45,8 @@ export class SwitchedVm extends MemoryVm implements CutoverHost {
   state: VmPower['state'] = 'running';
   /** What its guest writes while it shuts down. */
   lastWords: () => Promise<void> = async () => {};
+  /** A host that takes a checkpoint for a change of state. */
+  checkpointsCount = false;
   /** Called before each answer about its power: for somebody else, who works on the host too. */
   beforePower: () => void = () => {};
   readonly #fate: Fate;
@@ -77,6 +79,7 @@ export class SwitchedVm extends MemoryVm implements CutoverHost {
   override async open(request: CaptureRequest): Promise<Capture> {
     const reached = this.state === 'off' ? 'offline' : 'crash';
     const capture = await super.open(request);
+    if (this.checkpointsCount) this.#changes += 1;
     return { ...capture, consistency: { asked: request.consistency, reached } };
   }
 

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { KiB, MiB } from '../base/index.ts';
+import { diskFaults } from '../disk/index.ts';
 import { coarse } from './cutover-cycles.ts';
 import { forecastOf } from './cutover-plan.ts';
 import { samplePieces } from './cutover-sample.ts';
@@ -109,6 +110,56 @@ test('started and stopped again behind our back, at any moment before the start 
     assert.equal(step, 'committed');
     if (!meddled) return assert.ok(at >= 9, `there were ${at - 4} moments`);
     await it.assertHoldsSource(`meddled with at look ${at}`);
+  }
+});
+
+test('started and stopped again and again: told, after a few rounds; gone on with when that has an end', async () => {
+  const it = await world();
+  it.vm.beforePower = () => {
+    if (it.vm.state !== 'off') return;
+    it.vm.become('running');
+    void it.writes();
+    it.vm.become('off');
+  };
+  await assert.rejects(it.cutOver({}), { code: 'CUTOVER_SOURCE_UNSTEADY' });
+  assert.equal(it.hypervisor.machines.size, 0);
+  it.vm.beforePower = () => {};
+  await it.resume({ commit: true });
+  await it.assertHoldsSource('at last');
+});
+
+test('a host that takes a checkpoint for a change of state costs a second round, which finds nothing', async () => {
+  const it = await world();
+  it.vm.checkpointsCount = true;
+  const { step, final } = await it.cutOver({ commit: true });
+  assert.deepEqual([step, final!.rounds], ['committed', 2]);
+  assert.ok(final!.changedBytes > 0, 'of both rounds');
+  await it.assertHoldsSource('with a host that counts checkpoints');
+});
+
+test('a target that is full, or gone, when the source is off already: nothing is lost, and both ways are open', async () => {
+  for (const [call, next] of [
+    ['openDisk', 'resume'],
+    ['openDisk', 'rollback'],
+    ['prepare', 'resume'],
+    ['prepare', 'rollback'],
+  ] as const) {
+    const it = await world();
+    const works = it.target[call].bind(it.target);
+    const full = (): Promise<never> => Promise.reject(diskFaults.noSpace({ path: 'memory' }));
+    it.target[call] = (...args: never[]) =>
+      it.vm.state === 'off' ? full() : (works as (...args: never[]) => never)(...args);
+    await assert.rejects(it.cutOver({}), { code: 'DISK_NO_SPACE' });
+    assert.deepEqual([(await it.state())!.step, it.vm.state], ['final-delta', 'off']);
+    if (next === 'rollback') {
+      await it.takeBack();
+      assert.equal(it.vm.state, 'running');
+    } else {
+      Object.assign(it.target, { [call]: works });
+      assert.equal((await it.resume({ commit: true })).step, 'committed');
+    }
+    await it.cycle().catch((error: unknown) => assert.match(String(error), /cut over/));
+    await it.assertHoldsSource(`${call}, ${next}`);
   }
 });
 
