@@ -23,8 +23,8 @@ import {
 
 /** A segment may be merged away and its file collected while it is read: its successor answers. */
 const LOOKS_MAX = 4;
-/** Holds the Bloom filters of some 40 million objects; beyond that a question may cost a read. */
-const CACHE_BYTES = 64 * MiB;
+/** Holds the Bloom filters of some 30 million objects; beyond that a question may cost a read. */
+const CACHE_BYTES = 48 * MiB;
 const SEGMENTS_AT_ONCE = 8;
 /** A question is put to each segment, and one that has to be read for it costs 20 µs in a folder, a round trip elsewhere. */
 const COMPACT_ABOVE = 24;

@@ -52,8 +52,8 @@ export interface SegmentContent extends SortedEntries {
   readonly superseded: readonly Uint8Array[];
 }
 
-/** A bucket of about 256 entries is 12 KiB: one read. */
-const BUCKET_ENTRIES = 256;
+/** A bucket of about 64 entries is 3 KiB: one read, into memory that costs nothing to get. */
+const BUCKET_ENTRIES = 64;
 const FAN_OUT_BITS_MAX = 20;
 
 export interface SegmentLayout {

@@ -37,7 +37,7 @@ const STEP_BYTES = 1024 * 1024;
 /** Some 160,000 entries. */
 const LARGE_BYTES = 8 * MiB;
 /** Entries of a bucket that are read at once: eight times what a bucket has where ids are random. */
-const WINDOW_ENTRIES = 2048;
+const WINDOW_ENTRIES = 512;
 
 /** By pack id. */
 export type PackFilter = (packId: Uint8Array) => boolean;
