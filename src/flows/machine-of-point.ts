@@ -15,6 +15,7 @@ import {
   findUefi,
   libvirtDomain,
   machineFaults,
+  checkMachineFolder,
   prepareMachineFolder,
   QEMU,
   qemuArguments,
@@ -72,6 +73,7 @@ export async function machineOfPoint(
   const disks = served.exports.map((each) => capturedDisk(served.point, each));
   const { machine, notes } = describeMachine({ ...served.point.vm, configuration, disks }, choices);
   const folder = join(served.overlay, FOLDER);
+  checkMachineFolder(folder);
   const made = kind === 'qemu' ? await forQemu(machine, folder) : await forLibvirt(machine, folder);
   try {
     await writeFile(made.path, made.definition);

@@ -9,7 +9,7 @@ const FORMAT = 'hvlift-machine';
 const VERSION = 1;
 const DEFINITION = 'machine.json';
 
-/** Eight digits of the uuid: the path of a socket may have 107 bytes in all. */
+/** Eight digits of the uuid, as people read them. */
 export function folderOf(root: string, machineId: string): string {
   return join(
     root,

@@ -6,6 +6,8 @@
  * QEMU speaks with one client at a time; another is connected at once and greeted when the first is gone, so a connection is
  * kept no longer than for a few commands. Events come in between, and are not waited for.
  */
+import { constants } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { createConnection, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { once } from 'node:events';
@@ -20,14 +22,15 @@ export interface Monitor {
   execute(command: string, options?: Readonly<Record<string, unknown>>): Promise<unknown>;
 }
 
-/** Undefined when nobody listens there: no QEMU runs. Rejects when it does not answer in time. */
+/** Undefined when nobody listens there, on `name` in `folder`: no QEMU runs. Rejects when it does not answer in time. */
 export async function withMonitor<T>(
-  path: string,
+  folder: string,
+  name: string,
   use: (monitor: Monitor) => Promise<T>,
   { signal }: CallOptions = {},
 ): Promise<{ readonly result: T } | undefined> {
   using limit = withTimeout(ANSWER_MS, 'the monitor of QEMU', signal);
-  const socket = await connected(path, limit.signal);
+  const socket = await connected(folder, name, limit.signal);
   if (!socket) return undefined;
   try {
     const monitor = new QmpMonitor(socket);
@@ -42,14 +45,24 @@ async function greeted<T>(monitor: QmpMonitor, use: (monitor: Monitor) => Promis
   return use(monitor);
 }
 
-async function connected(path: string, signal: AbortSignal): Promise<Socket | undefined> {
+async function connected(folder: string, name: string, signal: AbortSignal): Promise<Socket | undefined> {
+  try {
+    // By the open folder: whole, the path may be longer than the 107 bytes that the name of a socket has.
+    await using opened = await open(folder, constants.O_DIRECTORY);
+    return await dialled(`/proc/self/fd/${opened.fd}/${name}`, signal);
+  } catch (error) {
+    if (['ENOENT', 'ECONNREFUSED'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+    throw error;
+  }
+}
+
+async function dialled(path: string, signal: AbortSignal): Promise<Socket> {
   const socket = createConnection(path);
   try {
     await once(socket, 'connect', { signal });
     return socket;
   } catch (error) {
     socket.destroy();
-    if (['ENOENT', 'ECONNREFUSED'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
     throw error;
   }
 }

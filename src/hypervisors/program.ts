@@ -10,6 +10,8 @@ export interface ProgramOptions extends CallOptions {
   /** Of what it prints, from the beginning; of what it complains, from the end. Default: 256 KiB. */
   readonly outputBytesMax?: number;
   readonly environment?: Readonly<Record<string, string>>;
+  /** Where it starts; default: where we are. */
+  readonly folder?: string;
 }
 
 export interface ProgramResult {
@@ -27,12 +29,13 @@ export interface ProgramResult {
 export async function runProgram(
   program: string,
   args: readonly string[],
-  { timeoutMs, signal, outputBytesMax = 256 * KiB, environment = {} }: ProgramOptions,
+  { timeoutMs, signal, outputBytesMax = 256 * KiB, environment = {}, folder }: ProgramOptions,
 ): Promise<ProgramResult> {
   signal?.throwIfAborted();
   const child = spawn(program, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
+    ...(folder === undefined ? {} : { cwd: folder }),
     env: { ...process.env, ...environment, LC_ALL: 'C', LANGUAGE: '' },
   });
   const output = beginning(child.stdout, outputBytesMax);

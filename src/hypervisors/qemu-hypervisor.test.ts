@@ -31,7 +31,8 @@ test(
   'a machine is defined, started, shut down, cut off and forgotten, and every step may be repeated',
   withQemu,
   async () => {
-    const { hypervisor, root } = await newHypervisor('life');
+    // Deeper than the name of a socket may be long.
+    const { hypervisor, root } = await newHypervisor(`life of ${'a machine '.repeat(12)}`);
     await assertRunsMachines(hypervisor, root);
     assert.deepEqual((await readdir(root)).toSorted(), ['disk.raw', 'serial.log']);
   },

@@ -8,13 +8,14 @@
  *                                 qemu.pid, qmp.sock
  */
 import { freemem, totalmem } from 'node:os';
-import { resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { MiB, warningOf, type Warning } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
 import {
   accelerator,
   findUefi,
   machineFaults,
+  machineFiles,
   prepareMachineFolder,
   QEMU,
   qemuArguments,
@@ -114,7 +115,9 @@ export class QemuHypervisor implements Hypervisor {
     const firmware = machine.firmware === 'uefi' ? await findUefi(machine.secureBoot) : undefined;
     const folder = folderOf(this.#root, machine.uuid);
     const { serialLog } = machine;
-    const command = qemuArguments(machine, { accelerator: await accelerator(), folder, firmware, serialLog });
+    const screen = basename(machineFiles(folder).screen);
+    const around = { accelerator: await accelerator(), folder, firmware, serialLog, screen };
+    const command = qemuArguments(machine, around);
     return { command, firmware };
   }
 

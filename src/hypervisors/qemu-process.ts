@@ -17,6 +17,7 @@ import { withMonitor, type Monitor } from './monitor.ts';
 import type { MachineState } from './port.ts';
 import { runProgram } from './program.ts';
 
+const MONITOR = 'qmp.sock';
 const START_MS = 60_000;
 /** QEMU flushes its disks before it ends. */
 const QUIT_MS = 10_000;
@@ -31,10 +32,6 @@ export class QemuProcess {
 
   get #pidFile(): string {
     return join(this.#folder, 'qemu.pid');
-  }
-
-  get #monitor(): string {
-    return join(this.#folder, 'qmp.sock');
   }
 
   async state(options: CallOptions = {}): Promise<Exclude<MachineState, 'absent'>> {
@@ -56,11 +53,12 @@ export class QemuProcess {
         '-pidfile',
         this.#pidFile,
         '-chardev',
-        `socket,id=monitor,path=${this.#monitor.replaceAll(',', ',,')},server=on,wait=off`,
+        `socket,id=monitor,path=${MONITOR},server=on,wait=off`,
         '-mon',
         'chardev=monitor,mode=control',
       ],
-      { timeoutMs: START_MS, signal },
+      // Sockets are named from here: a folder of a user may be deeper than the 107 bytes their names have.
+      { timeoutMs: START_MS, signal, folder: this.#folder },
     );
     if (timedOut) throw new Error(`it was not ready after ${START_MS / 1000} s`);
     if (code !== 0) throw new Error(complaint || `exit code ${code}`);
@@ -72,7 +70,7 @@ export class QemuProcess {
     options: CallOptions = {},
   ): Promise<{ readonly result: T } | undefined> {
     try {
-      return await withMonitor(this.#monitor, use, options);
+      return await withMonitor(this.#folder, MONITOR, use, options);
     } catch (error) {
       options.signal?.throwIfAborted();
       if (!(await this.#process()).alive) return undefined;

@@ -12,5 +12,5 @@ export { cloneDisk } from './disk-clone.ts';
 export { domainName, libvirtDomain } from './libvirt-domain.ts';
 export type { Accelerator, AdapterNetwork, DiskSource, Machine } from './machine.ts';
 export { machineFiles, QEMU, qemuArguments, shellLine, type MachineFiles } from './qemu-command.ts';
-export { prepareMachineFolder } from './machine-folder.ts';
+export { checkMachineFolder, prepareMachineFolder } from './machine-folder.ts';
 export { runQemu } from './run-qemu.ts';

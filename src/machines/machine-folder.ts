@@ -7,14 +7,18 @@ import { machineFiles } from './qemu-command.ts';
 /** `sun_path` of Linux, without the zero at its end. */
 const SOCKET_PATH_BYTES_MAX = 107;
 
+/** For a machine whose screen is named by its whole path. Throws `MACHINE_PATH_UNUSABLE`. */
+export function checkMachineFolder(folder: string): void {
+  if (Buffer.byteLength(machineFiles(folder).screen) > SOCKET_PATH_BYTES_MAX)
+    throw machineFaults.pathUnusable({ path: folder, reason: 'it is too long for the name of a socket' });
+}
+
 /**
  * Makes what is missing in it; the settings of the firmware are kept, because the guest enters itself there at its first start.
  * Throws `MACHINE_PATH_UNUSABLE`.
  */
 export async function prepareMachineFolder(folder: string, firmware?: UefiFirmware): Promise<void> {
   const { screen, variables } = machineFiles(folder);
-  if (Buffer.byteLength(screen) > SOCKET_PATH_BYTES_MAX)
-    throw machineFaults.pathUnusable({ path: folder, reason: 'it is too long for the name of a socket' });
   try {
     await mkdir(folder, { recursive: true });
     // Left by a machine that was killed; QEMU cannot listen on it again.

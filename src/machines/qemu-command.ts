@@ -19,6 +19,8 @@ export interface QemuSurroundings {
   readonly firmware?: UefiFirmware | undefined;
   /** Absolute; left out: {@link MachineFiles.serialLog}. */
   readonly serialLog?: string | undefined;
+  /** Left out: {@link MachineFiles.screen}. */
+  readonly screen?: string | undefined;
 }
 
 export interface MachineFiles {
@@ -41,8 +43,8 @@ export function machineFiles(folder: string): MachineFiles {
 /** Without the program itself. Throws `MACHINE_NETWORK_OF_LIBVIRT`. */
 export function qemuArguments(machine: Machine, surroundings: QemuSurroundings): string[] {
   const disks = placed(machine);
-  const { screen, ...files } = machineFiles(surroundings.folder);
-  const serialLog = surroundings.serialLog ?? files.serialLog;
+  const files = machineFiles(surroundings.folder);
+  const { serialLog = files.serialLog, screen = files.screen } = surroundings;
   return [
     '-name',
     doubled(machine.name.replace(/\p{Cc}/gu, '_') || 'machine'),
