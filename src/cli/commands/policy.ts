@@ -42,7 +42,10 @@ export function registerPolicy(program: Command, run: Runner): void {
     .addOption(keepYearlyOption)
     .addOption(minGoodOption)
     .addOption(
-      new Option('--lock-days <days>', 'days for which the store locks what is written').argParser(days),
+      new Option(
+        '--lock-days <days>',
+        'days for which the store locks what is written; default: what s3.objectLock of --repo says',
+      ).argParser(days),
     )
     .addOption(new Option('--vm <vm>', 'estimate space from the points of this VM, by name or id'))
     .addOption(repoOption)
@@ -52,10 +55,12 @@ export function registerPolicy(program: Command, run: Runner): void {
       run(async (session) => {
         const keep = policyOfOptions(options);
         if (!keep) throw cliFaults.noRetention();
-        const { vm, lockDays } = options;
+        const { vm, repo } = options;
         const points: PointSummary[] = [];
-        if (vm !== undefined) {
-          const repository = await session.repository(options);
+        const isNamed = vm !== undefined || repo !== undefined;
+        const repository = isNamed ? await session.repository(options) : undefined;
+        const lockDays = options.lockDays ?? repository?.s3?.objectLock?.days;
+        if (repository && vm !== undefined) {
           await session.perform(NOTHING_TO_CLEAN, async (task) => {
             for await (const point of session.engine.points(repository, { vm }, task)) points.push(point);
           });

@@ -78,3 +78,15 @@ test('a policy is played forward; with a VM its points tell how much is stored',
   assert.equal(months.at(-1)!.bytes, 7 * 512 * 2 ** 20);
   assert.equal((await line.run(['policy', 'simulate', '--keep-daily', '7', '--lock-days', '30'])).code, 2);
 });
+
+test('a policy that drops what the bucket of its repository locks is refused', async () => {
+  await using line = await CommandLine.open();
+  const bucket = (days: number): string =>
+    `repositories:\n  cold:\n    path: s3://backups/hvlift\n    s3: { objectLock: { mode: compliance, days: ${days} } }\n`;
+  const simulate = async (days: number): Promise<number> => {
+    await writeFile(join(line.home, 'cold.yaml'), bucket(days), { mode: 0o600 });
+    const argv = ['policy', 'simulate', '--config', 'cold.yaml', '--repo', 'cold', '--keep-daily', '7'];
+    return (await line.run(argv)).code;
+  };
+  assert.deepEqual([await simulate(5), await simulate(30)], [0, 2]);
+});
