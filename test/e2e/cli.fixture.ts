@@ -181,6 +181,7 @@ export class LabProcess {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#process.exitCode === null) {
+      this.#process.ref(); // or the test process could end before the folder is gone
       this.#process.kill('SIGTERM');
       await once(this.#process, 'exit');
     }
