@@ -5,7 +5,7 @@
  *   taken to  #head            │ #start                                        │ the place of its request, or #message
  *
  * The data of a READ goes from the buffer of the socket through the cipher to where it is wanted, in steps that stay in the
- * processor's cache. Put together first, each GiB was copied twice more and cost half as much again. The start is believed too
+ * processor's cache. Put together first, each byte was copied once more, and this code took a quarter longer. The start is believed too
  * early, of need: a man in the middle can make data land at the place of any request under way. None of them gets an answer
  * then, because the box turns out not to be genuine and the connection ends.
  */
