@@ -123,7 +123,11 @@ async function tidied(
     timeoutMs: request.dryRun ? 0 : request.mergeTimeoutMs,
   });
   const chains = await readDiskChains(hyperv, vm.id, request);
-  const found = checkpoints.map((each) => foundCheckpoint(each, states));
+  const found = await withoutGone(
+    onHost,
+    checkpoints.map((each) => foundCheckpoint(each, states)),
+    request,
+  );
   warnings.push(...warningsOf(vm, found, merge, chains.problems));
   const standing = points.filter(({ instanceId }) => !removed.includes(instanceId));
   const ours = ownedPoints(standing, left, await deps.madeByHand(vm.id));
@@ -208,6 +212,17 @@ async function removeMadeByHand(
     if (!request.dryRun) await hyperv.destroyCheckpoint(checkpoint, request);
     states.set(checkpoint.instanceId, { state: request.dryRun ? 'left-over' : 'removed' });
   }
+}
+
+/** One of which nobody can say may be one that another janitor, or its own run, removed since it was listed: first it, then its note. */
+async function withoutGone(
+  { hyperv, vm }: VmOnHost,
+  found: readonly FoundCheckpoint[],
+  options: CallOptions,
+): Promise<readonly FoundCheckpoint[]> {
+  if (!found.some(({ state }) => state === 'owner-unknown')) return found;
+  const standing = new Set((await hyperv.checkpoints(vm.id, options)).map(({ instanceId }) => instanceId));
+  return found.filter(({ instanceId, state }) => state !== 'owner-unknown' || standing.has(instanceId));
 }
 
 function foundCheckpoint(checkpoint: Checkpoint, states: States): FoundCheckpoint {
