@@ -164,9 +164,11 @@ export const SCENES: Record<string, Scene> = {
     judge: judgeHealing([1]),
     async act(play) {
       await play.full('a', 1);
+      // Chosen while there is no pack but of this content, which the judge has stored again.
+      const pack = await largestPack(play);
       await play.increment('a', 0, 100);
       await play.full('b', 2);
-      await damageLargestPack(play);
+      play.files.damage(pack, (bytes) => bytes.with(180, bytes[180]! ^ 1));
       play.begin();
       await verify(play);
       await play.full('c', 1);
@@ -227,10 +229,9 @@ async function verify(play: Play): Promise<void> {
   await (await play.open()).verify({ workers: 0 });
 }
 
-async function damageLargestPack(play: Play): Promise<void> {
+async function largestPack(play: Play): Promise<string> {
   const packs = await Array.fromAsync(play.store.list('packs/'));
-  const { name } = packs.toSorted((a, b) => b.size - a.size)[0]!;
-  play.files.damage(name, (bytes) => bytes.with(180, bytes[180]! ^ 1));
+  return packs.toSorted((a, b) => b.size - a.size)[0]!.name;
 }
 
 async function changeKeys(play: Play): Promise<void> {
