@@ -8,7 +8,16 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { GiB, TiB } from '../src/base/index.ts';
-import { checkSame, convert, emptyFolder, taskCommand, type Ratio, type Step } from './step.ts';
+import {
+  checkSame,
+  convert,
+  emptyFolder,
+  taskCommand,
+  taskStep,
+  warmPages,
+  type Ratio,
+  type Step,
+} from './step.ts';
 import { makeSourceDisk } from './source-disk.ts';
 
 /** The settings of the strongest peer: as many requests at once as it allows, and writes in any order. */
@@ -48,17 +57,21 @@ export const CONVERT_RATIOS: Ratio[] = [
 
 function conversions({ dataBytes, outputs }: ConvertContext, disk: string, suffix: string): Step[] {
   const path = join(outputs, 'copy');
-  const step = (name: string, command: readonly string[]): Step => ({
+  const step = (name: string, program: Pick<Step, 'command' | 'waits'>): Step => ({
     group: 'convert',
     name: `${name}${suffix}`,
     bytes: dataBytes,
-    command,
-    prepare: () => emptyFolder(outputs, dataBytes),
+    ...program,
+    prepare: async () => {
+      await emptyFolder(outputs);
+      spawnSync('cat', [disk], { stdio: ['ignore', 'ignore', 'inherit'] }); // the cold reads leave it out of the cache
+    },
+    beforeWork: () => warmPages(outputs, dataBytes),
   });
   const ours = (name: string, request: object): Step =>
-    step(`hvlift convert ${name}`, taskCommand('convert', { disk, path, ...request }));
+    step(`hvlift convert ${name}`, taskStep('convert', { disk, path, ...request }));
   const theirs = (name: string, format: string, options: readonly string[]): Step =>
-    step(`qemu-img convert ${name}`, convert(options, format, disk, path));
+    step(`qemu-img convert ${name}`, { command: convert(options, format, disk, path) });
   return [
     ours('raw', { format: 'raw', durable: false }),
     theirs('raw', 'raw', []),
@@ -83,8 +96,7 @@ async function sizeSteps({ folder, dataBytes }: ConvertContext): Promise<Step[]>
       group: 'convert',
       name: `hvlift read, ${name}`,
       bytes: dataBytes / 2,
-      command: taskCommand('read', { disk }),
-      prepare: async () => {},
+      ...taskStep('read', { disk }),
     });
   }
   return steps;
@@ -92,8 +104,8 @@ async function sizeSteps({ folder, dataBytes }: ConvertContext): Promise<Step[]>
 
 /** The file is not in the page cache; fio goes past it. */
 function coldReads({ disk, dataBytes }: ConvertContext): Step[] {
-  const common = { group: 'convert', bytes: dataBytes, prepare: () => forget(disk) } as const;
-  const ours = { ...common, name: 'hvlift read, cold', command: taskCommand('read', { disk }) };
+  const common = { group: 'convert', bytes: dataBytes, beforeWork: () => forget(disk) } as const;
+  const ours = { ...common, name: 'hvlift read, cold', ...taskStep('read', { disk }) };
   const fio = [`--filename=${disk}`, '--name=read', '--rw=read', '--readonly', '--direct=1'];
   const queue = ['--bs=1M', '--ioengine=libaio', '--iodepth=16', `--size=${dataBytes}`];
   return [
@@ -122,7 +134,7 @@ async function forget(path: string): Promise<void> {
 export async function checkConverted({ disk, outputs }: ConvertContext): Promise<void> {
   for (const format of ['raw', 'qcow2-zstd'] as const) {
     const path = join(outputs, format);
-    await emptyFolder(outputs, 0);
+    await emptyFolder(outputs);
     const request = { disk, path, format, durable: false };
     checkSame(taskCommand('convert', request), disk, format === 'raw' ? 'raw' : 'qcow2', path);
   }

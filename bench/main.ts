@@ -19,7 +19,7 @@ import { report, type Run } from './report.ts';
 import { scaleReport } from './scale.ts';
 import { spaceReport } from './space.ts';
 import { canRun, type Step } from './step.ts';
-import type { TaskResult } from './task.ts';
+import type { TaskResult } from './timed.ts';
 
 const { values } = parseArgs({
   options: {
@@ -91,8 +91,10 @@ async function runAll(plan: Plan): Promise<Run[]> {
 }
 
 async function runStep(step: Step, round: number): Promise<Run> {
-  await step.prepare();
-  const { output, ...usage } = await runMeasured(step.command);
+  const { command, waits, beforeWork } = step;
+  await step.prepare?.();
+  if (!waits) await beforeWork?.();
+  const { output, ...usage } = await runMeasured(command, waits ? beforeWork : undefined);
   const told = step.secondsOf ? { seconds: step.secondsOf(output) } : resultOf(output);
   return { step: step.name, round, seconds: usage.wallSeconds, ...usage, ...told };
 }

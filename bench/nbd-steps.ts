@@ -11,10 +11,20 @@ import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, ftruncateSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { MiB } from '../src/base/index.ts';
 import { makeSourceDisk } from './source-disk.ts';
-import { canRun, emptyFolder, task, type Ratio, type Step } from './step.ts';
+import {
+  canRun,
+  emptyFolder,
+  task,
+  taskCommand,
+  taskStep,
+  warmPages,
+  type Ratio,
+  type Step,
+} from './step.ts';
+
+const TASKS = 'nbd-task.ts';
 
 /** What one restarted server gives; each has a socket of its own. */
 interface Server {
@@ -75,8 +85,8 @@ async function pointSteps(folder: string, disk: string, bytes: number, servers: 
   makeImage(disk, ['-O', 'qcow2'], images.plain);
   const request = { repository, socket: servers.socket };
   const all: Server[] = [
-    { name: POINT, command: ourTask('serve', request) },
-    { name: LARGE, command: ourTask('serve', { ...request, cacheBytes: bytes + 64 * MiB }) },
+    { name: POINT, command: taskCommand('serve', request, TASKS) },
+    { name: LARGE, command: taskCommand('serve', { ...request, cacheBytes: bytes + 64 * MiB }, TASKS) },
     { name: ZSTD, command: qemuNbd(servers.socket, 'qcow2', ['-r', images.zstd]) },
     { name: 'qemu-nbd qcow2', command: qemuNbd(servers.socket, 'qcow2', ['-r', images.plain]) },
   ];
@@ -86,7 +96,7 @@ async function pointSteps(folder: string, disk: string, bytes: number, servers: 
 function fileSteps(folder: string, bytes: number, servers: Servers): Step[] {
   const path = join(folder, 'nbd.raw');
   const all: Server[] = [
-    { name: 'hvlift raw file', command: ourTask('file', { path, socket: servers.socket }) },
+    { name: 'hvlift raw file', command: taskCommand('file', { path, socket: servers.socket }, TASKS) },
     { name: 'qemu-nbd raw file', command: qemuNbd(servers.socket, 'raw', ['-r', path]) },
   ];
   return readSteps('nbd', all, bytes, servers);
@@ -132,16 +142,17 @@ function copySteps(folder: string, bytes: number, servers: Servers): Step[] {
   const target = join(outputs, 'target.raw');
   const prepare = async (): Promise<void> => {
     await servers.stop();
-    await emptyFolder(outputs, bytes);
+    await emptyFolder(outputs);
     const file = openSync(target, 'w');
     ftruncateSync(file, bytes);
     closeSync(file);
     await servers.restart(qemuNbd(servers.socket, 'raw', [target]));
   };
   const uri = `nbd+unix:///?socket=${servers.socket}`;
-  const common = { group: 'nbd', bytes, prepare } as const;
+  const beforeWork = (): Promise<void> => warmPages(outputs, bytes);
+  const common = { group: 'nbd', bytes, prepare, beforeWork } as const;
   return [
-    { ...common, name: 'hvlift copy to NBD', command: ourTask('copy', { path, socket: servers.socket }) },
+    { ...common, name: 'hvlift copy to NBD', ...taskStep('copy', { path, socket: servers.socket }, TASKS) },
     { ...common, name: 'nbdcopy', command: ['nbdcopy', '--destination-is-zero', path, uri] },
   ];
 }
@@ -153,11 +164,6 @@ function makeImage(disk: string, options: readonly string[], path: string): void
 
 function qemuNbd(socket: string, format: string, options: readonly string[]): string[] {
   return ['qemu-nbd', '--persistent', '--shared=8', `--format=${format}`, `--socket=${socket}`, ...options];
-}
-
-function ourTask(name: string, request: object): string[] {
-  const script = fileURLToPath(new URL('./nbd-task.ts', import.meta.url));
-  return [process.execPath, '-C', 'source', script, name, JSON.stringify(request)];
 }
 
 /** One server at a time, on one socket. */

@@ -16,6 +16,7 @@ import { NbdDisk, NbdServer } from '../src/nbd/index.ts';
 import { openDirectoryStore } from '../src/objectstore/index.ts';
 import { openRepository } from '../src/repository/index.ts';
 import { PASSPHRASE, VM_ID } from './made-points.ts';
+import { timed } from './timed.ts';
 
 // As bin/hvlift.js has it: worker threads load compiled code.
 process.env['NODE_COMPILE_CACHE'] ??= join(tmpdir(), 'hvlift-bench-cache');
@@ -54,13 +55,14 @@ async function fileTask({ path, socket }: OnSocket & { path: string }): Promise<
 }
 
 async function copyTask({ path, socket }: OnSocket & { path: string }): Promise<void> {
-  const started = performance.now();
-  const source = new RawDisk(await FileReader.open(path));
-  const into = await NbdDisk.open(`nbd+unix:///?socket=${socket}`);
-  await copyRanges({ source, extents: source.allocated(), into, how: 'fresh', advance: () => undefined });
-  await into.close();
-  await source.close();
-  console.log(JSON.stringify({ seconds: (performance.now() - started) / 1000 }));
+  const result = await timed(async () => {
+    const source = new RawDisk(await FileReader.open(path));
+    const into = await NbdDisk.open(`nbd+unix:///?socket=${socket}`);
+    await copyRanges({ source, extents: source.allocated(), into, how: 'fresh', advance: () => undefined });
+    await into.close();
+    await source.close();
+  });
+  console.log(JSON.stringify(result));
 }
 
 /** The answer is the sign for who waits. */

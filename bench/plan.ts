@@ -11,7 +11,17 @@ import { LIMITS } from './limits.ts';
 import { NBD_RATIOS, nbdSteps } from './nbd-steps.ts';
 import { READER_RATIOS, readerSteps } from './reader-steps.ts';
 import { makeSourceDisk, scatteredChanges, writeChanges } from './source-disk.ts';
-import { checkSame, convert, emptyFolder, task, taskCommand, type Ratio, type Step } from './step.ts';
+import {
+  checkSame,
+  convert,
+  emptyFolder,
+  task,
+  taskCommand,
+  taskStep,
+  warmPages,
+  type Ratio,
+  type Step,
+} from './step.ts';
 
 export interface Plan {
   readonly steps: readonly Step[];
@@ -129,8 +139,9 @@ function limitSteps({ disk, dataBytes, outputs }: Context): Step[] {
     group: 'limit',
     name: limit,
     bytes,
-    command: taskCommand('limit', { limit, disk, folder: outputs, bytes }),
-    prepare: () => emptyFolder(outputs, dataBytes),
+    ...taskStep('limit', { limit, disk, folder: outputs, bytes }),
+    prepare: () => emptyFolder(outputs),
+    beforeWork: () => warmPages(outputs, dataBytes),
   }));
 }
 
@@ -142,18 +153,20 @@ function backupSteps({ disk, dataBytes, outputs }: Context): Step[] {
     name,
     bytes: dataBytes,
     command: convert(options, 'qcow2', disk, join(outputs, 'copy')),
-    prepare: () => emptyFolder(outputs, dataBytes),
+    prepare: () => emptyFolder(outputs),
+    beforeWork: () => warmPages(outputs, dataBytes),
   });
   return [
     {
       group: 'backup',
       name: 'hvlift backup, full',
       bytes: dataBytes,
-      command: taskCommand('backup', { repository, disk }),
+      ...taskStep('backup', { repository, disk }),
       prepare: async () => {
-        await emptyFolder(outputs, dataBytes);
+        await emptyFolder(outputs);
         await task('create', { repository });
       },
+      beforeWork: () => warmPages(outputs, dataBytes),
     },
     qemu('qemu-img qcow2', []),
     qemu('qemu-img qcow2 zstd', zstd),
@@ -163,20 +176,23 @@ function backupSteps({ disk, dataBytes, outputs }: Context): Step[] {
 
 /** Ours always ends durable; qemu-img only with a cache mode that flushes, so both of its modes are shown. */
 function restoreSteps({ disk, dataBytes, repository, outputs }: Context): Step[] {
-  const step = (name: string, command: readonly string[]): Step => ({
+  const step = (name: string, program: Pick<Step, 'command' | 'waits'>): Step => ({
     group: 'restore',
     name,
     bytes: dataBytes,
-    command,
-    prepare: () => emptyFolder(outputs, dataBytes),
+    ...program,
+    prepare: () => emptyFolder(outputs),
+    beforeWork: () => warmPages(outputs, dataBytes),
   });
   return (['raw', 'qcow2'] as const).flatMap((format) => [
     step(
       `hvlift restore, ${format}`,
-      taskCommand('restore', { repository, format, path: join(outputs, format) }),
+      taskStep('restore', { repository, format, path: join(outputs, format) }),
     ),
-    step(`qemu-img ${format}, durable`, convert(['-t', 'writeback'], format, disk, join(outputs, format))),
-    step(`qemu-img ${format}, not durable`, convert([], format, disk, join(outputs, format))),
+    step(`qemu-img ${format}, durable`, {
+      command: convert(['-t', 'writeback'], format, disk, join(outputs, format)),
+    }),
+    step(`qemu-img ${format}, not durable`, { command: convert([], format, disk, join(outputs, format)) }),
   ]);
 }
 
@@ -196,7 +212,7 @@ async function incrementStep(
     group: 'increment',
     name,
     bytes: changedBytes,
-    command: taskCommand('backup', { repository, disk, changes }),
+    ...taskStep('backup', { repository, disk, changes }),
     prepare: () => writeChanges(disk, changes),
   };
 }

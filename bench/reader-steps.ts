@@ -10,11 +10,12 @@
 import { randomBytes } from 'node:crypto';
 import { chmodSync, closeSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { MiB } from '../src/base/index.ts';
 import { requiresSamba, SMB_USER, startSamba } from '../test/interop/samba.fixture.ts';
 import { requiresSshd, startSshd } from '../test/interop/sshd.fixture.ts';
-import type { Ratio, Step } from './step.ts';
+import { taskStep, type Ratio, type Step } from './step.ts';
+
+const TASKS = 'reader-task.ts';
 
 export const READER_RATIOS: Ratio[] = [
   { ours: 'hvlift read by SMB', theirs: 'smbclient get' },
@@ -42,14 +43,10 @@ async function smbSteps(bytes: number, parts: AsyncDisposableStack): Promise<Ste
     'SMB3_11',
   ];
   return [
-    readStep('hvlift read by SMB', bytes, taskCommand('smb', request)),
-    readStep('smbclient get', bytes, [
-      'smbclient',
-      '//127.0.0.1/C$',
-      ...options,
-      '-c',
-      'get disk.raw /dev/null',
-    ]),
+    readStep('hvlift read by SMB', bytes, taskStep('smb', request, TASKS)),
+    readStep('smbclient get', bytes, {
+      command: ['smbclient', '//127.0.0.1/C$', ...options, '-c', 'get disk.raw /dev/null'],
+    }),
   ];
 }
 
@@ -64,29 +61,21 @@ async function sftpSteps(bytes: number, parts: AsyncDisposableStack): Promise<St
     readStep(
       'hvlift read by SFTP',
       bytes,
-      taskCommand('sftp', { server: sshd.target, path: '/C:/disk.raw' }),
+      taskStep('sftp', { server: sshd.target, path: '/C:/disk.raw' }, TASKS),
     ),
-    readStep('sftp get', bytes, [
-      'sftp',
-      '-q',
-      '-P',
-      String(port),
-      '-i',
-      sshd.keyFile,
-      ...trust,
-      from,
-      '/dev/null',
-    ]),
+    readStep('sftp get', bytes, {
+      command: ['sftp', '-q', '-P', String(port), '-i', sshd.keyFile, ...trust, from, '/dev/null'],
+    }),
   ];
 }
 
 /** The lab is a process of its own, as a host is another machine; its start is not counted. */
 function inventoryStep(): Step {
-  return readStep('hvlift inventory, 1000 VMs of 4 disks', 0, taskCommand('inventory', { vms: 1000 }));
+  return readStep('hvlift inventory, 1000 VMs of 4 disks', 0, taskStep('inventory', { vms: 1000 }, TASKS));
 }
 
-function readStep(name: string, bytes: number, command: readonly string[]): Step {
-  return { group: 'readers', name, bytes, command, prepare: async () => {} };
+function readStep(name: string, bytes: number, program: Pick<Step, 'command' | 'waits'>): Step {
+  return { group: 'readers', name, bytes, ...program };
 }
 
 /** Bytes that nothing on the way could make fewer of. */
@@ -95,9 +84,4 @@ function writeRandom(path: string, bytes: number): void {
   for (let at = 0; at < bytes; at += MiB) writeSync(file, randomBytes(MiB));
   closeSync(file);
   chmodSync(path, 0o644);
-}
-
-function taskCommand(name: string, request: object): [string, ...string[]] {
-  const script = fileURLToPath(new URL('./reader-task.ts', import.meta.url));
-  return [process.execPath, '-C', 'source', script, name, JSON.stringify(request)];
 }

@@ -15,7 +15,7 @@ import { createSftpClient, type SftpOptions } from '../src/sftp/index.ts';
 import { createSmbClient, type SmbOptions } from '../src/smb/index.ts';
 import { openWinrm } from '../src/winrm/index.ts';
 import type { ManyVms } from './many-vms.ts';
-import type { TaskResult } from './task.ts';
+import { timed, type TaskResult } from './timed.ts';
 
 interface SmbRequest {
   readonly server: SmbOptions;
@@ -75,12 +75,6 @@ async function inventoryTask({ vms }: { vms: number }): Promise<TaskResult> {
     host.send('end');
     await once(host, 'exit');
   }
-}
-
-async function timed(work: () => Promise<void>): Promise<TaskResult> {
-  const started = performance.now();
-  await work();
-  return { seconds: (performance.now() - started) / 1000 };
 }
 
 const [name, request] = process.argv.slice(2);

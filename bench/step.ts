@@ -14,8 +14,12 @@ export interface Step {
   readonly command: readonly string[];
   /** The time of the work alone, out of what the program prints. Default: as our own tasks tell it, or of the process. */
   secondsOf?(output: string): number;
-  /** Puts the files right before each run; not measured. */
-  prepare(): Promise<void>;
+  /** Puts the files before each run; not measured. */
+  prepare?(): Promise<void>;
+  /** Done after that, right before the work begins; not measured. */
+  beforeWork?(): Promise<void>;
+  /** Whether the program says when its work could begin, and waits for an answer. */
+  readonly waits?: boolean;
 }
 
 export interface Ratio {
@@ -32,29 +36,38 @@ export function convert(options: readonly string[], format: string, from: string
   return ['qemu-img', 'convert', '-f', 'vhdx', '-O', format, ...options, from, to];
 }
 
-export function taskCommand(name: string, request: object): [string, ...string[]] {
-  const script = fileURLToPath(new URL('./task.ts', import.meta.url));
-  return [process.execPath, '-C', 'source', script, name, JSON.stringify(request)];
+export function taskCommand(name: string, request: object, script = 'task.ts'): [string, ...string[]] {
+  const path = fileURLToPath(new URL(script, import.meta.url));
+  return [process.execPath, '-C', 'source', path, name, JSON.stringify(request)];
+}
+
+/** A task of ours as (part of) a step. */
+export function taskStep(...task: Parameters<typeof taskCommand>): Pick<Step, 'command' | 'waits'> {
+  return { command: taskCommand(...task), waits: true };
 }
 
 export async function task(name: string, request: object): Promise<void> {
   await runMeasured(taskCommand(name, request));
 }
 
-/**
- * Empty, and nothing of the run before still on its way to the disk. Then `bytes` are written and removed: their pages are
- * what the step writes into. Otherwise the first step after one that wrote less pays for fresh memory, which in a virtual
- * machine costs four times the copying.
- */
-export async function emptyFolder(folder: string, bytes: number): Promise<void> {
+/** Empty, and nothing of the run before still on its way to the disk. */
+export async function emptyFolder(folder: string): Promise<void> {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder);
+  spawnSync('sync');
+}
+
+/**
+ * Writes `bytes` into `folder` and removes them: their pages are what the step then fills. A virtual machine may give free
+ * memory back to its host within the second (free page reporting of the balloon), and who fills it again pays four times
+ * the copying for it: the program that takes half a second to start, and the first one after one that filled less.
+ */
+export async function warmPages(folder: string, bytes: number): Promise<void> {
   const file = openSync(join(folder, 'pages'), 'w');
   const piece = Buffer.alloc(MiB, 1);
   for (let at = 0; at < bytes; at += piece.length) writeSync(file, piece);
   closeSync(file);
   rmSync(join(folder, 'pages'));
-  spawnSync('sync');
 }
 
 /** Runs `command`, which makes an image at `path`, and has QEMU compare it with the VHDX `source`. */

@@ -17,8 +17,9 @@ import { createImage, writeCompressedImage, type ImageFormat } from '../src/imag
 import { openDirectoryStore } from '../src/objectstore/index.ts';
 import { createRepository, openRepository, type Repository } from '../src/repository/index.ts';
 import { openVhdxChain, type VhdxDisk } from '../src/vhdx/index.ts';
-import { measureLimit, type LimitRequest } from './limits.ts';
+import { limitWork, type LimitRequest } from './limits.ts';
 import { PASSPHRASE, VM_ID } from './made-points.ts';
+import { timed, type TaskResult } from './timed.ts';
 
 export interface BackupRequest {
   readonly repository: string;
@@ -41,11 +42,6 @@ export interface ConvertRequest {
   readonly durable: boolean;
 }
 
-export interface TaskResult {
-  readonly seconds: number;
-  readonly stats?: object;
-}
-
 // As bin/hvlift.js has it: worker threads load compiled code.
 process.env['NODE_COMPILE_CACHE'] ??= join(tmpdir(), 'hvlift-bench-cache');
 
@@ -62,7 +58,10 @@ const TASKS: Record<string, (request: never) => Promise<TaskResult>> = {
   restore: restoreTask,
   convert: convertTask,
   read: readTask,
-  limit: async (request: LimitRequest) => ({ seconds: measureLimit(request) }),
+  limit: (request: LimitRequest) => {
+    const work = limitWork(request);
+    return timed(async () => work());
+  },
 };
 
 async function createTask({ repository: folder }: { repository: string }): Promise<TaskResult> {
@@ -183,12 +182,6 @@ async function draftOf(
       },
     ],
   };
-}
-
-async function timed(work: () => Promise<object | void>): Promise<TaskResult> {
-  const started = performance.now();
-  const stats = await work();
-  return { seconds: (performance.now() - started) / 1000, ...(stats ? { stats } : {}) };
 }
 
 const [name, request] = process.argv.slice(2);

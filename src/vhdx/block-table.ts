@@ -4,6 +4,7 @@
  */
 import { MiB, isZero, mapOrdered } from '../base/index.ts';
 import type { CallOptions, RangeReader } from '../disk/index.ts';
+import type { Extent } from '../extents/index.ts';
 import {
   BatGeometry,
   ENTRIES_PER_PAGE,
@@ -75,16 +76,22 @@ export class BlockTable {
     for (const region of structure.regions.all) this.space.claim(region.fileOffset, region.length);
   }
 
-  /** Through a few buffers that are used again and again: the table of a child of 64 TiB has 256 MiB. */
+  /**
+   * Through a few buffers that are used again and again: the table of a disk of 64 TiB has 256 MiB. Where a sparse file holds
+   * nothing it is not read.
+   */
   async #scan(reader: RangeReader, options: CallOptions): Promise<void> {
     const tableBytes = this.#pageCount * PAGE_SIZE;
     const pieces = Array.from({ length: Math.ceil(tableBytes / SCAN_PIECE) }, (_, i) => i);
     const depth = Math.min(SCAN_DEPTH, pieces.length);
     const buffers = Array.from({ length: depth }, () => new Uint8Array(Math.min(SCAN_PIECE, tableBytes)));
-    const load = async (index: number): Promise<Uint8Array> => {
+    const holes = new Holes(reader);
+    const load = async (index: number): Promise<Uint8Array | undefined> => {
       const length = Math.min(SCAN_PIECE, tableBytes - index * SCAN_PIECE);
+      const offset = this.#firstPage * PAGE_SIZE + index * SCAN_PIECE;
+      if (holes.has(offset, length)) return undefined;
       const buffer = buffers[index % depth]!.subarray(0, length);
-      await reader.read(this.#firstPage * PAGE_SIZE + index * SCAN_PIECE, buffer, options);
+      await reader.read(offset, buffer, options);
       return buffer;
     };
     const chunk = new ChunkCheck(this.geometry, this.#report);
@@ -92,19 +99,21 @@ export class BlockTable {
     for await (const buffer of mapOrdered(pieces, depth, load)) {
       options.signal?.throwIfAborted();
       for (let at = 0; at < SCAN_PIECE && page < this.#pageCount; at += PAGE_SIZE) {
-        this.#scanPage(buffer.subarray(at, at + PAGE_SIZE), page, reader.size, chunk);
+        const bytes = buffer?.subarray(at, at + PAGE_SIZE);
+        if (!bytes || isZero(bytes)) this.#passPage(page, chunk);
+        else this.#scanPage(bytes, page, reader.size, chunk);
         page += 1;
       }
     }
   }
 
+  #passPage(index: number, chunk: ChunkCheck): void {
+    this.#empty[index] = 1;
+    chunk.passZeros((index + 1) * ENTRIES_PER_PAGE);
+  }
+
   #scanPage(bytes: Uint8Array, index: number, fileSize: number, chunk: ChunkCheck): void {
     const first = index * ENTRIES_PER_PAGE;
-    if (isZero(bytes)) {
-      this.#empty[index] = 1;
-      chunk.passZeros(first + ENTRIES_PER_PAGE);
-      return;
-    }
     const page = newPage();
     page.bytes.set(bytes);
     this.pages.put(this.#firstPage + index, page);
@@ -140,6 +149,24 @@ export class BlockTable {
     } else if (!this.space.claim(offset, length)) {
       this.#report(vhdxFaults.blockOverlap({ entry, offset }));
     }
+  }
+}
+
+/** What a sparse file does not hold, asked in ascending order: once a run of data, not once a question. */
+class Holes {
+  readonly #reader: RangeReader;
+  #data: Extent | undefined = { offset: 0, length: 0 };
+
+  constructor(reader: RangeReader) {
+    this.#reader = reader;
+  }
+
+  /** Whether all these bytes are known to be zeros of a hole. */
+  has(offset: number, length: number): boolean {
+    if (!this.#reader.nextData || offset + length > this.#reader.size) return false;
+    if (this.#data && this.#data.offset + this.#data.length <= offset)
+      this.#data = this.#reader.nextData(offset);
+    return this.#data === undefined || this.#data.offset >= offset + length;
   }
 }
 

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
+import { truncateSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { GiB, KiB, MiB, TiB, hasCode } from '../base/index.ts';
-import { CountingReader, FileReader, MemoryDisk, type RangeWriter } from '../disk/index.ts';
+import { CountingReader, FileReader, MemoryDisk, type RangeWriter, type ReadStats } from '../disk/index.ts';
 import { endOf, totalBytes, type Extent } from '../extents/index.ts';
 import { openVhdxChain } from './chain.ts';
 import { createDifferencingVhdx, createVhdx } from './create.ts';
@@ -287,6 +288,44 @@ test('allocated() of an empty 64 TiB disk and of one with three far blocks reads
     { offset: 40 * TiB + 5, length: 10 },
   ]);
   await disk.close();
+});
+
+/** Counts reads of a sparse file that says where it holds bytes. */
+class CountingSparse extends CountingReader {
+  readonly #file: FileReader;
+
+  constructor(file: FileReader, stats: ReadStats) {
+    super(file, stats);
+    this.#file = file;
+  }
+
+  nextData(from: number): Extent | undefined {
+    return this.#file.nextData(from);
+  }
+}
+
+test('of a large table only what the sparse file holds is read; one that is cut off is refused all the same', async () => {
+  const path = newPath();
+  await createVhdx(path, { size: 64 * TiB, kind: 'dynamic', blockSize: 2 * MiB });
+  const file = await openVhdxWritable(path);
+  for (const offset of [0, 40 * TiB, 64 * TiB - 512]) await file.write(offset, new Uint8Array(512).fill(9));
+  await file.close();
+  const stats = { reads: 0, readBytes: 0 };
+  const disk = await openVhdxChain(path, {
+    open: async (name) => new CountingSparse(await FileReader.open(name), stats),
+  });
+  assert.ok(
+    stats.readBytes < 8 * MiB,
+    `${stats.readBytes} bytes of a table of 256 MiB and of what is before it`,
+  );
+  const allocated = await Array.fromAsync(disk.allocated());
+  assert.deepEqual(
+    allocated.map((e) => e.offset),
+    [0, 40 * TiB, 64 * TiB - 2 * MiB],
+  );
+  await disk.close();
+  truncateSync(path, 64 * MiB);
+  await assert.rejects(openVhdxChain(path, { open: openFile }), (error) => hasCode(error, 'VHDX_TRUNCATED'));
 });
 
 test('a 64 TiB child of 2 MiB blocks keeps a bounded part of its 256 MiB table', async () => {
