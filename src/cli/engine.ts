@@ -22,6 +22,7 @@ import type {
   DiskHashRecord,
   DiskInfoRecord,
   DiskMap,
+  FoldRecord,
   JanitorVm,
   MachineRequest,
   PointExplanation,
@@ -474,6 +475,8 @@ export interface ServeRequest {
   readonly overlay?: string;
   /** Only with `overlay`: a machine writes to its disks. */
   readonly machine?: MachineRequest;
+  /** Memory for decoded chunks; by the memory of this machine when left out. */
+  readonly cacheBytes?: number;
 }
 
 /** PEM files, absolute paths. */
@@ -606,6 +609,8 @@ export interface RepositoryStatus {
     readonly suspectPoints?: readonly string[];
   }[];
   readonly warnings: readonly Warning[];
+  /** As thrown for a manifest that is damaged; everything else is told all the same. */
+  readonly error?: unknown;
 }
 
 export interface ReferencePointSummary {
@@ -754,6 +759,16 @@ export interface Engine extends DiskEngine, ReplicateEngine, RehearseEngine, Cut
     request: { readonly repository: RepositoryAccess; readonly dryRun: boolean },
     task: Task,
   ): Promise<CollectReport>;
+  /** Stores slots of many pieces whole, of the newest point of each VM; with `dryRun` only says which. */
+  fold(
+    request: {
+      readonly repository: RepositoryAccess;
+      readonly vm?: string;
+      readonly bytesMax?: number;
+      readonly dryRun: boolean;
+    },
+    task: Task,
+  ): Promise<FoldRecord>;
   pinPoint(
     request: {
       readonly repository: RepositoryAccess;

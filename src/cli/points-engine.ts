@@ -1,10 +1,11 @@
 /** The part of the engine that looks into one restore point. */
+import type { Fault } from '../base/index.ts';
 import { normalise } from '../extents/index.ts';
 import { explainPoint, readSettings, SuspectPoints } from '../flows/index.ts';
 import type { Repository, RestorePoint } from '../repository/index.ts';
 import type { CopyPointsRequest, Engine, PointDetails, PointSummary, Task, Warning } from './engine.ts';
 import { cliFaults } from './faults.ts';
-import { isVm, openRepositoryOf, selectPoint, summaryOf } from './repository-engine.ts';
+import { eachPoint, isVm, openRepositoryOf, selectPoint, summaryOf } from './repository-engine.ts';
 
 export const pointsEngine: Pick<Engine, 'showPoint' | 'copyPoints'> = {
   async showPoint({ repository: access, point: selector, why }, task) {
@@ -24,7 +25,8 @@ export const pointsEngine: Pick<Engine, 'showPoint' | 'copyPoints'> = {
     const source = await openRepositoryOf(request.repository, task);
     const target = await openRepositoryOf(request.to, task);
     await target.describe(task);
-    const byVm = Map.groupBy(await chosenPoints(source, request, task), (point) => point.vm.id);
+    const { chosen, damage } = await chosenPoints(source, request, task);
+    const byVm = Map.groupBy(chosen, (point) => point.vm.id);
     for (const points of byVm.values()) {
       const byId = new Map(points.map((point) => [point.id, point]));
       for await (const { pointId, stats } of target.copyPoints(source, points, task)) {
@@ -40,6 +42,7 @@ export const pointsEngine: Pick<Engine, 'showPoint' | 'copyPoints'> = {
         };
       }
     }
+    if (damage) throw damage;
   },
 };
 
@@ -61,13 +64,14 @@ async function chosenPoints(
   repository: Repository,
   { points: ids, vm }: CopyPointsRequest,
   task: Task,
-): Promise<RestorePoint[]> {
-  if (ids.length > 0) return Promise.all(ids.map((id) => repository.point(id, task)));
-  const found: RestorePoint[] = [];
-  for await (const point of repository.points(task))
-    if (vm === undefined || isVm(point, vm)) found.push(point);
-  if (found.length === 0 && vm !== undefined) throw cliFaults.vmWithoutPoints({ vm });
-  return found;
+): Promise<{ readonly chosen: readonly RestorePoint[]; readonly damage?: Fault | undefined }> {
+  if (ids.length > 0) return { chosen: await Promise.all(ids.map((id) => repository.point(id, task))) };
+  const chosen: RestorePoint[] = [];
+  const damage = await eachPoint(repository, task, (point) => {
+    if (vm === undefined || isVm(point, vm)) chosen.push(point);
+  });
+  if (chosen.length === 0 && vm !== undefined) throw damage ?? cliFaults.vmWithoutPoints({ vm });
+  return { chosen, damage };
 }
 
 async function lossesOf(

@@ -1,5 +1,5 @@
 /** The part of the engine that works on a repository: make it, list, restore. */
-import { hasCode } from '../base/index.ts';
+import { hasCode, isFault, type Fault } from '../base/index.ts';
 import { chosenDisks, pointWarnings, restorePoint, streamPoint, SuspectPoints } from '../flows/index.ts';
 import type { ObjectStore } from '../objectstore/index.ts';
 import {
@@ -123,23 +123,39 @@ export async function selectPoint(
   task: Task,
 ): Promise<RestorePoint> {
   if (selector.kind === 'id') return repository.point(selector.id, task);
-  let vmId: string | undefined;
-  for await (const point of repository.points(task)) {
-    if (!isVm(point, selector.vm)) continue;
-    if (vmId !== undefined && vmId !== point.vm.id) throw cliFaults.vmAmbiguous({ vm: selector.vm });
-    vmId = point.vm.id;
-  }
-  if (vmId === undefined) throw cliFaults.vmWithoutPoints({ vm: selector.vm });
+  const ids = new Set<string>();
+  const damage = await eachPoint(repository, task, (point) => {
+    if (isVm(point, selector.vm)) ids.add(point.vm.id);
+  });
+  if (ids.size > 1) throw cliFaults.vmAmbiguous({ vm: selector.vm });
+  const [vmId] = ids;
+  // A damaged one may be all there is of the VM; when it is the latest of one that is known, it is read and told of below.
+  if (vmId === undefined) throw damage ?? cliFaults.vmWithoutPoints({ vm: selector.vm });
   return repository.point('latest', { vmId, signal: task.signal });
+}
+
+/** Every point that can be read; what is thrown for a damaged one is returned, because the others are none the worse for it. */
+export async function eachPoint(
+  repository: Repository,
+  task: Task,
+  use: (point: RestorePoint) => void,
+): Promise<Fault | undefined> {
+  try {
+    for await (const point of repository.points(task)) use(point);
+    return undefined;
+  } catch (error) {
+    if (!isFault(error) || error.kind !== 'corrupt') throw error;
+    return error;
+  }
 }
 
 async function repositoryStatus(access: RepositoryAccess, task: Task): Promise<RepositoryStatus> {
   const store = await openStore(access, task);
   const repository = await unlock(store, access, task);
   const vms = new Map<string, RestorePoint[]>();
-  for await (const point of repository.points(task)) {
+  const damage = await eachPoint(repository, task, (point) => {
     vms.set(point.vm.id, [...(vms.get(point.vm.id) ?? []), point]);
-  }
+  });
   let storedBytes = 0;
   for await (const { size } of store.list('', task)) storedBytes += size;
   const { id, formatVersion, encrypted } = repository.status();
@@ -153,6 +169,7 @@ async function repositoryStatus(access: RepositoryAccess, task: Task): Promise<R
     verified: await repository.verified(task),
     vms: await Promise.all([...vms.values()].map((points) => vmStatus(repository, points, task))),
     warnings: [],
+    ...(damage ? { error: damage } : {}),
   };
 }
 

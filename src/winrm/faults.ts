@@ -13,6 +13,12 @@ export const winrmFaults = faults('WINRM', {
     remedy:
       'check the name, the network, the firewall rule "Windows Remote Management" and that the WinRM service runs (`winrm quickconfig` on the host)',
   },
+  silent: {
+    kind: 'retry',
+    text: '{host} took the connection to port {port} and said nothing for {seconds} s',
+    remedy:
+      'check the port in the address: WinRM listens on 5985 for http and on 5986 for https; when it is right, look whether the WinRM service of the host hangs, and at what stands between (a proxy, a firewall)',
+  },
   tlsRefused: {
     kind: 'refused',
     text: 'no TLS connection to {host} port {port}: {reason}',

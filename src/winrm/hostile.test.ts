@@ -95,6 +95,12 @@ for (const [what, [talk, code]] of Object.entries(BEFORE_LOG_ON)) {
   test(`a server that ${what} gives ${code}`, async () => assert.equal(await codeAgainst(talk), code));
 }
 
+test('a server that takes the connection and says nothing is left after 20 s', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const silent = (socket: Socket): void => void socket.once('data', () => t.mock.timers.tick(20_000));
+  assert.equal(await codeAgainst(silent), 'WINRM_SILENT');
+});
+
 test('a server that never answers is left when the caller cancels', async () => {
   const signal = AbortSignal.timeout(50);
   assert.equal(await codeAgainst(() => undefined, signal), (signal.reason as DOMException).code);

@@ -48,6 +48,18 @@ test('a repository that cannot be opened does not hide the others', async () => 
   assert.match(plain.stdout, /^a: cannot be shown\nb \(\/b\): encrypted/);
 });
 
+test('a repository with a damaged manifest shows the rest, and the damage', async () => {
+  await using line = await CommandLine.open();
+  const error = new Error('a manifest is damaged');
+  const engine = { repositoryStatus: async () => ({ ...STATUS, error }) };
+  const plain = await line.run(['status'], { engine });
+  assert.equal(plain.code, 1);
+  assert.match(plain.stdout, /web01/);
+  assert.match(plain.stderr, /a manifest is damaged/);
+  const [shown] = (await line.run(['status', '--json'], { engine })).json().repositories;
+  assert.deepEqual([shown.repositoryId, shown.error.message], ['9c1b', 'a manifest is damaged']);
+});
+
 test('a named repository is shown alone; without any, the user is told how to name one', async () => {
   await using line = await CommandLine.open();
   const one = await line.run(['status', '--repo', 'b', '--json'], {

@@ -49,11 +49,13 @@ async function showRepository(
 ): Promise<ExitCode> {
   const { name, path } = repository;
   try {
-    const status = await session.engine.repositoryStatus(repository, task);
-    await document.item({ name, path, ...status });
+    const { error, ...status } = await session.engine.repositoryStatus(repository, task);
+    const report = error === undefined ? {} : { error: session.report(error) };
+    await document.item({ name, path, ...status, ...report });
     await session.output.lines(statusLines(repository, status));
     for (const warning of status.warnings) session.output.warn(warning);
-    return exitCodeOfOutcome(status);
+    if (report.error) session.output.fault(report.error);
+    return exitCodeOfOutcome({ ...status, error });
   } catch (error) {
     task.signal.throwIfAborted();
     await document.item({ name, path, error: session.report(error) });

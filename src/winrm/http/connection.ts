@@ -19,7 +19,7 @@ import {
   writeEncryptedBody,
 } from './encrypted-body.ts';
 import { HttpExchange, type Delivery, type HttpReply } from './exchange.ts';
-import { logOn, refusal, type LoggedOn, type LogOnTarget } from './log-on.ts';
+import { logOn, refusal, type LoggedOn, type LogOnTarget, type TokenPost } from './log-on.ts';
 import { openSocket, type SocketFactory, type TlsTrust } from './socket.ts';
 
 export interface ConnectionTarget extends LogOnTarget {
@@ -28,6 +28,8 @@ export interface ConnectionTarget extends LogOnTarget {
   readonly bodyBytesMax: number;
   /** How long an answer may take: the operation timeout of the host and some more. */
   readonly timeoutMs: number;
+  /** How long the answer to the first token may take, when that is to be less. */
+  readonly firstAnswerMs?: number | undefined;
 }
 
 export interface ExchangeCall {
@@ -99,16 +101,37 @@ export class Connection {
 
   async #logOn(certificate: Uint8Array | undefined, signal: AbortSignal | undefined): Promise<void> {
     const call: ExchangeCall = { signal, delivery: { mayHaveRun: false }, resource: 'log-on' };
-    const post = (headers: Readonly<Record<string, string>>): Promise<HttpReply> =>
-      this.#http.post({ ...headers, 'Content-Type': PLAIN_CONTENT_TYPE }, NO_BYTES, {
-        ...call,
-        ...this.#target,
-      });
+    let post: TokenPost = async (headers) => {
+      const reply = await this.#first(headers, call);
+      post = (more) => this.#token(more, call);
+      return reply;
+    };
     const binding = certificate && channelBinding(certificate);
-    this.#loggedOn = await logOn(this.#target, binding, post, signal);
+    this.#loggedOn = await logOn(this.#target, binding, (headers) => post(headers), signal);
     const reply = await this.#post(IDENTIFY, this.#loggedOn.firstHeaders, call);
     if (reply.status === 401) throw refusal(this.#target, this.#loggedOn, reply);
     this.identity = readIdentity(this.#open(reply));
+  }
+
+  /** A service asks nobody else before it answers the first token, so one that is silent is none, or hangs. */
+  async #first(headers: Readonly<Record<string, string>>, call: ExchangeCall): Promise<HttpReply> {
+    const { address, timeoutMs, firstAnswerMs = timeoutMs } = this.#target;
+    try {
+      return await this.#token(headers, call, firstAnswerMs);
+    } catch (cause) {
+      if (!hasCode(cause, 'WINRM_TIMED_OUT')) throw cause;
+      const { host, port } = address;
+      throw winrmFaults.silent({ host, port, seconds: firstAnswerMs / 1000 });
+    }
+  }
+
+  #token(
+    headers: Readonly<Record<string, string>>,
+    call: ExchangeCall,
+    timeoutMs = this.#target.timeoutMs,
+  ): Promise<HttpReply> {
+    const all = { ...headers, 'Content-Type': PLAIN_CONTENT_TYPE };
+    return this.#http.post(all, NO_BYTES, { ...call, ...this.#target, timeoutMs });
   }
 
   #post(xml: string, headers: Readonly<Record<string, string>>, call: ExchangeCall): Promise<HttpReply> {

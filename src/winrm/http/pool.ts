@@ -10,6 +10,12 @@ import { Connection, type ConnectionTarget } from './connection.ts';
 
 const REFUSALS = ['WINRM_AUTHENTICATION_FAILED', 'KERBEROS_PASSWORD_REFUSED', 'SSPI_FAILED'];
 
+/**
+ * Of a host nobody has spoken to yet, whoever runs hvlift waits for an answer on a screen; the port may be another service's. One
+ * that answered before may be busy, and gets the time of every other call: a backup under way is not to end for that.
+ */
+const FIRST_ANSWER_MS = 20_000;
+
 export interface PoolLimits {
   /** Connections at most. */
   readonly size: number;
@@ -36,6 +42,7 @@ export class Pool {
   #sweeping: NodeJS.Timeout | undefined;
   #leases = 0;
   #refusal: unknown;
+  #hasAnswered = false;
 
   constructor(target: ConnectionTarget, limits: PoolLimits) {
     this.#target = target;
@@ -104,8 +111,11 @@ export class Pool {
   async #open(signal: AbortSignal | undefined): Promise<Connection> {
     if (this.#refusal) throw this.#refusal;
     const { signal: closing } = this.#closing;
+    const target = this.#hasAnswered ? this.#target : { ...this.#target, firstAnswerMs: FIRST_ANSWER_MS };
     try {
-      return await Connection.open(this.#target, signal ? AbortSignal.any([signal, closing]) : closing);
+      const opened = await Connection.open(target, signal ? AbortSignal.any([signal, closing]) : closing);
+      this.#hasAnswered = true;
+      return opened;
     } catch (error) {
       if (hasCode(error, ...REFUSALS)) this.#refusal = error;
       throw error;
