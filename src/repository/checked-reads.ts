@@ -2,8 +2,9 @@
  * Objects read back for nothing but to see whether they are whole: in batches, by the workers, each place once. What is damaged
  * is collected and never thrown; memory does not grow with the repository: one bit an object.
  */
-import { isFault, silentProgress, type Fault, type Progress } from '../base/index.ts';
+import { hasCode, isFault, silentProgress, type Fault, type Progress } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
+import { Fates } from './fate.ts';
 import { hexOf, kindOf, packName, type ObjectKind } from './format.ts';
 import type { RepositoryPool } from './jobs.ts';
 import { HEADER_BYTES, ObjectProblem, readHeader } from './object.ts';
@@ -17,13 +18,22 @@ import type { ObjectPlace } from './segment-writer.ts';
 export interface Damage {
   readonly fault: Fault;
   /** Absent when no pack has it. */
-  readonly place?: ObjectPlace | undefined;
+  readonly place?: Pick<ObjectPlace, 'packId' | 'offset'> | undefined;
+}
+
+/** What is to be read. */
+interface Asked {
+  readonly kind: ObjectKind;
+  readonly place: ObjectPlace;
+  /** A restore point that is being verified needs it: then no collector may have deleted it. */
+  readonly isNeeded: boolean;
 }
 
 export interface CheckedReadsParts {
   readonly objects: ObjectReader;
   readonly pool: RepositoryPool;
   readonly quarantine: Quarantine;
+  readonly isDoomed: (packId: Uint8Array) => Promise<boolean>;
 }
 
 export type CheckedReadsOptions = CallOptions & { readonly progress?: Progress | undefined };
@@ -38,17 +48,19 @@ export class CheckedReads {
   /** Quarantined places that are whole. */
   readonly sound: ObjectPlace[] = [];
   readonly totals = { objects: 0, rawBytes: 0, storedBytes: 0 };
+  readonly fates: Fates;
   readonly #parts: CheckedReadsParts;
   readonly #options: CallOptions;
   readonly #progress: Progress;
   readonly #seen = new SeenObjects();
   readonly #running = new Set<Promise<void>>();
-  #batch: { readonly kind: ObjectKind; readonly place: ObjectPlace }[] = [];
+  #batch: Asked[] = [];
   #failure: { readonly error: unknown } | undefined;
 
   constructor(parts: CheckedReadsParts, options: CheckedReadsOptions) {
     this.#parts = parts;
     this.#options = options;
+    this.fates = new Fates(parts, options);
     this.#progress = options.progress ?? silentProgress;
   }
 
@@ -56,12 +68,16 @@ export class CheckedReads {
   async chunk(id: string): Promise<void> {
     if (this.damaged.has(id)) return;
     const place = await this.attempt(id, () => this.#parts.objects.locate('data', id));
-    if (place && this.#seen.add(place)) await this.place('data', place);
+    if (place && this.#seen.add(place)) await this.#ask({ kind: 'data', place, isNeeded: true });
   }
 
   /** What stands at a place, whatever names it. */
   async place(kind: ObjectKind, place: ObjectPlace): Promise<void> {
-    this.#batch.push({ kind, place });
+    await this.#ask({ kind, place, isNeeded: false });
+  }
+
+  async #ask(asked: Asked): Promise<void> {
+    this.#batch.push(asked);
     if (this.#batch.length < BATCH_OBJECTS) return;
     while (this.#running.size >= BATCHES_AT_ONCE) await Promise.race(this.#running);
     if (this.#failure) throw this.#failure.error;
@@ -69,17 +85,19 @@ export class CheckedReads {
     this.#dispatch();
   }
 
-  /** Its kind as its header says it; a header that cannot be read is noted as damage. */
-  async kindAt(place: ObjectPlace): Promise<ObjectKind | undefined> {
+  /** The same where its kind stands in its header alone. */
+  async unlisted(place: ObjectPlace): Promise<void> {
     const { store } = this.#parts.objects;
+    let kind: ObjectKind | undefined;
     try {
       const header = await store.getRange(packName(place.packId), place.offset, HEADER_BYTES, this.#options);
-      return kindOf(readHeader(header).kind);
+      kind = kindOf(readHeader(header).kind);
     } catch (error) {
       const problem = error instanceof ObjectProblem ? error.message : damageOf(error).message;
-      this.note(hexOf(place.id), damagedObject('data', place, problem) as Fault, place);
-      return undefined;
+      const asked = { kind: 'data', place, isNeeded: false } as const;
+      return this.#unreadable(asked, damagedObject('data', place, problem), (moved) => this.unlisted(moved));
     }
+    if (kind !== undefined) await this.place(kind, place);
   }
 
   /** True the first time. */
@@ -91,17 +109,18 @@ export class CheckedReads {
     return this.#seen.has(place);
   }
 
-  /** Runs a read of this thread; damage is noted under `id`. */
+  /** Runs a read of this thread for a restore point; damage is noted under `id`. */
   async attempt<T>(id: string, read: () => Promise<T>): Promise<T | undefined> {
     try {
       return await read();
     } catch (error) {
-      this.note(id, damageOf(error), await this.#parts.objects.index.findReadable(id));
+      const fault = damageOf(error);
+      this.note(id, fault, placeOf(fault));
       return undefined;
     }
   }
 
-  note(id: string, fault: Fault, place: ObjectPlace | undefined): void {
+  note(id: string, fault: Fault, place: Damage['place']): void {
     if (this.damaged.size < PROBLEMS_MAX) this.damaged.set(id, { fault, place });
   }
 
@@ -132,45 +151,48 @@ export class CheckedReads {
     this.#running.add(running);
   }
 
-  async #check(batch: readonly { readonly kind: ObjectKind; readonly place: ObjectPlace }[]): Promise<void> {
-    const readable: (typeof batch)[number][] = [];
+  async #check(batch: readonly Asked[]): Promise<void> {
+    const readable: Asked[] = [];
     const objects = [];
     for (const each of batch) {
       try {
-        objects.push({
-          ...(await readObject(this.#parts.objects, each.place, [], this.#options)),
-          kind: each.kind,
-        });
+        const object = await readObject(this.#parts.objects, each.place, [], this.#options);
+        objects.push({ ...object, kind: each.kind });
         readable.push(each);
       } catch (error) {
-        const fault = damageOf(error);
-        if (!(await this.#wasCollected(each.place))) this.note(hexOf(each.place.id), fault, each.place);
+        await this.#unreadable(each, damageOf(error));
       }
     }
     const reply = await this.#parts.pool.run('read', { objects });
     const problems = new Map(reply.problems.map(({ index, problem }) => [index, problem]));
-    for (const [index, { kind, place }] of readable.entries())
-      await this.#judge(kind, place, problems.get(index));
+    for (const [index, asked] of readable.entries()) await this.#judge(asked, problems.get(index));
     this.count(batch.length, reply.rawBytes, reply.storedBytes);
   }
 
-  async #judge(kind: ObjectKind, place: ObjectPlace, problem: string | undefined): Promise<void> {
-    if (problem === undefined) {
-      if (this.#parts.quarantine.has(place)) this.sound.push(place);
-      return;
-    }
-    const { objects } = this.#parts;
-    const moved = await objects.moved(place, this.#options);
-    if (moved) this.#batch.push({ kind, place: moved });
-    else if (!(await this.#wasCollected(place)))
-      this.note(hexOf(place.id), damagedObject(kind, place, problem) as Fault, place);
+  async #judge(asked: Asked, problem: string | undefined): Promise<void> {
+    const { kind, place } = asked;
+    if (problem !== undefined) await this.#unreadable(asked, damagedObject(kind, place, problem));
+    else if (this.#parts.quarantine.has(place)) this.sound.push(place);
   }
 
-  /** Nothing needed it any more, and its pack was deleted after it was listed. */
-  async #wasCollected({ id, packId }: ObjectPlace): Promise<boolean> {
-    const { store, index } = this.#parts.objects;
-    return !(await index.findReadable(hexOf(id))) && !(await store.stat(packName(packId), this.#options));
+  /** What a collector moved is read where it is now; what it deleted is missed by nobody, unless a point needs it. */
+  async #unreadable(
+    asked: Asked,
+    fault: Fault,
+    readAt = async (place: ObjectPlace): Promise<void> => void this.#batch.push({ ...asked, place }),
+  ): Promise<void> {
+    const { place, isNeeded } = asked;
+    const fate = await this.fates.of(place);
+    if (fate === 'damaged' || (fate === 'collected' && isNeeded)) this.note(hexOf(place.id), fault, place);
+    else if (fate !== 'collected') await readAt(fate);
   }
+}
+
+/** Where a damaged object was read. */
+function placeOf(fault: Fault): Damage['place'] {
+  const { name, offset } = fault.details;
+  if (!hasCode(fault, 'REPO_OBJECT_DAMAGED')) return undefined;
+  return { packId: Buffer.from(String(name).slice(-32), 'hex'), offset: Number(offset) };
 }
 
 /** Damage is reported; everything else (no network, cancelled, a bug) ends the verification: it says nothing about the data. */

@@ -100,6 +100,12 @@ export const repositoryFaults = faults('REPO', {
     text: 'the index segment {name} is damaged: {problem}',
     remedy: '`hvlift repair --apply` makes the index anew; the packs hold everything that is needed for it',
   },
+  indexUnsettled: {
+    kind: 'retry',
+    text: 'a segment of the index was gone when it was to be read, {looks} times in a row',
+    remedy:
+      'run again; if nobody else works with the repository, the storage lists files that it does not give: look at it',
+  },
   pointDamaged: {
     kind: 'corrupt',
     text: '{name} is damaged: {problem}',

@@ -8,6 +8,8 @@ import { randomBytes } from 'node:crypto';
 import { hasCode, mapOrdered, MiB, Mutex } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
 import type { ObjectStore } from '../objectstore/index.ts';
+import { repositoryFaults } from './faults.ts';
+import { hexOf } from './format.ts';
 import { Lease } from './lease.ts';
 import { PageCache, PagedReader } from './paged-reader.ts';
 import { Segment, type FoundEntry, type PackFilter } from './segment.ts';
@@ -22,7 +24,7 @@ import {
 } from './segment-writer.ts';
 
 /** A segment may be merged away and its file collected while it is read: its successor answers. */
-const LOOKS_MAX = 4;
+const LOOKS_MAX = 8;
 /** Holds the Bloom filters of some 30 million objects; beyond that a question may cost a read. */
 const CACHE_BYTES = 48 * MiB;
 const SEGMENTS_AT_ONCE = 8;
@@ -78,11 +80,14 @@ export class ObjectIndex {
 
   /** Learns what other writers added or replaced since. */
   refresh(options: CallOptions = {}): Promise<void> {
-    return this.#changing.run(() => whileVanishing(() => this.#refresh(options)));
+    return this.#changing.run(() => {
+      const known = new Map(this.#segments.map((segment) => [segment.name, segment]));
+      return whileVanishing(() => this.#refresh(known, options));
+    });
   }
 
-  async #refresh({ signal }: CallOptions): Promise<void> {
-    const known = new Map(this.#segments.map((segment) => [segment.name, segment]));
+  /** Adds to `known` what it opens: who has to look once more opens only what is new since. */
+  async #refresh(known: Map<string, Segment>, { signal }: CallOptions): Promise<void> {
     const damaged: Error[] = [];
     const segments: Segment[] = [];
     const opening = mapOrdered(
@@ -90,7 +95,11 @@ export class ObjectIndex {
       SEGMENTS_AT_ONCE,
       async ({ name, size }) => known.get(name) ?? this.#open(name, size, damaged),
     );
-    for await (const segment of opening) if (segment) segments.push(segment);
+    for await (const segment of opening) {
+      if (!segment) continue;
+      known.set(segment.name, segment);
+      segments.push(segment);
+    }
     const superseded = new Set(segments.flatMap((segment) => segment.superseded));
     this.#segments = largeFirst(segments.filter((segment) => !superseded.has(segment.id)));
     this.#damaged = damaged.filter((error) => !superseded.has(segmentIdOf(error)));
@@ -122,6 +131,26 @@ export class ObjectIndex {
       if (hasCode(error, 'REPO_INDEX_DAMAGED')) return undefined;
       throw error;
     }
+  }
+
+  /** Each pack it names, once; those of a segment whose table is damaged are not told. */
+  packs(): Promise<PackInfo[]> {
+    return whileVanishing(
+      () => this.#packs(),
+      () => this.refresh(),
+    );
+  }
+
+  async #packs(): Promise<PackInfo[]> {
+    const packs = new Map<string, PackInfo>();
+    for (const segment of this.#segments) {
+      try {
+        for (const pack of await segment.packs()) packs.set(hexOf(pack.packId), pack);
+      } catch (error) {
+        if (!hasCode(error, 'REPO_INDEX_DAMAGED', 'STORE_TRUNCATED')) throw error; // for who looks at the index itself
+      }
+    }
+    return [...packs.values()];
   }
 
   async #find(id: Uint8Array, wanted: PackFilter): Promise<Location | undefined> {
@@ -268,13 +297,14 @@ export class ObjectIndex {
   }
 }
 
-/** Again, a few times, when a segment's file is gone: it was merged into another. */
+/** Again, a few times, when a segment's file is gone: it was merged into another. Throws `REPO_INDEX_UNSETTLED`. */
 async function whileVanishing<T>(look: () => Promise<T>, before?: () => Promise<void>): Promise<T> {
   for (let looks = 1; ; looks += 1) {
     try {
       return await look();
     } catch (error) {
-      if (!hasCode(error, 'STORE_NOT_FOUND') || looks === LOOKS_MAX) throw error;
+      if (!hasCode(error, 'STORE_NOT_FOUND')) throw error;
+      if (looks === LOOKS_MAX) throw repositoryFaults.indexUnsettled({ looks }, { cause: error });
       await before?.();
     }
   }

@@ -1,5 +1,5 @@
 /** Objects by id: found in the index, read from their pack, verified. */
-import { hasCode, MiB } from '../base/index.ts';
+import { hasCode, MiB, type Fault } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
 import type { ObjectStore } from '../objectstore/index.ts';
 import { repositoryFaults } from './faults.ts';
@@ -21,7 +21,7 @@ export class ObjectReader {
   readonly codec: ObjectCodec;
   readonly #mapPacks: PageCache;
   /** Packs whose file was missing, each with what brought the index up to date for it. */
-  readonly #lost = new Map<string, Promise<void>>();
+  readonly #gone = new Map<string, Promise<void>>();
 
   constructor(store: ObjectStore, index: ObjectIndex, codec: ObjectCodec) {
     this.store = store;
@@ -44,10 +44,10 @@ export class ObjectReader {
 
   /** The verified raw bytes. Throws `REPO_OBJECT_DAMAGED`. */
   async read(kind: ObjectKind, id: string, options: CallOptions = {}): Promise<Buffer> {
-    const place = await this.locate(kind, id);
-    const bytes = isMapPage(kind)
-      ? await this.#storedPage(kind, place, options)
-      : await this.stored(kind, place, options);
+    const located = await this.locate(kind, id);
+    const { bytes, place } = isMapPage(kind)
+      ? await this.#storedPage(kind, located, options)
+      : await this.#found(kind, located, options);
     try {
       return this.codec.open(bytes, { kind, id: place.id });
     } catch (error) {
@@ -58,16 +58,7 @@ export class ObjectReader {
 
   /** Header and stored bytes, unverified. */
   async stored(kind: ObjectKind, place: ObjectPlace, options: CallOptions = {}): Promise<Uint8Array> {
-    const name = packName(place.packId);
-    try {
-      return await this.store.getRange(name, place.offset, HEADER_BYTES + place.storedLength, options);
-    } catch (error) {
-      const moved = hasCode(error, 'STORE_NOT_FOUND') && (await this.moved(place, options));
-      if (moved) return this.stored(kind, moved, options);
-      if (hasCode(error, 'STORE_NOT_FOUND')) throw damagedObject(kind, place, 'its pack is missing', error);
-      if (hasCode(error, 'STORE_TRUNCATED')) throw damagedObject(kind, place, 'its pack is cut short', error);
-      throw error;
-    }
+    return (await this.#found(kind, place, options)).bytes;
   }
 
   /**
@@ -75,27 +66,66 @@ export class ObjectReader {
    * it deletes them. Undefined when the pack is there, or nothing else has the object.
    */
   async moved(place: ObjectPlace, options: CallOptions = {}): Promise<Location | undefined> {
+    return (await this.isGone(place.packId, options)) ? this.elsewhere(place) : undefined;
+  }
+
+  /** Is there no such pack? If so, the index knows since then what became of its objects. */
+  async isGone(packId: Uint8Array, options: CallOptions = {}): Promise<boolean> {
+    const name = packName(packId);
+    if (!this.#gone.has(name) && (await this.store.stat(name, options))) return false;
+    await (this.#gone.get(name) ?? this.#learnOf(name));
+    return true;
+  }
+
+  /** The object in a pack that was not seen to be gone. */
+  elsewhere({ id }: ObjectPlace): Promise<Location | undefined> {
+    return this.index.find(id, (packId) => !this.#gone.has(packName(packId)));
+  }
+
+  /** A failure is not kept: the next who asks tries again. */
+  #learnOf(name: string): Promise<void> {
+    const learned = this.index.refresh().catch((error: unknown) => {
+      this.#gone.delete(name);
+      throw error;
+    });
+    this.#gone.set(name, learned);
+    return learned;
+  }
+
+  /** Where it stands now, and its bytes. */
+  async #found(kind: ObjectKind, place: ObjectPlace, options: CallOptions): Promise<Found> {
     const name = packName(place.packId);
-    if (!this.#lost.has(name) && (await this.store.stat(name, options))) return undefined;
-    if (!this.#lost.has(name)) this.#lost.set(name, this.index.refresh());
-    await this.#lost.get(name);
-    return this.index.find(place.id, (packId) => !this.#lost.has(packName(packId)));
+    try {
+      const length = HEADER_BYTES + place.storedLength;
+      return { place, bytes: await this.store.getRange(name, place.offset, length, options) };
+    } catch (error) {
+      const moved = hasCode(error, 'STORE_NOT_FOUND') && (await this.moved(place, options));
+      if (moved) return this.#found(kind, moved, options);
+      if (hasCode(error, 'STORE_NOT_FOUND')) throw damagedObject(kind, place, 'its pack is missing', error);
+      if (hasCode(error, 'STORE_TRUNCATED')) throw damagedObject(kind, place, 'its pack is cut short', error);
+      throw error;
+    }
   }
 
   /** A pack that ends too early may hold this page all the same. */
-  async #storedPage(kind: ObjectKind, place: Location, options: CallOptions): Promise<Uint8Array> {
+  async #storedPage(kind: ObjectKind, place: Location, options: CallOptions): Promise<Found> {
     options.signal?.throwIfAborted();
     const pack = new PagedReader(this.#mapPacks, packName(place.packId), place.packSize);
     try {
-      return await pack.bytes(place.offset, HEADER_BYTES + place.storedLength);
+      return { place, bytes: await pack.bytes(place.offset, HEADER_BYTES + place.storedLength) };
     } catch (error) {
       if (!hasCode(error, 'STORE_NOT_FOUND', 'STORE_TRUNCATED')) throw error;
-      return this.stored(kind, place, options);
+      return this.#found(kind, place, options);
     }
   }
 }
 
-export function damagedObject(kind: ObjectKind, place: ObjectPlace, problem: string, cause?: unknown): Error {
+interface Found {
+  readonly place: ObjectPlace;
+  readonly bytes: Uint8Array;
+}
+
+export function damagedObject(kind: ObjectKind, place: ObjectPlace, problem: string, cause?: unknown): Fault {
   const details = { kind, id: hex(place.id), name: packName(place.packId), offset: place.offset, problem };
   return repositoryFaults.objectDamaged(details, { cause });
 }

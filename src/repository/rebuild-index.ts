@@ -14,7 +14,6 @@ import { HEADER_BYTES, ObjectProblem, type ObjectCodec } from './object.ts';
 import type { ObjectIndex } from './object-index.ts';
 import type { ListedObject, PackFile, PackListing, PackReader } from './pack-reader.ts';
 import type { ObjectPlace, PackInfo } from './segment-writer.ts';
-import { packsOf } from './sweep.ts';
 
 /** About 60 MiB on the heap a segment. */
 const SEGMENT_ENTRIES = 262_144;
@@ -66,7 +65,7 @@ export class IndexRebuild {
     for await (const { name } of store.list('index/', this.#request))
       superseded.push(Buffer.from(name.slice(6), 'hex'));
     for await (const file of store.list('packs/', this.#request)) await this.#pack(file);
-    const missingPacks = (await packsOf(index))
+    const missingPacks = (await index.packs())
       .map(({ packId }) => packName(packId))
       .filter((name) => !this.#found.has(name));
     // Last, and only now, the old segments are replaced: until then nothing is worse than before.

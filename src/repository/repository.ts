@@ -276,7 +276,8 @@ export class Repository implements AsyncDisposable {
     const pool = this.#pool(request.workers);
     try {
       const parts = {
-        objects: this.#objects,
+        // Of its own: what others have read of packs would hide what happened to the files since.
+        objects: new ObjectReader(this.#parts.store, this.#index, this.#codec),
         packs: new PackReader(this.#parts.store, this.#repositoryId),
         pool,
         quarantine: this.#quarantine,
@@ -295,6 +296,7 @@ export class Repository implements AsyncDisposable {
   }
 
   /**
+        isDoomed: async (packId: Uint8Array) => (await this.#epoch(request)).doomed.has(hexOf(packId)),
    * Copies points of one VM of `source`, oldest first; what is here already is passed over. Only what differs from the point
    * copied before is read. Throws `REPO_COPY_INTO_ITSELF`; a point that cannot be read whole ends it, and those before it stay.
    */

@@ -51,7 +51,7 @@ export class PackSweep {
 
   /** Every pack. Those that cannot be listed are for the caller to name. */
   async everything(): Promise<void> {
-    for (const pack of await packsOf(this.#parts.index)) await this.#pack(pack);
+    for (const pack of await this.#parts.index.packs()) await this.#pack(pack);
     this.faults.length = 0;
     await this.#mark(0, RING);
   }
@@ -59,7 +59,7 @@ export class PackSweep {
   /** As much as the budget allows, from where the last one ended. */
   async within(budget: VerifyBudget): Promise<void> {
     const start = nextPosition(this.#parts.ring.spans);
-    const packs = inOrder(await packsOf(this.#parts.index), start);
+    const packs = inOrder(await this.#parts.index.packs(), start);
     const spent = this.#meter(budget, packs);
     let from = start;
     for (const [index, pack] of packs.entries()) {
@@ -119,18 +119,10 @@ export class PackSweep {
     try {
       return (await this.#parts.packs.list({ name, size }, this.#options)).places;
     } catch (error) {
-      if (hasCode(error, 'STORE_NOT_FOUND')) await this.#vanished(packId);
-      else this.#tear(packId, damageOf(error));
+      if (!hasCode(error, 'STORE_NOT_FOUND')) this.#tear(packId, damageOf(error));
+      else if (await this.#parts.reads.fates.isLost(packId)) this.lost.add(hexOf(packId));
       return undefined;
     }
-  }
-
-  /** Lost, unless a collector deleted it after this run began. */
-  async #vanished(packId: Uint8Array): Promise<void> {
-    await this.#parts.index.refresh(this.#options);
-    const hex = hexOf(packId);
-    const packs = await packsOf(this.#parts.index);
-    if (packs.some((pack) => hexOf(pack.packId) === hex)) this.lost.add(hex);
   }
 
   #tear(packId: Uint8Array, fault: Fault): void {
@@ -143,26 +135,11 @@ export class PackSweep {
     for (const segment of this.#parts.index.segments) {
       for await (const place of segment.entries()) {
         if (!this.#torn.has(hexOf(place.packId)) || (await this.#isKnown(place))) continue;
-        // Its kind stands in its header alone.
-        const kind = await this.#parts.reads.kindAt(place);
-        if (kind !== undefined) await this.#parts.reads.place(kind, place);
+        await this.#parts.reads.unlisted(place);
       }
     }
     this.#torn.clear();
   }
-}
-
-/** Each pack the index names, once; those of a segment whose table is damaged are not told. */
-export async function packsOf(index: ObjectIndex): Promise<PackInfo[]> {
-  const packs = new Map<string, PackInfo>();
-  for (const segment of index.segments) {
-    try {
-      for (const pack of await segment.packs()) packs.set(hexOf(pack.packId), pack);
-    } catch (error) {
-      damageOf(error); // for who looks at the index itself
-    }
-  }
-  return [...packs.values()];
 }
 
 function inOrder(packs: readonly PackInfo[], start: number): PackInfo[] {

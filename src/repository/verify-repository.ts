@@ -8,7 +8,7 @@ import type { ObjectReader } from './object-reader.ts';
 import type { PackReader } from './pack-reader.ts';
 import type { RestorePoint } from './point.ts';
 import type { Quarantine, QuarantineChange, QuarantinedObject } from './quarantine.ts';
-import { PackSweep, packsOf, type VerifyBudget } from './sweep.ts';
+import { PackSweep, type VerifyBudget } from './sweep.ts';
 import { Verification, type VerifyReport } from './verify.ts';
 import { isVerified, ringPosition, verifiedSince, type VerifiedRing } from './verified.ts';
 
@@ -42,6 +42,7 @@ export interface VerifyRepositoryParts {
   readonly quarantine: Quarantine;
   readonly ring: VerifiedRing;
   readonly now: () => Date;
+  readonly isDoomed: (packId: Uint8Array) => Promise<boolean>;
   /** Checks every small file; with `all` packs and index too. */
   readonly files: (verification: Verification, all: boolean) => Promise<void>;
   /** Of those that can be read; others become problems. */
@@ -99,7 +100,8 @@ async function quarantineChange(
   { reads }: Verification,
   { lost, readWhole }: PackSweep,
 ): Promise<QuarantineChange> {
-  const packs = new Set((await packsOf(objects.index)).map(({ packId }) => hexOf(packId)));
+  const packs = new Set((await objects.index.packs()).map(({ packId }) => hexOf(packId)));
+  const isForgotten = (pack: string): boolean => !packs.has(pack) && objects.index.damaged.length === 0;
   const sound = new Set(reads.sound.map(({ packId, offset }) => `${hexOf(packId)} ${offset}`));
   // Of what a damaged index hides nothing is known: the packs may well have it.
   const damaged = [...reads.damaged]
@@ -115,9 +117,9 @@ async function quarantineChange(
     damaged,
     lostPacks: lost,
     isReleased: ({ id, pack, offset }: QuarantinedObject): boolean =>
-      pack === undefined ? found.get(id) === true : sound.has(`${pack} ${offset}`) || !packs.has(pack),
+      pack === undefined ? found.get(id) === true : sound.has(`${pack} ${offset}`) || isForgotten(pack),
     isPackReleased: (pack: string): boolean =>
-      !packs.has(pack) || (readWhole.has(pack) && !damagedPacks.has(pack)),
+      isForgotten(pack) || (readWhole.has(pack) && !damagedPacks.has(pack)),
   };
 }
 
@@ -125,7 +127,7 @@ export async function verifiedState({
   objects,
   ring,
 }: Pick<VerifyRepositoryParts, 'objects' | 'ring'>): Promise<VerifiedState> {
-  const packs = await packsOf(objects.index);
+  const packs = await objects.index.packs();
   const bytesOf = (some: typeof packs): number => some.reduce((sum, { size }) => sum + size, 0);
   const never = packs.filter(({ packId }) => !isVerified(ring.spans, ringPosition(packId)));
   const since = never.length > 0 ? undefined : verifiedSince(ring.spans);

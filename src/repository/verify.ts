@@ -6,7 +6,7 @@
  *
  * Damage never stops it, and memory does not grow with the repository: one bit an object.
  */
-import type { Fault } from '../base/index.ts';
+import { hasCode, type Fault } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
 import type { BlockMap, PageAt } from './block-map.ts';
 import {
@@ -65,12 +65,15 @@ export class Verification {
     this.reads = new CheckedReads(parts, options);
   }
 
-  /** Runs a check of something that is a file of its own; damage becomes a problem of the report. */
+  /**
+   * Runs a check of something that is a file of its own, and was listed before; damage becomes a problem of the report. One that
+   * is gone was removed meanwhile, by those whose work that is; what is missed of it is found by who needs it.
+   */
   async file<T>(check: () => Promise<T>): Promise<T | undefined> {
     try {
       return await check();
     } catch (error) {
-      this.problem(damageOf(error));
+      if (!hasCode(error, 'STORE_NOT_FOUND')) this.problem(damageOf(error));
       return undefined;
     }
   }
