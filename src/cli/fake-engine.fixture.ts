@@ -544,6 +544,13 @@ const ANSWERS: Engine = {
     return {
       id: 'rp-1',
       vm: WEB01,
+  async rollReplica({ to }) {
+    const moment = 'generation' in to ? { rolledTo: to.generation } : { point: 'a1b2c3d4e5f6a7b8' };
+    if ('repository' in to) await to.repository.unlock();
+    const { id: replica, vm = WEB01, target = '' } = REPLICA;
+    const about = { replica, vm, target, generation: 3, asOf: '2026-11-23T07:00:00.000Z', seconds: 1 };
+    return { type: 'roll', ...about, ...moment, disks: [REPLICATED_DISK], warnings: [] };
+  },
       consistency: 'crash',
       disks: [{ id: DISK.id, path: DISK.path, rctId: 'rctX:1' }],
     };

@@ -1,27 +1,34 @@
 /** The part of the engine that keeps replicas: cycles, once or for ever, and what is known of them on this machine. */
-import { isFault, sleep } from '../base/index.ts';
+import { hasCode } from '../base/index.ts';
 import { removeLeftovers } from '../capture/index.ts';
 import {
   clearRehearsal,
   findReplica,
   findReplicas,
+  marksOf,
   noteRemoved,
   readCutover,
   readNote,
   readRehearsals,
+  ReadLimits,
   refuseOpenCutover,
   rehearsalState,
   Replica,
+  replicateVia,
   replicateVm,
+  rollReplica,
   settleTarget,
   type CutoverState,
   type FoundReplica,
   type ReplicateRecord,
+  type RollRecord,
   type SeedDisk,
 } from '../flows/index.ts';
+import type { HyperV } from '../hyperv/index.ts';
 import { warningsOfReading } from '../repository/index.ts';
-import { openTarget } from '../targets/index.ts';
-import type { Task } from './engine.ts';
+import { openTarget, type KeptGeneration } from '../targets/index.ts';
+import { cyclesEvery } from './cycles-every.ts';
+import type { PointSelector, Task } from './engine.ts';
 import { openHost, type OpenHost } from './open-host.ts';
 import { openRepositoryOf, selectPoint } from './repository-engine.ts';
 import type {
@@ -31,6 +38,7 @@ import type {
   ReplicateCall,
   ReplicateEngine,
   ReplicateRun,
+  RollReplicaCall,
 } from './replicate-port.ts';
 
 /** `defaultFolder`: where replicas have their state when the call names no other. */
@@ -46,37 +54,49 @@ export function createReplicateEngine(defaultFolder: string): ReplicateEngine {
       return withRehearsal(await findReplica(folderOf(call), call.replica));
     },
     settleReplica: (call, task) => settle(call, folderOf(call), task),
+    rollReplica: (call, task) => roll(call, folderOf(call), task),
     removeReplica: (call, task) => remove(call, folderOf(call), task),
   };
 }
 
-/** Each cycle connects anew: hosts and targets come and go between two of them. What cannot pass by itself ends it. */
+/** Each cycle connects anew: hosts and targets come and go between two of them. */
 async function* replicate(
   call: ReplicateCall,
   stateFolder: string,
   task: Task,
 ): AsyncGenerator<ReplicateRun> {
-  for (let seed = call.seed; ; seed = undefined) {
-    const started = Date.now();
-    const run = await cycle({ ...call, seed }, stateFolder, task, new Date(started));
-    yield run;
-    const goesOn = run.error === undefined || (isFault(run.error) && run.error.kind === 'retry');
-    if (call.everySeconds === undefined || !goesOn) return;
-    task.progress.phase('waiting for the next cycle');
-    await sleep(Math.max(0, call.everySeconds * 1000 - (Date.now() - started)), task.signal);
-  }
+  const { everySeconds, bytesPerSecond } = call;
+  const limits = bytesPerSecond === undefined ? undefined : new ReadLimits({ bytesPerSecond });
+  let { seed } = call;
+  const next = (): Promise<ReplicateRun> =>
+    cycle({ ...call, seed }, stateFolder, { task, limits }, new Date());
+  yield* cyclesEvery(everySeconds, task, async (isFirst) => {
+    let run = await next();
+    // One that failed after its commit had used the seed up.
+    if (!isFirst && seed !== undefined && hasCode(run.error, 'REPLICA_BEGUN')) {
+      seed = undefined;
+      run = await next();
+    }
+    if (run.error === undefined) seed = undefined;
+    return run;
+  });
+}
+
+interface CycleTools {
+  readonly task: Task;
+  readonly limits: ReadLimits | undefined;
 }
 
 async function cycle(
   call: ReplicateCall,
   stateFolder: string,
-  task: Task,
+  tools: CycleTools,
   startedAt: Date,
 ): Promise<ReplicateRun> {
   try {
-    return runOf(await oneCycle(call, stateFolder, task));
+    return runOf(await oneCycle(call, stateFolder, tools));
   } catch (error) {
-    task.signal.throwIfAborted();
+    tools.task.signal.throwIfAborted();
     const finishedAt = new Date();
     return {
       vm: { name: call.vm },
@@ -91,24 +111,37 @@ async function cycle(
   }
 }
 
-async function oneCycle(call: ReplicateCall, stateFolder: string, task: Task): Promise<ReplicateRecord> {
+async function oneCycle(
+  call: ReplicateCall,
+  stateFolder: string,
+  { task, limits }: CycleTools,
+): Promise<ReplicateRecord> {
   const target = openTarget(call.target);
-  await using host = await openHost(call.host, task);
-  await using copies = await seedOf(call, task);
+  await using host = await openHost(call.host, task, limits);
   const { hyperv, source } = host;
+  const resolveVm: typeof hyperv.vm = (vm, options) => hyperv.vm(vm, options);
+  const request = {
+    vm: call.vm,
+    target,
+    stateFolder,
+    skipUnprotectable: call.skipUnprotectable,
+    ...(call.keep === undefined ? {} : { keep: call.keep }),
+    ...(call.consistency === undefined ? {} : { consistency: call.consistency }),
+    ...(call.seed === 'existing' ? ({ over: 'existing' } as const) : {}),
+    ...task,
+  };
+  if (call.via) {
+    const repository = await openRepositoryOf(call.via, task);
+    await repository.describe(task);
+    const destroyReferencePoint: HyperV['destroyReferencePoint'] = (which, options) =>
+      hyperv.forVm(which.vmId).destroyReferencePoint(which, options);
+    const deps = { source, repository, resolveVm, destroyReferencePoint };
+    return await replicateVia(deps, { ...request, consumer: call.consumer });
+  }
+  await using copies = await seedOf(call, task);
   return await replicateVm(
-    { source, resolveVm: (vm, options) => hyperv.vm(vm, options) },
-    {
-      vm: call.vm,
-      target,
-      stateFolder,
-      skipUnprotectable: call.skipUnprotectable,
-      ...(call.keep === undefined ? {} : { keep: call.keep }),
-      ...(call.consistency === undefined ? {} : { consistency: call.consistency }),
-      ...(call.seed === 'existing' ? { over: 'existing' } : {}),
-      ...(copies.disks ? { seed: copies.disks } : {}),
-      ...task,
-    },
+    { source, resolveVm },
+    { ...request, ...(copies.disks ? { seed: copies.disks } : {}) },
   );
 }
 
@@ -145,7 +178,7 @@ function runOf(record: ReplicateRecord): ReplicateRun {
 
 function summaryOf({ id, folder, state, error }: FoundReplica): ReplicaSummary {
   if (!state) return { id, folder, disks: [], error };
-  const { vm, target, phase, generation, disks, baselines } = state;
+  const { vm, target, phase, generation, disks } = state;
   const held = new Set(generation?.disks.map(({ diskId }) => diskId));
   const place = openTarget(target);
   return {
@@ -160,6 +193,8 @@ function summaryOf({ id, folder, state, error }: FoundReplica): ReplicaSummary {
             number: generation.number,
             time: generation.time,
             consistency: generation.consistency,
+            ...(generation.point ? { point: generation.point.id } : {}),
+            ...(generation.rolledTo === undefined ? {} : { rolledTo: generation.rolledTo }),
           },
         }
       : {}),
@@ -169,7 +204,7 @@ function summaryOf({ id, folder, state, error }: FoundReplica): ReplicaSummary {
       place: place.placeOf(disk),
       inGeneration: held.has(disk.diskId),
     })),
-    referencePoints: baselines.map(({ referencePointId }) => referencePointId),
+    referencePoints: marksOf(state).map(({ referencePointId }) => referencePointId),
   };
 }
 
@@ -187,13 +222,17 @@ async function withRehearsal(found: FoundReplica, clearing?: 'clearing'): Promis
     return {
       ...summary,
       ...(note ? { rehearsal: { ...note, state: await rehearsalState(found, note) } } : {}),
-      ...(kept.length > 0 ? { kept: kept.map(({ number }) => number) } : {}),
+      ...(kept.length > 0 ? { kept: kept.map(keptOf) } : {}),
       ...(rehearsed ? { rehearsed } : {}),
       ...(cutover ? { cutover: cutoverOf(cutover) } : {}),
     };
   } catch (error) {
     return { ...summary, error };
   }
+}
+
+function keptOf({ number, about }: KeptGeneration): NonNullable<ReplicaSummary['kept']>[number] {
+  return { number, time: (about as { readonly time: string }).time };
 }
 
 function cutoverOf({ step, startedAt, choices }: CutoverState): NonNullable<ReplicaSummary['cutover']> {
@@ -210,6 +249,21 @@ async function settle(call: ReplicaCall, folder: string, task: Task): Promise<Re
   });
   const settled = summaryOf({ id: replica.id, folder: replica.folder, state: replica.state });
   return settled;
+}
+
+async function roll(call: RollReplicaCall, folder: string, task: Task): Promise<RollRecord> {
+  const replica = await findReplica(folder, call.replica);
+  const request = { replica, stateFolder: folder, target: openTarget(replica.state.target), ...task };
+  if ('generation' in call.to)
+    return rollReplica({ ...request, to: { kind: 'generation', number: call.to.generation } });
+  const repository = await openRepositoryOf(call.to.repository, task);
+  const point = await selectPoint(repository, pointOfVm(call.to.point, replica.state.vm), task);
+  return rollReplica({ ...request, to: { kind: 'point', repository, point } });
+}
+
+/** The latest is that of the replica's VM, which may have the name of another one. */
+function pointOfVm(point: PointSelector, vm: { readonly id: string }): PointSelector {
+  return point.kind === 'latest' ? { kind: 'latest', vm: vm.id } : point;
 }
 
 /** The mark on the host goes first: afterwards nobody knows that it was ours. */
@@ -231,10 +285,11 @@ async function remove(call: RemoveReplicaCall, folder: string, task: Task): Prom
 
 /** What a run that was killed left goes too; the journal says whether there was one. */
 async function destroyMarks({ hyperv }: OpenHost, replica: Replica, { signal }: Task): Promise<void> {
-  const { vm, baselines, journal } = replica.state;
+  const { vm, journal } = replica.state;
+  const baselines = marksOf(replica.state);
   const onVm = hyperv.forVm(vm.id);
   if (journal.length > 0) await removeLeftovers(onVm, vm, replica.journal, baselines, { signal });
   for (const { referencePointId: instanceId } of baselines)
     await onVm.destroyReferencePoint({ instanceId, vmId: vm.id }, { signal });
-  await replica.save({ baselines: [] });
+  await replica.save({ baselines: [], outdated: [] });
 }

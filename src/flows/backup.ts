@@ -28,6 +28,7 @@ import type { AuditBudget, FoldBudget, Repository, RestorePoint } from '../repos
 import { baselinesOfRun } from './backup-baselines.ts';
 import { roomOf } from './backup-room.ts';
 import { flowFaults } from './faults.ts';
+import { hasMoved } from './moved-vm.ts';
 import type { BackupRecord } from './run-record.ts';
 import { storeDisks } from './store-disks.ts';
 
@@ -59,7 +60,7 @@ export interface BackupRequest {
   /** How long to wait for the host to merge the checkpoint before the run ends with a warning. */
   readonly mergeTimeoutMs?: number;
   /** Threads that hash, compress and seal; default: one a processor. 0: none, which is quicker for disks of a few MiB. */
-  readonly workers?: number;
+  readonly workers?: number | undefined;
 }
 
 export interface BackupDeps {
@@ -87,16 +88,10 @@ async function runFollowing(deps: BackupDeps, request: BackupRequest): Promise<B
   try {
     return await runBackup(deps, request);
   } catch (error) {
-    if (!(await hasMoved(deps.source, request))) throw error;
+    if (!(await hasMoved(deps.source, request.vm, request))) throw error;
     request.progress?.note(`the VM moved to another node (${messageOf(error)}); beginning anew there`);
     return await runBackup(deps, request);
   }
-}
-
-/** False when that cannot be found out: the first error is the one to report. */
-async function hasMoved(source: Source, { vm, signal }: BackupRequest): Promise<boolean> {
-  if (!source.moved || signal?.aborted) return false;
-  return source.moved(vm, { signal }).catch(() => false);
 }
 
 async function runBackup(deps: BackupDeps, request: BackupRequest): Promise<BackupRecord> {

@@ -10,6 +10,7 @@ import { waitUntilHealthy } from '../hypervisors/index.ts';
 import { cutoverFaults } from './cutover-faults.ts';
 import type { Changes, CutoverRun } from './cutover-run.ts';
 import { keepDown, mustBeOff, now } from './cutover-source.ts';
+import { marksOf } from './replicate-state.ts';
 
 export async function cloneThere(run: CutoverRun): Promise<Changes> {
   const { deps, replica, options, state } = run;
@@ -64,9 +65,9 @@ export async function commit(run: CutoverRun): Promise<Changes> {
   const { deps, replica, vmId, options } = run;
   await mustHaveStayedOff(run);
   await keepDown(run);
-  for (const { referencePointId: instanceId } of replica.state.baselines)
+  for (const { referencePointId: instanceId } of marksOf(replica.state))
     await deps.host.destroyReferencePoint({ instanceId, vmId }, options);
-  await replica.save({ baselines: [] });
+  await replica.save({ baselines: [], outdated: [] });
   return { step: 'committed', endedAt: now() };
 }
 

@@ -41,12 +41,15 @@ export type { RehearseRequest } from './rehearsal-begin.ts';
 export { rehearse, type RehearsalRun } from './rehearse.ts';
 export { ReplicaClone, type ReplicaCloneRequest } from './replica-clone.ts';
 export { replicateVm, type ReplicateDeps, type ReplicateRecord, type ReplicateRequest } from './replicate.ts';
+export { rollReplica, type RollRecord, type RollTo } from './replicate-roll.ts';
+export { replicateVia } from './replicate-via.ts';
 export type { ReplicatedDisk, ReplicaReason } from './replicate-disk.ts';
 export { noteRemoved, removedReplicas } from './removed-replicas.ts';
 export {
   findReplica,
   findReplicas,
   Replica,
+  marksOf,
   replicaId,
   type FoundReplica,
   type ReplicaState,

@@ -14,7 +14,7 @@ import type { CallOptions } from '../disk/index.ts';
 import { openDirectoryStore } from '../objectstore/index.ts';
 import { holderState, Lease, type Repository } from '../repository/index.ts';
 import { forgetRemoved, type RemovedReplica } from './removed-replicas.ts';
-import { Replica, type KnownReplica } from './replicate-state.ts';
+import { marksOf, Replica, type KnownReplica } from './replicate-state.ts';
 import { repositoryJournal } from './repository-journal.ts';
 
 /** A repository that may have left something. */
@@ -111,18 +111,18 @@ function replicaOwner(folder: string, { id, state }: KnownReplica): JanitorOwner
     kind: 'replica',
     name: id,
     isGone: false,
-    look: async () => ({ journal: readOnlyJournal(id, state), baselines: state.baselines }),
+    look: async () => ({ journal: readOnlyJournal(id, state), baselines: marksOf(state) }),
     isAtWork: (_vmId, options) => isHeld(folder, id, options),
     async hold(_vmId, options) {
       const replica = await unlessBusy('REPLICA_BUSY', () => Replica.hold(folder, state, options));
       if (!replica) return undefined;
-      const { baselines } = replica.state;
       return {
         journal: replica.journal,
-        baselines,
+        baselines: marksOf(replica.state),
         async forget({ referencePointId }) {
-          const kept = replica.state.baselines.filter((each) => each.referencePointId !== referencePointId);
-          await replica.save({ baselines: kept });
+          const { baselines, outdated = [] } = replica.state;
+          const stays = (each: Baseline): boolean => each.referencePointId !== referencePointId;
+          await replica.save({ baselines: baselines.filter(stays), outdated: outdated.filter(stays) });
         },
         async settled() {},
         [Symbol.asyncDispose]: () => replica[Symbol.asyncDispose](),

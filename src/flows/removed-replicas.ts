@@ -9,7 +9,7 @@ import { mkdir, readFile, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Baseline, JournalEntry } from '../capture/index.ts';
 import { replaceFile } from '../disk/index.ts';
-import type { Replica } from './replicate-state.ts';
+import { marksOf, type Replica } from './replicate-state.ts';
 
 export interface RemovedReplica {
   /** Of the replica: a later one of the same VM on the same target has it again. */
@@ -27,7 +27,8 @@ const FOLDER = 'removed';
 
 /** Nothing, when nothing stayed. Before the replica is removed: afterwards nobody knows. */
 export async function noteRemoved(root: string, { id, state }: Replica): Promise<void> {
-  const { vm, target, baselines, journal } = state;
+  const { vm, target, journal } = state;
+  const baselines = marksOf(state);
   if (baselines.length === 0 && journal.length === 0) return;
   const folder = join(root, FOLDER);
   await mkdir(folder, { recursive: true, mode: 0o700 });

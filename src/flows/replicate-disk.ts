@@ -1,10 +1,10 @@
 /**
- * One disk of a capture into its replica.
+ * One disk, as it was at one moment, into its replica.
  *
  *   in the last generation   ─► staging over what the target has: changed ranges of a delta, differences of a compare
  *   not in it yet            ─► straight onto the target: nothing counts on it before the generation is committed
  */
-import { hasCode, type Progress } from '../base/index.ts';
+import { isFault, type Progress } from '../base/index.ts';
 import type { CapturedDisk, CompareReason, DeltaReason } from '../capture/index.ts';
 import type { Target, TargetDisk, TargetDiskSpec } from '../targets/index.ts';
 import { copyRanges, type RangeCopy, type RangeTally } from './replicate-ranges.ts';
@@ -17,7 +17,27 @@ export type ReplicaReason =
   /** The replica has nothing of it. */
   | 'seed'
   /** Somebody else wrote to the target's disk. */
-  | 'target-changed';
+  | 'target-changed'
+  /** Of a restore point: the maps of both tell what differs. */
+  | 'changes-since-restore-point'
+  /** Of a restore point: what the target has is of none that the repository has. */
+  | 'no-restore-point';
+
+/** A disk as it was at one moment of its VM: of a capture, or of a restore point. */
+export interface MomentDisk extends Pick<
+  CapturedDisk,
+  'id' | 'path' | 'size' | 'logicalSectorSize' | 'hostFileBytes' | 'kind' | 'extents' | 'reader'
+> {
+  readonly reason: CapturedDisk['reason'] | ReplicaReason;
+  /** For a delta whose changes cannot be had or cannot be believed: all that is allocated. */
+  asCompare(reason: CompareReason): MomentDisk;
+}
+
+/** A delta cannot be had, and why. */
+const NO_DELTA: Readonly<Record<string, CompareReason>> = {
+  HYPERV_BASELINE_LOST: 'change-query-failed',
+  REPLICA_MAP_UNREADABLE: 'base-damaged',
+};
 
 export interface ReplicatedDisk {
   readonly diskId: string;
@@ -31,7 +51,7 @@ export interface ReplicatedDisk {
   readonly virtualBytes: number;
   /** Size of the host files that hold it. */
   readonly allocatedBytes: number;
-  /** Read from the host. */
+  /** Read of it: from the host, or from the repository. */
   readonly readBytes: number;
   /** Data for the target. */
   readonly writtenBytes: number;
@@ -63,7 +83,7 @@ type Copied = Pick<ReplicatedDisk, 'kind' | 'reason'> & { readonly tally: RangeT
 /** `open` gets what is to be closed as soon as it is opened. */
 export async function replicateDisk(
   context: DiskContext,
-  disk: CapturedDisk,
+  disk: MomentDisk,
   spec: TargetDiskSpec,
   open: (opened: { close(): Promise<void> }) => void,
 ): Promise<DiskInWork> {
@@ -99,7 +119,7 @@ export function isHeld({ state }: Replica, diskId: string): boolean {
 }
 
 /** All of it, over nothing or over what an earlier attempt or another copy left. */
-async function seed(context: DiskContext, disk: CapturedDisk, into: TargetDisk): Promise<Copied> {
+async function seed(context: DiskContext, disk: MomentDisk, into: TargetDisk): Promise<Copied> {
   const whole = disk.kind === 'delta' ? disk.asCompare('no-baseline') : disk;
   await into.settleSize(context);
   const how = into.isNew ? 'fresh' : 'differences';
@@ -111,24 +131,25 @@ async function seed(context: DiskContext, disk: CapturedDisk, into: TargetDisk):
 }
 
 /** What cannot be had as a delta is compared instead, from the same frozen disk. */
-async function stage(context: DiskContext, disk: CapturedDisk, { disk: into }: StagedDisk): Promise<Copied> {
+async function stage(context: DiskContext, disk: MomentDisk, { disk: into }: StagedDisk): Promise<Copied> {
   if (context.changedByOthers.has(disk.id)) return compare(context, disk, into, 'target-changed');
-  if (disk.kind !== 'delta') return compare(context, disk, into, disk.reason as CompareReason);
+  if (disk.kind !== 'delta') return compare(context, disk, into, disk.reason as ReplicaReason);
   try {
     const tally = await copy(context, { disk, into, how: 'over' });
-    return { kind: 'delta', reason: 'changes-since-reference-point', tally };
+    return { kind: 'delta', reason: disk.reason as ReplicaReason, tally };
   } catch (error) {
-    if (!hasCode(error, 'HYPERV_BASELINE_LOST')) throw error;
+    const reason = isFault(error) ? NO_DELTA[error.code] : undefined;
+    if (reason === undefined) throw error;
     context.progress.note(
-      `${disk.path}: the host could not tell what changed (${error.message}); comparing all of it`,
+      `${disk.path}: what changed could not be told (${(error as Error).message}); comparing all of it`,
     );
-    return compare(context, disk, into, 'change-query-failed');
+    return compare(context, disk, into, reason);
   }
 }
 
 async function compare(
   context: DiskContext,
-  disk: CapturedDisk,
+  disk: MomentDisk,
   into: RangeCopy['into'],
   reason: ReplicaReason,
 ): Promise<Copied> {
@@ -142,7 +163,7 @@ async function compare(
 
 function copy(
   { progress, signal }: DiskContext,
-  { disk, into, how }: { disk: CapturedDisk } & Pick<RangeCopy, 'into' | 'how'>,
+  { disk, into, how }: { disk: MomentDisk } & Pick<RangeCopy, 'into' | 'how'>,
 ): Promise<RangeTally> {
   const name = disk.path.split(/[\\/]/).at(-1) ?? disk.path;
   const known = how === 'over' ? undefined : disk.hostFileBytes;

@@ -61,6 +61,22 @@ export const replicaFaults = faults('REPLICA', {
     text: 'generation {generation} of {vm} is not kept; there are: {numbers}',
     remedy: 'name one of those; `hvlift replicate` keeps the last ones with --keep',
   },
+  otherVm: {
+    kind: 'refused',
+    text: 'restore point {point} is of {other}, and the replica of {vm}',
+    remedy: 'name a restore point of the same VM; `hvlift points` shows them',
+  },
+  mapUnreadable: {
+    kind: 'corrupt',
+    text: 'the repository cannot tell how {disk} differs from restore point {point}, which the target holds: {reason}',
+    remedy: 'nothing to do: the disk is compared. Run `hvlift verify` on the repository',
+  },
+  notRolled: {
+    kind: 'retry',
+    text: 'generation {next}, which is generation {generation} again, is not on the target whole yet: {reason}',
+    remedy:
+      'see to the room and the volume of the target, then `hvlift replica settle`; the next cycle goes on too',
+  },
   begun: {
     kind: 'refused',
     text: 'the replica has generation {generation} already, and takes no seed',

@@ -7,7 +7,7 @@
 import { warningOf, type FaultFactory, type Warning } from '../base/index.ts';
 import type { Capture, SealedReference } from '../capture/index.ts';
 import { replicaFaults } from './replicate-faults.ts';
-import type { Replica } from './replicate-state.ts';
+import { marksOf, type Replica } from './replicate-state.ts';
 
 const MERGE_TIMEOUT_MS = 2 * 60_000;
 const CLEAN_UP_TIMEOUT_MS = 5 * 60_000;
@@ -34,14 +34,15 @@ async function adopt(
   sealed: SealedReference,
   options: { signal: AbortSignal },
 ): Promise<Warning[]> {
-  const older = replica.state.baselines;
-  await replica.save({ baselines: [sealed, ...older] });
+  const { baselines } = replica.state;
+  const older = marksOf(replica.state);
+  await replica.save({ baselines: [sealed, ...baselines] });
   await capture.settled();
   await capture.retire(
     older.map(({ referencePointId }) => referencePointId),
     options,
   );
-  await replica.save({ baselines: [sealed] });
+  await replica.save({ baselines: [sealed], outdated: [] });
   return [];
 }
 

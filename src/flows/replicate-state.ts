@@ -5,10 +5,11 @@
  *   ROOT/<id>/staging/        the generation that is being read, or being brought to the target
  *   ROOT/locks/               one lease a replica
  *
- *   seeding ──► staged ──► idle ──► staged ──► idle …
+ *   seeding ──► staged ──► idle ──► staged ──► idle ──► rolling ──► idle …
  *
  * `staged` is the commit: the new generation is complete, in what the target holds together with the staging. Bringing the
- * staging to the target can be done again as often as it takes.
+ * staging to the target can be done again as often as it takes. `rolling` is the commit of an earlier generation that the target
+ * keeps: its images are put in the place of those there, again as often as it takes.
  */
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, readdir, rm } from 'node:fs/promises';
@@ -56,13 +57,23 @@ export interface GenerationDisk {
 /** A moment of the VM that the replica holds whole. */
 export interface ReplicaGeneration {
   readonly number: number;
-  /** When its capture was opened. */
+  /** When its capture was opened; of one that came from a restore point, when that was made. */
   readonly time: string;
   readonly runId: string;
   readonly consistency: CapturedConsistency;
   /** Of the VM, as the host told them: `generation`, and its settings as data. Older states lack them. */
   readonly settings?: { readonly generation?: number; readonly configuration: unknown };
+  /** The restore point whose content it is. Absent of one that came from the host. */
+  readonly point?: PointOfReplica;
+  /** The earlier generation that it is again. */
+  readonly rolledTo?: number;
   readonly disks: readonly GenerationDisk[];
+}
+
+export interface PointOfReplica {
+  /** Id of the repository. */
+  readonly repository: string;
+  readonly id: string;
 }
 
 /** A cycle that ended well, for the next one to be foretold by. */
@@ -81,7 +92,7 @@ export interface ReplicaState {
   readonly vm: { readonly id: string; readonly name: string };
   /** Address of the target. */
   readonly target: string;
-  readonly phase: 'seeding' | 'idle' | 'staged';
+  readonly phase: 'seeding' | 'idle' | 'staged' | 'rolling';
   /** The last complete one; absent while seeding. */
   readonly generation?: ReplicaGeneration;
   /** Disks of the generation whose changes are in the staging; with `staged` only. */
@@ -90,9 +101,21 @@ export interface ReplicaState {
   readonly disks: readonly ReplicaDisk[];
   /** Newest first. */
   readonly baselines: readonly ReplicaBaseline[];
+  /** Those that no longer go with what the target holds. They only wait to be destroyed on the host. */
+  readonly outdated?: readonly ReplicaBaseline[];
   readonly journal: readonly JournalEntry[];
   /** The newest last. */
   readonly cycles?: readonly CycleNote[];
+}
+
+/** Everything on the host that is the replica's. */
+export function marksOf({ baselines, outdated = [] }: ReplicaState): readonly ReplicaBaseline[] {
+  return [...baselines, ...outdated];
+}
+
+/** For a generation that did not come from the host: changes since the baselines say nothing about it. */
+export function withoutBaselines(state: ReplicaState): Pick<ReplicaState, 'baselines' | 'outdated'> {
+  return { baselines: [], outdated: marksOf(state) };
 }
 
 const FORMAT = 'hvlift-replica';
@@ -295,7 +318,7 @@ function hasShape(state: unknown): state is ReplicaState {
     typeof vm?.id === 'string' &&
     typeof target === 'string' &&
     (phase === 'seeding' || Array.isArray(generation?.disks)) &&
-    ['seeding', 'idle', 'staged'].includes(phase ?? '') &&
+    ['seeding', 'idle', 'staged', 'rolling'].includes(phase ?? '') &&
     [lists.staged, lists.disks, lists.baselines, lists.journal].every(Array.isArray)
   );
 }

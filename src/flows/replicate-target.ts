@@ -83,7 +83,7 @@ export function specOf(
 }
 
 /** VirtualDiskIds of disks of the generation that are not as we left them. */
-export async function changedByOthers(replica: Replica, target: Target): Promise<Set<string>> {
+export async function changedByOthers(replica: Pick<Replica, 'state'>, target: Target): Promise<Set<string>> {
   const changed = new Set<string>();
   for (const disk of replica.state.generation?.disks ?? []) {
     const { mark } = replica.state.disks.find(({ diskId }) => diskId === disk.diskId) ?? {};
@@ -136,6 +136,11 @@ export async function settleTarget(
   options: CallOptions & { advance(bytes: number): void },
 ): Promise<boolean> {
   const { phase, generation, staged } = replica.state;
+  if (phase === 'rolling') {
+    await refuseDuringRehearsal(replica, options);
+    await finishRolling(replica, target);
+    return true;
+  }
   if (phase !== 'staged' || !generation) {
     await replica.dropStaging();
     return false;
@@ -150,6 +155,22 @@ export async function settleTarget(
   }
   await bringToTarget(replica, target, opened, options);
   return true;
+}
+
+/** Puts the images of the kept generation in place that the state says is the last one. Done again after a crash, all of it. */
+export async function finishRolling(replica: Replica, target: Target): Promise<void> {
+  const { generation } = replica.state;
+  const history = target.historyOf?.(replica.id);
+  const number = generation?.rolledTo;
+  if (!generation || !history || number === undefined)
+    throw replicaFaults.stateUnreadable({ path: replica.folder, reason: 'no generation is rolled to' });
+  try {
+    for (const disk of generation.disks) await history.bringBack(number, specOf(replica, disk));
+  } catch (error) {
+    const reason = (error as Error).message;
+    throw replicaFaults.notRolled({ generation: number, next: generation.number, reason }, { cause: error });
+  }
+  await replica.save({ phase: 'idle', staged: [], disks: await withMarks(replica, target) });
 }
 
 async function openStaged(

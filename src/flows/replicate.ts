@@ -9,7 +9,7 @@
  * All disks of a generation switch at the commit. Before it the last generation is what the target holds; after it, the target
  * with the staging. Whatever dies in between, the next cycle goes on from there, without a seed.
  */
-import { hasCode, newGuid, silentProgress, warningOf, type Progress, type Warning } from '../base/index.ts';
+import { newGuid, silentProgress, type Progress, type Warning } from '../base/index.ts';
 import type {
   Capture,
   CaptureRequest,
@@ -20,30 +20,23 @@ import type {
   LeftOutDisk,
   Source,
 } from '../capture/index.ts';
-import type { Target } from '../targets/index.ts';
 import type { Extent } from '../extents/index.ts';
+import type { Target } from '../targets/index.ts';
 import { roomOf } from './backup-room.ts';
-import { checkHistory, keepGeneration } from './replicate-history.ts';
-import { replicateDisk, type DiskInWork, type ReplicatedDisk } from './replicate-disk.ts';
-import { replicaFaults } from './replicate-faults.ts';
-import { abortQuietly, confirmGone, handOver } from './replicate-hand-over.ts';
-import { makeDurable, type StagedDisk } from './replicate-staging.ts';
 import { refuseDuringCutover } from './cutover-state.ts';
-import { Replica, type CycleNote, type ReplicaGeneration } from './replicate-state.ts';
+import { hasMoved } from './moved-vm.ts';
 import {
-  bringToTarget,
-  changedByOthers,
-  checkHeld,
-  claimDisks,
-  settleTarget,
-  seedFrom,
-  specOf,
-  type SeedDisk,
-  type SeedOver,
-} from './replicate-target.ts';
-
-/** A day of cycles every five minutes is too long ago to tell about the next one. */
-const CYCLES_KEPT = 50;
+  commitMoment,
+  finishGeneration,
+  noteCycle,
+  type Committed,
+  type Moment,
+} from './replicate-commit.ts';
+import type { ReplicatedDisk } from './replicate-disk.ts';
+import { abortQuietly, confirmGone, handOver } from './replicate-hand-over.ts';
+import { readyTarget } from './replicate-history.ts';
+import { Replica } from './replicate-state.ts';
+import { seedFrom, type SeedDisk, type SeedOver } from './replicate-target.ts';
 
 export interface ReplicateRequest {
   readonly vm: string;
@@ -89,14 +82,29 @@ export interface ReplicateRecord {
   /** A cycle that died before had left a complete generation, which was brought to the target first. */
   readonly resumed: boolean;
   readonly consistency: CapturedConsistency;
+  /** The restore point that the cycle made, where it goes through a repository. */
+  readonly point?: PointOfCycle | undefined;
   readonly disks: readonly ReplicatedDisk[];
   readonly leftOut: readonly LeftOutDisk[];
   readonly warnings: readonly Warning[];
 }
 
+export interface PointOfCycle {
+  readonly id: string;
+  /** Its location. */
+  readonly repository: string;
+  /** Bytes of all disks, from the host. */
+  readonly readBytes: number;
+  /** Bytes that differ from the restore point before. */
+  readonly changedBytes: number;
+  /** Bytes written to the repository for the disks. */
+  readonly storedBytes: number;
+}
+
 /**
  * Throws what the host, the target and this machine's disks throw, and `REPLICA_BUSY`, `REPLICA_BEGUN`,
- * `REPLICA_STATE_UNREADABLE`. Whatever it throws, the last complete generation stays.
+ * `REPLICA_STATE_UNREADABLE`. Whatever it throws, the last complete generation stays. A cycle that failed while its VM went to
+ * another node of a cluster begins anew there, once.
  */
 export async function replicateVm(deps: ReplicateDeps, request: ReplicateRequest): Promise<ReplicateRecord> {
   const { target, stateFolder, signal } = request;
@@ -107,7 +115,16 @@ export async function replicateVm(deps: ReplicateDeps, request: ReplicateRequest
     { signal },
   );
   await refuseDuringCutover(replica);
-  return await replicateHeld(deps, replica, { ...request, mayWait: true }); // awaited here: the replica is let go when this function is left
+  const cycle = { ...request, mayWait: true };
+  try {
+    return await replicateHeld(deps, replica, cycle);
+  } catch (error) {
+    if (!(await hasMoved(deps.source, id, { signal }))) throw error;
+    request.progress?.note(
+      `the VM moved to another node (${(error as Error).message}); beginning anew there`,
+    );
+    return await replicateHeld(deps, replica, cycle); // awaited here: the replica is let go when this function is left
+  }
 }
 
 export interface HeldCycle extends ReplicateRequest {
@@ -129,13 +146,8 @@ export async function replicateHeld(
   const startedAt = new Date().toISOString();
   const started = performance.now();
   const runId = newGuid();
-  refuseSeed(replica, request);
   const apply = { signal, advance: (bytes: number): void => progress.advance(bytes) };
-  progress.phase('what an earlier cycle left');
-  await checkHistory(replica, target, request.keep);
-  const resumed = await settleTarget(replica, target, apply);
-  const kept = resumed ? await keepGeneration(replica, target, request.keep) : [];
-  await checkHeld(replica, target, { signal });
+  const ready = await readyTarget(replica, target, { ...request, ...apply });
   if (request.seed)
     await seedFrom(replica, target, request.seed, { ...request, over: request.over ?? 'nothing' });
   // Aborts when the run is cancelled, and when its checkpoint takes more room than it may.
@@ -147,8 +159,8 @@ export async function replicateHeld(
   progress.phase('handing over the checkpoint');
   warnings.push(...(await handOver(replica, capture, made.generation.number)));
   progress.phase('onto the target');
-  warnings.push(...(await brought(replica, target, made, { ...request, ...apply })));
-  warnings.push(...kept, ...(await keepGeneration(replica, target, request.keep)));
+  warnings.push(...ready.warnings);
+  warnings.push(...(await finishGeneration(replica, target, made, { ...request, ...apply })));
   await noteCycle(replica, made, (performance.now() - started) / 1000);
   warnings.push(...(await confirmGone(capture, made.generation.number, request)));
   return {
@@ -160,34 +172,12 @@ export async function replicateHeld(
     generation: made.generation.number,
     startedAt,
     finishedAt: new Date().toISOString(),
-    resumed,
+    resumed: ready.resumed,
     consistency: made.generation.consistency,
     disks: made.disks,
     leftOut: capture.leftOut,
     warnings,
   };
-}
-
-/** Its generation stands, so what a rehearsal keeps back is brought by a later cycle. */
-async function brought(
-  replica: Replica,
-  target: Target,
-  { staged, generation }: Committed,
-  options: HeldCycle & { advance(bytes: number): void },
-): Promise<Warning[]> {
-  try {
-    await bringToTarget(replica, target, staged, options);
-    return [];
-  } catch (error) {
-    if (!options.mayWait || !hasCode(error, 'REPLICA_REHEARSED')) throw error;
-    return [warningOf(replicaFaults.broughtLater({ generation: generation.number }))];
-  }
-}
-
-/** A replica that has a generation would not be compared with what the user thinks it is. */
-function refuseSeed({ state: { generation } }: Replica, { over, seed }: ReplicateRequest): void {
-  if (generation && (over === 'existing' || seed))
-    throw replicaFaults.begun({ generation: generation.number });
 }
 
 function captureRequest(
@@ -201,6 +191,7 @@ function captureRequest(
     runId,
     consistency: request.consistency ?? 'application-preferred',
     baselines: state.baselines,
+    othersBaselines: state.outdated ?? [],
     earlierDisks: state.disks.map(({ diskId }) => diskId),
     skipUnprotectable: request.skipUnprotectable ?? false,
     disks: request.disks ?? {},
@@ -208,13 +199,6 @@ function captureRequest(
     progress: request.progress ?? silentProgress,
     signal,
   };
-}
-
-interface Committed {
-  readonly generation: ReplicaGeneration;
-  readonly staged: readonly StagedDisk[];
-  readonly disks: readonly ReplicatedDisk[];
-  readonly warnings: readonly Warning[];
 }
 
 interface CycleParts {
@@ -228,86 +212,28 @@ interface CycleParts {
 
 /** Up to the commit. What fails leaves the last generation, and nothing of this run on the host. */
 async function committed(parts: CycleParts): Promise<Committed> {
-  const { capture, room } = parts;
-  const opened: { close(): Promise<void> }[] = [];
+  const { replica, capture, room, request } = parts;
+  const { target, over, progress } = request;
+  const { signal } = room;
   try {
-    return await room.watching(capture, () => readAll(parts, (disk) => opened.push(disk)));
+    return await room.watching(capture, () =>
+      commitMoment(replica, target, momentOf(parts), { over, progress, signal }),
+    );
   } catch (error) {
-    // The staging stays: a commit that failed may have arrived all the same, and the next run sees whether it did.
-    await Promise.allSettled(opened.map((disk) => disk.close()));
     await abortQuietly(capture);
     throw error;
   }
 }
 
-async function readAll(
-  { replica, capture, room, request, runId, startedAt }: CycleParts,
-  open: (opened: { close(): Promise<void> }) => void,
-): Promise<Committed> {
-  const { target, progress = silentProgress, over = 'nothing' } = request;
-  const { signal } = room;
-  const changed = await changedByOthers(replica, target);
-  await claimDisks(replica, target, capture.disks, { over, signal });
-  const number = (replica.state.generation?.number ?? 0) + 1;
-  const context = { replica, target, generation: number, changedByOthers: changed, progress, signal };
-  const inWork: DiskInWork[] = [];
-  for (const disk of capture.disks)
-    inWork.push(await replicateDisk(context, disk, specOf(replica, { ...disk, diskId: disk.id }), open));
-  for (const { direct } of inWork) await direct?.close();
-  const staged = inWork.flatMap((each) => each.staged ?? []);
-  progress.phase('commit');
-  await makeDurable(replica, staged);
-  signal.throwIfAborted();
-  const generation = generationOf(capture, { number, time: startedAt, runId }, request);
-  const warnings = disksLeft(replica, target, generation);
-  await replica.save({ phase: 'staged', generation, staged: staged.map(({ diskId }) => diskId) });
-  return { generation, staged, disks: inWork.map(({ done }) => done), warnings };
-}
-
-function generationOf(
-  { vm, configuration, consistency, disks }: Capture,
-  about: Pick<ReplicaGeneration, 'number' | 'time' | 'runId'>,
-  { turnedOff = false }: HeldCycle,
-): ReplicaGeneration {
+function momentOf({ capture, runId, startedAt: time, request }: CycleParts): Moment {
+  const { vm, configuration, consistency, disks } = capture;
   return {
-    ...about,
-    consistency: turnedOff ? { ...consistency, reached: 'crash' } : consistency,
-    settings: { ...(vm.generation === undefined ? {} : { generation: vm.generation }), configuration },
-    disks: disks.map((disk) => ({
-      diskId: disk.id,
-      attachmentId: disk.attachmentId,
-      size: disk.size,
-      logicalSectorSize: disk.logicalSectorSize,
-      path: disk.path,
-      attachment: disk.attachment,
-      physicalSectorSize: disk.physicalSectorSize,
-    })),
+    disks,
+    generation: {
+      time,
+      runId,
+      consistency: request.turnedOff ? { ...consistency, reached: 'crash' } : consistency,
+      settings: { ...(vm.generation === undefined ? {} : { generation: vm.generation }), configuration },
+    },
   };
-}
-
-/** For who wants to know how long the next one takes. */
-async function noteCycle(replica: Replica, { generation, disks }: Committed, seconds: number): Promise<void> {
-  const cycle: CycleNote = {
-    generation: generation.number,
-    time: generation.time,
-    kind: disks.every(({ kind }) => kind === 'delta') ? 'delta' : 'other',
-    readBytes: sumOf(disks, ({ readBytes }) => readBytes),
-    changedBytes: sumOf(disks, ({ writtenBytes, zeroedBytes }) => writtenBytes + zeroedBytes),
-    seconds,
-  };
-  await replica.save({ cycles: [...(replica.state.cycles ?? []), cycle].slice(-CYCLES_KEPT) });
-}
-
-function sumOf(disks: readonly ReplicatedDisk[], bytesOf: (disk: ReplicatedDisk) => number): number {
-  return disks.reduce((sum, disk) => sum + bytesOf(disk), 0);
-}
-
-function disksLeft(replica: Replica, target: Target, next: ReplicaGeneration): Warning[] {
-  const kept = new Set(next.disks.map(({ diskId }) => diskId));
-  const left = replica.state.generation?.disks.filter(({ diskId }) => !kept.has(diskId)) ?? [];
-  return left.map((disk) =>
-    warningOf(
-      replicaFaults.diskLeft({ place: target.placeOf(specOf(replica, disk)), generation: next.number }),
-    ),
-  );
 }

@@ -60,7 +60,7 @@ export const targetFaults = faults('TARGET', {
     kind: 'refused',
     text: 'a machine cannot start over {place}: QEMU is given no certificates for TLS',
     remedy:
-      'serve the same disks without TLS on a unix socket or on this machine, and replicate to that address',
+      'serve the same disks without TLS, on a unix socket of this machine or on its loopback address, and replicate there with --seed existing, which compares them',
   },
   keepsNone: {
     kind: 'refused',

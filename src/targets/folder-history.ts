@@ -7,8 +7,8 @@
  * A generation is there from the moment its folder has its number for a name; until then it is `<number>.unfinished`.
  */
 import { constants } from 'node:fs';
-import { copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { copyFile, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { syncFolder, syncTree } from '../disk/index.ts';
 import type { DiskSource } from '../machines/index.ts';
 import { targetFaults } from './faults.ts';
@@ -73,6 +73,19 @@ export class FolderHistory implements TargetHistory {
   sourceOf(number: number, spec: TargetDiskSpec): DiskSource {
     const source = this.#sourceOf(spec);
     return { ...source, path: join(this.#placeOf(number), basename(source.path)) };
+  }
+
+  /** Beside its place first, so that the place never has half an image. */
+  async bringBack(number: number, spec: TargetDiskSpec): Promise<void> {
+    const { path } = this.#sourceOf(spec);
+    const unfinished = `${path}${UNFINISHED}`;
+    await copyFile(join(this.#placeOf(number), basename(path)), unfinished, constants.COPYFILE_FICLONE_FORCE);
+    {
+      await using handle = await open(unfinished, 'r+');
+      await handle.sync();
+    }
+    await rename(unfinished, path);
+    await syncFolder(dirname(path));
   }
 
   /** Loses its number first: half of it is no generation. */

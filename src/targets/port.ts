@@ -80,5 +80,7 @@ export interface TargetHistory {
   list(): Promise<readonly KeptGeneration[]>;
   /** Where QEMU finds a disk of one that is kept. */
   sourceOf(number: number, spec: TargetDiskSpec): DiskSource;
+  /** Puts a disk of one that is kept, as it was, in the place of the disk, which must be closed. Durable; may be done again. */
+  bringBack(number: number, spec: TargetDiskSpec): Promise<void>;
   drop(number: number): Promise<void>;
 }

@@ -1,10 +1,20 @@
-/** `hvlift replica list|show|settle|remove`: the replicas of this machine. */
-import { Option, type Command } from '@commander-js/extra-typings';
+/** `hvlift replica list|show|settle|roll|remove`: the replicas of this machine. */
+import { InvalidArgumentError, Option, type Command } from '@commander-js/extra-typings';
+import { formatDuration } from '../../base/index.ts';
+import type { RollRecord } from '../../flows/index.ts';
+import type { RepositoryOptions } from '../access.ts';
 import { consistencyText } from '../consistency-text.ts';
 import { exitCodeOf, EXIT, worstOf } from '../exit-code.ts';
-import { timeCell } from '../numbers.ts';
-import { hostOption } from '../options.ts';
-import type { ReplicaSummary } from '../replicate-port.ts';
+import { cliFaults } from '../faults.ts';
+import { bytesCell, timeCell } from '../numbers.ts';
+import {
+  hostOption,
+  passphraseFileOption,
+  pointSelector,
+  recoveryKeyFileOption,
+  repoOption,
+} from '../options.ts';
+import type { ReplicaSummary, RollReplicaCall } from '../replicate-port.ts';
 import type { Runner, Session } from '../session.ts';
 import { tableLines, type Column } from '../table.ts';
 import { stateFolderOf, stateOption } from './replicate.ts';
@@ -15,6 +25,11 @@ const TEXTS = {
   leftBehind: 'nothing is lost: run the command again',
 };
 
+const ROLL_TEXTS = {
+  cleaning: 'stopping; the replica stays at the one moment or goes to the other, never in between',
+  leftBehind: 'nothing is lost: `hvlift replica settle` finishes what was begun',
+};
+
 export function registerReplica(program: Command, run: Runner): void {
   const replica = program
     .command('replica')
@@ -23,6 +38,7 @@ export function registerReplica(program: Command, run: Runner): void {
   registerList(replica, run);
   registerShow(replica, run);
   registerSettle(replica, run);
+  registerRoll(replica, run);
   registerRemove(replica, run);
 }
 
@@ -117,6 +133,76 @@ function registerRemove(replica: Command, run: Runner): void {
     );
 }
 
+function registerRoll(replica: Command, run: Runner): void {
+  replica
+    .command('roll')
+    .summary('make one another moment of its VM')
+    .description(
+      'Makes the replica another moment of its VM, back or forward: a restore point, of which only what differs is read and ' +
+        'written where the replica goes through that repository; or an earlier generation that the target keeps. Needs no host. ' +
+        'The next cycle brings the replica up to date again: stop `hvlift replicate --every` first.',
+    )
+    .argument(...ARGUMENT)
+    .addOption(new Option('--point <point>', 'the restore point: its id, the beginning of one, or latest'))
+    .addOption(
+      new Option('--generation <number>', 'one that the target keeps, see `hvlift replica show`').argParser(
+        generationNumber,
+      ),
+    )
+    .addOption(stateOption)
+    .addOption(repoOption)
+    .addOption(passphraseFileOption)
+    .addOption(recoveryKeyFileOption)
+    .action((name, options) =>
+      run(async (session) => {
+        const call = {
+          replica: name,
+          to: await rollTarget(name, options, session),
+          ...stateFolderOf(session, options),
+        };
+        const record = await session.perform(ROLL_TEXTS, (task) => session.engine.rollReplica(call, task));
+        await session.output.result(record, () => rollLines(record));
+        for (const warning of record.warnings) session.output.warn(warning);
+        return record.warnings.length > 0 ? EXIT.warnings : EXIT.ok;
+      }),
+    );
+}
+
+interface RollOptions extends RepositoryOptions {
+  readonly point?: string | undefined;
+  readonly generation?: number | undefined;
+}
+
+async function rollTarget(
+  name: string,
+  { point, generation, ...options }: RollOptions,
+  session: Session,
+): Promise<RollReplicaCall['to']> {
+  const command = 'hvlift replica roll';
+  if (point !== undefined && generation === undefined) {
+    const selector = pointSelector(point, point === 'latest' ? name : undefined, command);
+    return { repository: await session.repository(options), point: selector };
+  }
+  if (generation !== undefined && point === undefined) return { generation };
+  throw cliFaults.usage({ reason: 'it goes to a --point or to a --generation: name one of them', command });
+}
+
+function generationNumber(text: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('It is the number of a generation.');
+}
+
+function rollLines({ vm, generation, asOf, point, rolledTo, disks, seconds }: RollRecord): string[] {
+  const what = rolledTo === undefined ? `restore point ${point}` : `generation ${rolledTo} again`;
+  return [
+    `${vm.name}: generation ${generation} is ${what}, as of ${asOf}, in ${formatDuration(seconds)}`,
+    ...disks.map(
+      ({ place, kind, readBytes, writtenBytes, zeroedBytes }) =>
+        `  ${place}: ${kind}, ${bytesCell(readBytes)} read, ${bytesCell(writtenBytes)} written, ${bytesCell(zeroedBytes)} zeroed`,
+    ),
+  ];
+}
+
 function jsonOf(replica: ReplicaSummary, session: Session): Readonly<Record<string, unknown>> {
   const { error, ...facts } = replica;
   return { ...facts, ...(error === undefined ? {} : { error: session.report(error) }) };
@@ -131,12 +217,19 @@ const COLUMNS: readonly Column<ReplicaSummary>[] = [
   { title: 'TARGET', dropFirst: 2, cell: (row) => row.target ?? '' },
 ];
 
+const PHASES: Record<NonNullable<ReplicaSummary['phase']>, string> = {
+  seeding: 'seeding',
+  idle: 'complete',
+  staged: 'complete with its staging',
+  rolling: 'complete with what the target keeps of it',
+};
+
 function stateText({ phase, rehearsal, cutover }: ReplicaSummary): string {
   if (phase === undefined) return 'unreadable';
   if (cutover && cutover.step !== 'rolled-back')
     return cutover.step === 'committed' ? 'cut over' : `cutover: ${cutover.step}`;
   const rehearsed = rehearsal ? ', under rehearsal' : '';
-  return `${{ seeding: 'seeding', idle: 'complete', staged: 'complete with its staging' }[phase]}${rehearsed}`;
+  return `${PHASES[phase]}${rehearsed}`;
 }
 
 function listLines(replicas: readonly ReplicaSummary[], session: Session): string[] {
@@ -148,7 +241,7 @@ function listLines(replicas: readonly ReplicaSummary[], session: Session): strin
 function detailLines(replica: ReplicaSummary): string[] {
   const { id, vm, target, generation, disks, folder, referencePoints = [] } = replica;
   const held = generation
-    ? `generation ${generation.number} as of ${generation.time}, consistency ${consistencyText(generation.consistency)}`
+    ? `generation ${generation.number}${originText(generation)} as of ${generation.time}, consistency ${consistencyText(generation.consistency)}`
     : 'no complete generation yet';
   return [
     `replica ${id} of ${vm?.name} (${vm?.id})`,
@@ -164,6 +257,15 @@ function detailLines(replica: ReplicaSummary): string[] {
   ];
 }
 
+function originText({ point, rolledTo }: NonNullable<ReplicaSummary['generation']>): string {
+  if (rolledTo !== undefined) return `, which is ${rolledTo} again,`;
+  return point === undefined ? '' : `, restore point ${point},`;
+}
+
+function keptText({ number, time }: NonNullable<ReplicaSummary['kept']>[number]): string {
+  return `${number} (${timeCell(time)})`;
+}
+
 function rehearsalLines({ vm, kept, rehearsal, rehearsed }: ReplicaSummary): string[] {
   const how = {
     runs: 'runs',
@@ -171,7 +273,7 @@ function rehearsalLines({ vm, kept, rehearsal, rehearsed }: ReplicaSummary): str
     left: `was left by a run that died; \`hvlift rehearse ${vm?.name} --end\` removes it`,
   };
   return [
-    ...(kept ? [`  kept generations: ${kept.join(', ')}`] : []),
+    ...(kept ? [`  kept generations: ${kept.map(keptText).join(', ')}`] : []),
     ...(rehearsal
       ? [`  rehearsal since ${rehearsal.startedAt} in ${rehearsal.hypervisor}: ${how[rehearsal.state]}`]
       : []),

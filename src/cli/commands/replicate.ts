@@ -1,6 +1,6 @@
 /** `hvlift replicate VM`: a VM kept up to date somewhere else, a generation at a time. */
 import { InvalidArgumentError, Option, type Command } from '@commander-js/extra-typings';
-import { formatDuration, hasCode } from '../../base/index.ts';
+import { formatDuration, hasCode, parseBytes } from '../../base/index.ts';
 import { absolutePath } from '../config-path.ts';
 import { consistencyText } from '../consistency-text.ts';
 import { CONSISTENCIES } from '../engine.ts';
@@ -14,9 +14,11 @@ import {
   repoOption,
 } from '../options.ts';
 import type { RepositoryOptions } from '../access.ts';
+import { cliFaults } from '../faults.ts';
 import type { ReplicaSeed, ReplicateCall, ReplicateRun } from '../replicate-port.ts';
 import type { Runner, Session } from '../session.ts';
 import { tableLines, type Column } from '../table.ts';
+import { consumerName, rate } from './backup-request.ts';
 
 const COMMAND = 'hvlift replicate';
 const TEXTS = {
@@ -42,6 +44,9 @@ interface ReplicateOptions extends RepositoryOptions {
   readonly every?: number;
   readonly keep?: number;
   readonly seed?: string;
+  readonly via?: string;
+  readonly consumer?: string;
+  readonly rate?: number;
   readonly consistency?: ReplicateCall['consistency'];
   readonly skipUnprotectable?: true;
   readonly state?: string;
@@ -82,6 +87,23 @@ export function registerReplicate(program: Command, run: Runner): void {
     )
     .addOption(
       new Option(
+        '--via <repository>',
+        'go through this repository, named as for --repo: each cycle is a restore point there, and the replica can be rolled to any of them',
+      ),
+    )
+    .addOption(
+      new Option(
+        '--consumer <name>',
+        'with --via: use and renew the baselines of this policy there, beside those of others',
+      ).argParser(consumerName),
+    )
+    .addOption(
+      new Option('--rate <size>', 'read at most this much a second from the host, such as 200MiB').argParser(
+        rate,
+      ),
+    )
+    .addOption(
+      new Option(
         '--consistency <level>',
         'what the guest must be asked for; default: application-preferred',
       ).choices(CONSISTENCIES),
@@ -113,18 +135,41 @@ export function registerReplicate(program: Command, run: Runner): void {
 }
 
 async function callOf(session: Session, vm: string, options: ReplicateOptions): Promise<ReplicateCall> {
+  refuseContradictions(options);
   const seed = await seedOf(session, vm, options);
+  const bytesPerSecond = options.rate ?? (await defaultRate(session));
   return {
     host: await session.host(options.host),
     vm,
     target: targetOf(session, options.to),
     ...(seed === undefined ? {} : { seed }),
+    ...(options.via === undefined
+      ? {}
+      : { via: await session.repository({ ...options, repo: options.via }) }),
+    ...(options.consumer === undefined ? {} : { consumer: options.consumer }),
+    ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
     ...(options.every === undefined ? {} : { everySeconds: options.every }),
     ...(options.keep === undefined ? {} : { keep: options.keep }),
     ...(options.consistency === undefined ? {} : { consistency: options.consistency }),
     skipUnprotectable: options.skipUnprotectable === true,
     ...stateFolderOf(session, options),
   };
+}
+
+/** As of a backup. */
+async function defaultRate(session: Session): Promise<number | undefined> {
+  const { config } = await session.config();
+  return config.defaults?.rate === undefined ? undefined : parseBytes(config.defaults.rate);
+}
+
+function refuseContradictions({ via, seed, consumer }: ReplicateOptions): void {
+  const refuse = (reason: string): never => {
+    throw cliFaults.usage({ reason, command: COMMAND });
+  };
+  if (via !== undefined && seed !== undefined && seed !== 'existing')
+    refuse('--via brings the whole restore point to a new target; --seed names none beside it');
+  if (via === undefined && consumer !== undefined)
+    refuse('--consumer is of a repository: it goes with --via');
 }
 
 /** Paths of targets are absolute: the same folder is the same replica, wherever the command runs. */
@@ -188,9 +233,24 @@ const COLUMNS: readonly Column<Row>[] = [
 async function show(record: ReplicateRun, session: Session): Promise<void> {
   const rows = tableLines(COLUMNS, record.disks, session.output.width - 2).map((line) => `  ${line}`);
   const leftOut = record.leftOut?.map(({ path, why }) => `  ${path} is left out: ${why}`) ?? [];
-  await session.output.lines([headline(record), ...(record.disks.length > 0 ? rows : []), ...leftOut]);
+  const lines = [
+    headline(record),
+    ...pointLines(record),
+    ...(record.disks.length > 0 ? rows : []),
+    ...leftOut,
+  ];
+  await session.output.lines(lines);
   for (const warning of record.warnings) session.output.warn(warning);
   if (record.error !== undefined) session.output.fault(session.report(record.error));
+  if (record.nextInSeconds !== undefined)
+    await session.output.lines([`${record.vm.name}: tried again in ${formatDuration(record.nextInSeconds)}`]);
+}
+
+function pointLines({ point }: ReplicateRun): string[] {
+  if (!point) return [];
+  const { id, repository, readBytes, storedBytes } = point;
+  const figures = `${bytesCell(readBytes)} read from the host, ${bytesCell(storedBytes)} stored`;
+  return [`  restore point ${id} in ${repository}: ${figures}`];
 }
 
 function headline(run: ReplicateRun): string {
