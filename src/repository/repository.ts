@@ -279,6 +279,7 @@ export class Repository implements AsyncDisposable {
         // Of its own: what others have read of packs would hide what happened to the files since.
         objects: new ObjectReader(this.#parts.store, this.#index, this.#codec),
         packs: new PackReader(this.#parts.store, this.#repositoryId),
+        isDoomed: async (packId: Uint8Array) => (await this.#epoch(request)).doomed.has(hexOf(packId)),
         pool,
         quarantine: this.#quarantine,
         ring: this.#ring,
@@ -296,7 +297,6 @@ export class Repository implements AsyncDisposable {
   }
 
   /**
-        isDoomed: async (packId: Uint8Array) => (await this.#epoch(request)).doomed.has(hexOf(packId)),
    * Copies points of one VM of `source`, oldest first; what is here already is passed over. Only what differs from the point
    * copied before is read. Throws `REPO_COPY_INTO_ITSELF`; a point that cannot be read whole ends it, and those before it stay.
    */
