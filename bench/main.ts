@@ -3,7 +3,7 @@
  *
  *   npm run bench -- [--quick] [--only GROUP] [--rounds N] [--folder DIR] [--json]
  *
- * GROUP is limit, backup, restore, increment, convert, readers, nbd or serve; or scale or space, which are measured only when they are
+ * GROUP is limit, backup, restore, increment, convert, readers, nbd or serve; or scale, space or cutover, which are measured only when they are
  * named, once, and print tables of their own. Work files go to a new folder in DIR (default: the system's folder
  * for temporary files) and need about 20 GiB there; they are removed at the end. `--quick` shows that everything runs; its figures mean nothing.
  */
@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { GiB, MiB } from '../src/base/index.ts';
+import { cutoverReport } from './cutover.ts';
 import { describeMachine } from './machine.ts';
 import { runMeasured } from './measured-child.ts';
 import { makePlan, type Plan } from './plan.ts';
@@ -39,7 +40,7 @@ process.once('SIGINT', () => {
   void parts.disposeAsync().finally(() => process.exit(130));
 });
 try {
-  if (values.only === 'scale' || values.only === 'space') {
+  if (isOwn(values.only)) {
     console.log(await ownReport(values.only));
   } else {
     await measureGroups();
@@ -49,8 +50,18 @@ try {
   cleanUp();
 }
 
-/** `--quick`: two tenths of a percent of the index, a hundredth of the points; two increments on small images. */
-async function ownReport(group: 'scale' | 'space'): Promise<string> {
+type Own = 'scale' | 'space' | 'cutover';
+
+function isOwn(group: string | undefined): group is Own {
+  return group === 'scale' || group === 'space' || group === 'cutover';
+}
+
+/** `--quick`: two tenths of a percent of the index, a hundredth of the points; two increments on small images; one small cutover. */
+async function ownReport(group: Own): Promise<string> {
+  if (group === 'cutover') {
+    const [diskBytes, lastBytes] = values.quick ? [64 * MiB, [4 * MiB]] : [4 * GiB, [MiB, 64 * MiB]];
+    return cutoverReport({ folder, diskBytes, lastBytes, rounds: values.quick ? 1 : 3, say });
+  }
   if (group === 'scale') {
     const [entries, points] = values.quick ? [200_000, 100] : [100_000_000, 10_000];
     return scaleReport({ folder, entries, points });

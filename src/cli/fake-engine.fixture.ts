@@ -231,7 +231,12 @@ const CUTOVER_PLAN: CutoverPlan = {
     probe: { kind: 'running' },
     probeSeconds: 10,
   },
-  forecast: { cycles: 9, changedBytes: [0, 1024 ** 2, 9 * 1024 ** 2], seconds: [2, 3, 9] },
+  forecast: {
+    cycles: 9,
+    changedBytes: [0, 1024 ** 2, 9 * 1024 ** 2],
+    seconds: [2, 3, 9],
+    wellSeconds: [14, 16, 30],
+  },
   warnings: [],
 };
 

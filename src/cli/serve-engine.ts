@@ -9,7 +9,7 @@ import { doubtsOf, openRepositoryOf, selectPoint } from './repository-engine.ts'
 
 export const serveEngine: Pick<Engine, 'servePoint' | 'runMachine'> = {
   async servePoint(request, task, use) {
-    const { repository: access, point: selector, disks, place, tls, overlay } = request;
+    const { repository: access, point: selector, disks, place, tls, overlay, cacheBytes } = request;
     const repository = await openRepositoryOf(access, task);
     const point = await selectPoint(repository, selector, task);
     await using server = await serve(repository, {
@@ -20,6 +20,7 @@ export const serveEngine: Pick<Engine, 'servePoint' | 'runMachine'> = {
       ...(place ? { place } : {}),
       ...(tls ? { tls: await readTls(tls) } : {}),
       ...(overlay === undefined ? {} : { overlay }),
+      ...(cacheBytes === undefined ? {} : { cacheBytes }),
     });
     const exports = server.exports.map(({ diskId, ...each }) => ({
       number: point.disks.findIndex((disk) => disk.diskId === diskId) + 1,

@@ -35,6 +35,8 @@ export interface Forecast {
   readonly changedBytes: Spread;
   /** Of the last delta: from the checkpoint to all of it on the target. The guest's shutdown and start come on top. */
   readonly seconds: Spread;
+  /** The same until the machine is well: with the clone, the start and the sign of health of rehearsals that were. */
+  readonly wellSeconds?: Spread;
 }
 
 /** Changes nothing. What would fail later is thrown now: any `HYPERVISOR_` or `MACHINE_` fault. */
@@ -48,8 +50,10 @@ export async function planCutover(
   const machine = await deps.clone.plan(replica, options);
   const { notes } = deps.clone.describe(replica);
   const warnings = [...notes, ...(await deps.hypervisor.prepare(machine, options))];
-  const rehearsal = (await readRehearsals(replica.folder)).findLast(({ result }) => result === 'healthy');
-  const forecast = forecastOf(cycles, choices.deltaTargetBytes);
+  const rehearsals = (await readRehearsals(replica.folder)).filter(({ result }) => result === 'healthy');
+  const rehearsal = rehearsals.at(-1);
+  const alike = rehearsals.filter(({ conversion }) => conversion === choices.conversion);
+  const forecast = forecastOf(cycles, choices.deltaTargetBytes, alike);
   return {
     replica: replica.id,
     vm,
@@ -65,16 +69,32 @@ export async function planCutover(
 }
 
 /** By the cycles that were as small as the last one is going to be; by all deltas when none was. */
-export function forecastOf(cycles: readonly CycleNote[], deltaTargetBytes: number): Forecast | undefined {
+export function forecastOf(
+  cycles: readonly CycleNote[],
+  deltaTargetBytes: number,
+  rehearsals: readonly Pick<RehearsalRecord, 'seconds'>[] = [],
+): Forecast | undefined {
   const deltas = cycles.filter(({ kind }) => kind === 'delta');
   const small = deltas.filter(({ changedBytes }) => changedBytes <= deltaTargetBytes);
   const telling = small.length > 0 ? small : deltas;
   if (telling.length === 0) return undefined;
+  const seconds = spreadOf(telling.map((cycle) => cycle.seconds));
   return {
     cycles: telling.length,
     changedBytes: spreadOf(telling.map(({ changedBytes }) => changedBytes)),
-    seconds: spreadOf(telling.map(({ seconds }) => seconds)),
+    seconds,
+    ...(rehearsals.length === 0 ? {} : { wellSeconds: sumOf(seconds, startsOf(rehearsals)) }),
   };
+}
+
+function startsOf(rehearsals: readonly Pick<RehearsalRecord, 'seconds'>[]): Spread {
+  return spreadOf(
+    rehearsals.map(({ seconds: { clone = 0, start = 0, health = 0 } }) => clone + start + health),
+  );
+}
+
+function sumOf(one: Spread, other: Spread): Spread {
+  return [one[0] + other[0], one[1] + other[1], one[2] + other[2]];
 }
 
 function spreadOf(numbers: readonly number[]): Spread {

@@ -221,7 +221,7 @@ test('a replica that is not what the source holds is not started', async () => {
   }
 });
 
-test('the forecast goes by cycles as small as the last one is going to be', () => {
+test('the forecast goes by cycles as small as the last one is going to be, and by how rehearsals started', () => {
   const about = { generation: 1, time: '', readBytes: 0 };
   const cycle = (kind: 'delta' | 'other', changedBytes: number, seconds: number) => ({
     ...about,
@@ -233,6 +233,12 @@ test('the forecast goes by cycles as small as the last one is going to be', () =
   assert.deepEqual(forecastOf([...cycles, cycle('delta', 1, 1)], MiB)!.seconds, [1, 3, 3]);
   assert.deepEqual(forecastOf(cycles.slice(0, 2), MiB)!.seconds, [50, 50, 50]);
   assert.equal(forecastOf(cycles.slice(0, 1), MiB), undefined);
+  const rehearsals = [
+    { seconds: { clone: 1, start: 2, health: 10 } },
+    { seconds: { clone: 1, start: 1, health: 8 } },
+  ];
+  assert.deepEqual(forecastOf(cycles, MiB, rehearsals)!.wellSeconds, [13, 16, 16]);
+  assert.equal(forecastOf(cycles, MiB)!.wellSeconds, undefined);
 });
 
 test('ranges that are too many to keep are taken together, and none is lost', () => {

@@ -377,6 +377,20 @@ test('a note of a rehearsal that is damaged is told of, and nothing is brought b
   assert.deepEqual([next.generation, next.resumed], [3, true]);
 });
 
+test('a replica behind TLS is refused before anything is made: QEMU would read it unencrypted, or not at all', async () => {
+  const world = await new World('tls').seed();
+  const target = openTarget('nbds://localhost/web01-{n}');
+  const clone = new ReplicaClone({
+    target,
+    purpose: 'rehearsal',
+    folder: world.folder,
+    conversion: 'compatible',
+  });
+  const replica = await world.replica();
+  await assert.rejects(clone.plan(replica), { code: 'TARGET_NOT_READ_BY_QEMU' });
+  assert.equal(existsSync(clone.folderOf(replica)), false);
+});
+
 test(
   'a replica behind an NBD server is rehearsed as well, over the same export that cycles write to',
   requires(['qemu-system-x86_64', 'qemu-nbd'], 'a replica behind an NBD server is rehearsed'),

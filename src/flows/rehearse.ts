@@ -114,6 +114,7 @@ async function started(
 
 function probeText(probe: HealthProbe): string {
   if (probe.kind === 'serial') return `"${probe.text}" on its serial port`;
+  if (probe.kind === 'address') return `${probe.host}:${probe.port} to answer`;
   return probe.kind === 'port' ? `port ${probe.port} to answer` : 'it to go on running';
 }
 

@@ -3,11 +3,14 @@
  *
  *   serial    its guest wrote a text to its first serial port: the sign that says most
  *   port      a TCP port of its guest answers, on a `forwarded` network
+ *   address   a TCP port answers at an address that the guest has there, asked from this machine: for one that is on a real network
  *   running   it still runs after a while: the sign that says least
  *
  * Whatever is waited for, a machine that ended or stands still is not healthy, and that is known at once.
  */
+import { once } from 'node:events';
 import { open } from 'node:fs/promises';
+import { createConnection } from 'node:net';
 import { KiB, sleep } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
 import type { Hypervisor, OwnedMachine } from './port.ts';
@@ -15,6 +18,7 @@ import type { Hypervisor, OwnedMachine } from './port.ts';
 export type HealthProbe =
   | { readonly kind: 'serial'; readonly text: string }
   | { readonly kind: 'port'; readonly port: number }
+  | { readonly kind: 'address'; readonly host: string; readonly port: number }
   | { readonly kind: 'running' };
 
 export type Health =
@@ -36,6 +40,8 @@ const LOOK_MS = 200;
 /** A question to libvirt takes a process each time, so after a while it is asked less often. */
 const LOOK_MS_MAX = 1_000;
 const SERIAL_CHUNK = 64 * KiB;
+/** A guest that is not there yet answers nothing at all. */
+const CONNECT_MS = 2_000;
 /** In one look: a guest may write faster than is read, and the time limit counts all the same. */
 const CHUNKS_MAX = 64;
 
@@ -68,7 +74,27 @@ function signOf(hypervisor: Hypervisor, machine: OwnedMachine, probe: HealthProb
   if (probe.kind === 'serial') return serialSign(machine.serialLog, probe.text);
   if (probe.kind === 'port')
     return async (options) => (await hypervisor.reaches?.(machine.uuid, probe.port, options)) ?? false;
+  if (probe.kind === 'address') return (options) => answers(probe, options);
   return async () => false;
+}
+
+/** A connection is made; what is said over it is not looked at. */
+async function answers(
+  { host, port }: { readonly host: string; readonly port: number },
+  { signal }: CallOptions,
+): Promise<boolean> {
+  const limit = AbortSignal.timeout(CONNECT_MS);
+  const socket = createConnection({ host, port });
+  try {
+    await once(socket, 'connect', { signal: signal ? AbortSignal.any([signal, limit]) : limit });
+    return true;
+  } catch {
+    signal?.throwIfAborted();
+    return false;
+  } finally {
+    // Its name may still be looked up, which may fail later.
+    socket.on('error', () => {}).destroy();
+  }
 }
 
 /** Reads on where it stopped; a text may lie across two reads. */

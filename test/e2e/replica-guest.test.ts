@@ -1,10 +1,11 @@
 /**
  * A real guest moves: it runs on the emulated host and writes files all the time, its replica follows it, is rehearsed, and takes its
- * place. Whatever it wrote before it was shut down is there with its hash, and the replica is to the byte what its disks held.
+ * place, in a real libvirtd and in QEMU alone. Whatever it wrote before it was shut down is there with its hash, and the replica is to
+ * the byte what its disks held.
  */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { glob as globFiles, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { chmod, glob as globFiles, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test, type TestContext } from 'node:test';
@@ -12,6 +13,7 @@ import { promisify } from 'node:util';
 import type { SealState, VmInfo } from '../../lab/model/index.ts';
 import { makeGuestImages } from '../../lab/guest-qemu/index.ts';
 import { formatBytes, MiB } from '../../src/base/index.ts';
+import { Libvirtd } from '../../src/hypervisors/libvirtd.fixture.ts';
 import { CliHome, LabProcess } from './cli.fixture.ts';
 import { requiresGuest, SerialLog, startLabGuest } from './guest.fixture.ts';
 
@@ -22,6 +24,10 @@ async function glob(cwd: string, pattern: string): Promise<string[]> {
 }
 
 const NEEDS = requiresGuest(['qemu-img'], 'a real guest moved from the emulated host to QEMU');
+const NEEDS_LIBVIRT = requiresGuest(
+  ['qemu-img', 'libvirtd', 'virsh'],
+  'a real guest rehearsed in libvirt, and moved there',
+);
 
 const folder = await mkdtemp(join(tmpdir(), 'hvlift-move-'));
 const images = [join(folder, 'system.raw'), join(folder, 'files.raw')] as const;
@@ -37,6 +43,8 @@ after(async () => {
 });
 
 interface Source {
+  /** What runs it when it has moved, as `--on` has it. */
+  readonly on: string;
   readonly home: CliHome;
   readonly vm: VmInfo;
   readonly serial: SerialLog;
@@ -64,10 +72,10 @@ async function cycle(source: Source, kind: 'full' | 'delta'): Promise<{ readonly
 
 /** The guest of the source writes on, and a cycle comes in between: what starts is the generation of before. */
 async function rehearse(t: TestContext, source: Source): Promise<void> {
-  const { home, vm, serial } = source;
+  const { on, home, vm, serial } = source;
   const written = await serial.written();
   await cycle(source, 'delta');
-  const machine = ['--convert', 'none', '--no-secure-boot', '--folder', '.', '--keep'];
+  const machine = ['--on', on, '--convert', 'none', '--no-secure-boot', '--folder', '.', '--keep'];
   const sign = ['--until-serial', 'GUEST-READY', '--time-limit', '150s'];
   const running = home.start(['rehearse', vm.name, ...machine, ...sign, '--json', '--progress', 'json']);
   await running.said('waiting for');
@@ -84,8 +92,8 @@ async function rehearse(t: TestContext, source: Source): Promise<void> {
   );
 }
 
-async function cutOver(t: TestContext, { home, vm, serial }: Source): Promise<void> {
-  const machine = ['--on', 'qemu:./machines', '--folder', '.', '--convert', 'none', '--no-secure-boot'];
+async function cutOver(t: TestContext, { on, home, vm, serial }: Source): Promise<void> {
+  const machine = ['--on', on, '--folder', '.', '--convert', 'none', '--no-secure-boot'];
   const health = ['--until-serial', 'GUEST-READY', '--probe-time', '150s'];
   const run = await home.ok(
     'cutover', vm.name, ...machine, ...health, '--verify', 'full', '--yes', '--commit', '--json',
@@ -147,30 +155,46 @@ async function equalsTruth({ home, vm }: Source): Promise<void> {
   }
 }
 
+/** It tries every QEMU there is when it is first asked: that is done while the guest starts. */
+async function startLibvirtd(): Promise<Libvirtd & { readonly known: Promise<unknown> }> {
+  const libvirtd = await Libvirtd.start();
+  const uri = libvirtd.address.slice('libvirt:'.length);
+  const known = exec('virsh', ['--connect', uri, 'capabilities']);
+  return Object.assign(libvirtd, { known });
+}
+
+/** libvirtd is another user, where the test is root: it reads the replica, and writes to its clone. */
+async function letOthersIn(home: CliHome): Promise<Disposable> {
+  await chmod(home.folder, 0o711);
+  const umask = process.umask(0);
+  return { [Symbol.dispose]: () => void process.umask(umask) };
+}
+
 test(
-  'a guest of BIOS with two disks is replicated while it writes, rehearsed, and cut over: every file is there',
-  NEEDS,
+  'a guest of BIOS with two disks is replicated while it writes, rehearsed, and cut over to libvirt: every file is there',
+  NEEDS_LIBVIRT,
   async (t) => {
     await using home = await CliHome.open(lab, 'plain');
-    try {
-      const source = { home, ...(await startLabGuest(lab, { name: 'old', generation: 1 }, images)) };
-      await cycle(source, 'full');
-      for (let n = 0; n < 2; n += 1) await cycle(source, 'delta');
-      await rehearse(t, source);
-      await cycle(source, 'delta');
-      await wasFrozen(source);
-      await cutOver(t, source);
-      await equalsTruth(source);
-    } finally {
-      await endMachines(home);
-    }
+    await using libvirtd = await startLibvirtd();
+    using _others = await letOthersIn(home);
+    const guest = await startLabGuest(lab, { name: 'old', generation: 1 }, images);
+    const source = { on: libvirtd.address, home, ...guest };
+    await cycle(source, 'full');
+    for (let n = 0; n < 2; n += 1) await cycle(source, 'delta');
+    await libvirtd.known;
+    await rehearse(t, source);
+    await cycle(source, 'delta');
+    await wasFrozen(source);
+    await cutOver(t, source);
+    await equalsTruth(source);
   },
 );
 
-test('a guest of UEFI does the same in fewer cycles', NEEDS, async (t) => {
+test('a guest of UEFI is cut over to QEMU, after fewer cycles', NEEDS, async (t) => {
   await using home = await CliHome.open(lab, 'plain');
   try {
-    const source = { home, ...(await startLabGuest(lab, { name: 'new', generation: 2 }, images)) };
+    const guest = await startLabGuest(lab, { name: 'new', generation: 2 }, images);
+    const source = { on: 'qemu:./machines', home, ...guest };
     await cycle(source, 'full');
     await cycle(source, 'delta');
     await cutOver(t, source);

@@ -1,7 +1,7 @@
 /** The options of `hvlift cutover`, and what they mean together. */
 import { InvalidArgumentError, Option } from '@commander-js/extra-typings';
 import { parseBytes } from '../../base/index.ts';
-import { CONVERSIONS } from '../../hypervisors/index.ts';
+import { CONVERSIONS, type HealthProbe } from '../../hypervisors/index.ts';
 import { CUTOVER_VERIFIES, type CutoverChoices } from '../../flows/index.ts';
 import { absolutePath } from '../config-path.ts';
 import type { CutoverCall, CutoverWishes } from '../cutover-port.ts';
@@ -65,12 +65,16 @@ export const untilSerialOption = new Option(
   '--until-serial <text>',
   'it is well when its guest wrote this to its first serial port',
 );
+export const untilPortOption = new Option(
+  '--until-port <host:port>',
+  'it is well when this TCP port answers: an address that its guest has there, reached from this machine',
+).argParser(portOf);
 export const runningOption = new Option(
   '--probe-time <time>',
-  'how long that may take; without --until-serial: for how long it must run',
+  'how long that may take; without a sign to wait for: for how long it must run',
 )
   .argParser(seconds)
-  .default(undefined, '10m with --until-serial, else 10s');
+  .default(undefined, '10m with a sign to wait for, else 10s');
 export const commitOption = new Option(
   '--commit',
   'once it is well, make it final: there is no way back then but another replica',
@@ -80,6 +84,11 @@ export const rollbackOption = new Option(
   '--rollback',
   'take it back: stop and remove the machine on the other side, start the source again',
 );
+
+interface Place {
+  readonly host: string;
+  readonly port: number;
+}
 
 export interface CutoverOptions extends Pick<MachineOptions, 'memory' | 'secureBoot' | 'network'> {
   readonly on?: string;
@@ -96,6 +105,7 @@ export interface CutoverOptions extends Pick<MachineOptions, 'memory' | 'secureB
   readonly convert: CutoverChoices['conversion'];
   readonly skipUnprotectable?: true;
   readonly untilSerial?: string;
+  readonly untilPort?: Place;
   readonly probeTime?: number | undefined;
   readonly commit?: true;
   readonly resume?: true;
@@ -117,7 +127,7 @@ export function actionOf(options: CutoverOptions): CutoverCall['action'] {
 
 export function wishesOf({ io }: Session, options: CutoverOptions): CutoverWishes {
   const path = (text: string): string => absolutePath(text, io.workingFolder, io.homeFolder);
-  const { untilSerial, probeTime } = options;
+  const probe = probeOf(options);
   return {
     hypervisor: options.on!.replace(/^qemu:(.+)$/s, (_all, folder: string) => `qemu:${path(folder)}`),
     ...(options.folder === undefined ? {} : { folder: path(options.folder) }),
@@ -128,9 +138,17 @@ export function wishesOf({ io }: Session, options: CutoverOptions): CutoverWishe
     skipUnprotectable: options.skipUnprotectable === true,
     machine: machineChoices(options, refuse),
     conversion: options.convert,
-    probe: untilSerial === undefined ? { kind: 'running' } : { kind: 'serial', text: untilSerial },
-    probeSeconds: probeTime ?? (untilSerial === undefined ? 10 : 600),
+    probe,
+    probeSeconds: options.probeTime ?? (probe.kind === 'running' ? 10 : 600),
   };
+}
+
+function probeOf({ untilSerial, untilPort }: CutoverOptions): HealthProbe {
+  if (untilSerial !== undefined && untilPort !== undefined)
+    refuse('--until-serial and --until-port exclude each other');
+  if (untilSerial === '') refuse('--until-serial is empty');
+  if (untilPort) return { kind: 'address', ...untilPort };
+  return untilSerial === undefined ? { kind: 'running' } : { kind: 'serial', text: untilSerial };
 }
 
 function refuse(reason: string): never {
@@ -154,4 +172,12 @@ function count(text: string): number {
   const value = Number(text);
   if (/^\d+$/.test(text) && value >= 1 && value <= 100) return value;
   throw new InvalidArgumentError('It is a whole number from 1 to 100.');
+}
+
+/** An address of IPv6 in brackets. */
+function portOf(text: string): Place {
+  const [, bracketed, named, port] = /^(?:\[([0-9a-f:.]+)\]|([^\s:/[\]]+)):(\d{1,5})$/i.exec(text) ?? [];
+  const host = bracketed ?? named;
+  if (host !== undefined && Number(port) >= 1 && Number(port) <= 65_535) return { host, port: Number(port) };
+  throw new InvalidArgumentError('It is a name or an address and a port, such as web01.example:22.');
 }

@@ -18,6 +18,7 @@ test('the plan is shown first, and nothing is done where nobody can agree to it'
   assert.equal(run.code, 2);
   assert.match(run.stderr, /cutover of web01 .* generation 2, to libvirt at qemu:\/\/\/system/);
   assert.match(run.stderr, /off for about 0:03 \(0:02 to 0:09 by 9 cycles of 1 MiB\)/);
+  assert.match(run.stderr, /well again after about 0:16 \(0:14 to 0:30 by/);
   assert.match(run.stderr, /no rehearsal of it was healthy/);
   assert.match(run.stderr, /error CUTOVER_DECLINED/);
 });
@@ -81,6 +82,19 @@ test('--yes goes on; what it took is told', async () => {
   );
 });
 
+test('a port that answers is a sign that it is well: by a name, or an address of either kind', async () => {
+  await using line = await CommandLine.open();
+  for (const [text, host] of [
+    ['web01.example:22', 'web01.example'],
+    ['192.0.2.7:22', '192.0.2.7'],
+    ['[2001:db8::7]:22', '2001:db8::7'],
+  ] as const) {
+    const run = await line.run(['cutover', 'web01', '--on', 'qemu', '--yes', '--until-port', text]);
+    const { probe, probeSeconds } = callOf(run).wishes!;
+    assert.deepEqual([probe, probeSeconds], [{ kind: 'address', host, port: 22 }, 600]);
+  }
+});
+
 test('one that is there already is gone on with by --resume, by --rollback, and by --commit alone', async () => {
   await using line = await CommandLine.open();
   for (const [argv, action, commit] of [
@@ -111,6 +125,9 @@ test('options that contradict each other, and values that are none, are refused'
     ['--on', 'qemu', '--max-precopy', '0'],
     ['--on', 'qemu', '--verify', 'some'],
     ['--on', 'qemu', '--network', 'x'],
+    ['--on', 'qemu', '--until-port', '22'],
+    ['--on', 'qemu', '--until-port', 'web01:0'],
+    ['--on', 'qemu', '--until-port', 'web01:22', '--until-serial', 'x'],
   ])
     assert.equal((await line.run(['cutover', 'web01', ...argv])).code, 64, argv.join(' '));
 });

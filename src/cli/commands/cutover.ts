@@ -49,6 +49,7 @@ export function registerCutover(program: Command, run: Runner): void {
     .addOption(option.skipUnprotectableOption)
     .addOption(option.convertOption)
     .addOption(option.untilSerialOption)
+    .addOption(option.untilPortOption)
     .addOption(option.runningOption)
     .addOption(option.folderOption)
     .addOption(networkOption)
@@ -191,12 +192,18 @@ function rehearsalLines({ rehearsal }: CutoverPlan): string[] {
   ];
 }
 
-function forecastLines({ cycles, seconds, changedBytes }: NonNullable<CutoverPlan['forecast']>): string[] {
-  const [low, likely, high] = seconds.map((each) => formatDuration(each));
+function forecastLines(forecast: NonNullable<CutoverPlan['forecast']>): string[] {
+  const { cycles, seconds, changedBytes, wellSeconds } = forecast;
+  const told = ([low, likely, high]: Spread, by: string): string =>
+    `${formatDuration(likely)} (${formatDuration(low)} to ${formatDuration(high)} by ${by})`;
+  const ofCycles = `${cycles} cycles of ${formatBytes(changedBytes[1])}`;
   return [
-    `  off for about ${likely} (${low} to ${high} by ${cycles} cycles of ${formatBytes(changedBytes[1])}), besides the guest's own shutdown and start`,
+    `  off for about ${told(seconds, ofCycles)}, besides the guest's own shutdown and start, and the comparison`,
+    ...(wellSeconds ? [`  well again after about ${told(wellSeconds, 'these and its rehearsals')}`] : []),
   ];
 }
+
+type Spread = NonNullable<CutoverPlan['forecast']>['seconds'];
 
 function recordLines(record: CutoverRecord, replica: string): string[] {
   const { vm, step, hypervisor, final, verified, downtimeSeconds, offSeconds, healthySeconds } = record;

@@ -16,7 +16,7 @@ const TEXTS = {
   leftBehind: 'the next rehearsal, or `hvlift replica list`, removes the machine and its clone',
 };
 const UNITS = { s: 1, m: 60, h: 3600 } as const;
-const LIMIT_SECONDS = { serial: 600, port: 600, running: 60 } as const;
+const LIMIT_SECONDS = { serial: 600, port: 600, address: 600, running: 60 } as const;
 const LIMIT_SECONDS_MAX = 24 * 3600;
 
 interface RehearseOptions {

@@ -1,6 +1,6 @@
 /** `hvlift serve POINT`: the disks of a restore point by NBD, at once, for as long as the command runs. */
-import { Option, type Command } from '@commander-js/extra-typings';
-import { formatBytes } from '../../base/index.ts';
+import { InvalidArgumentError, Option, type Command } from '@commander-js/extra-typings';
+import { formatBytes, MiB, parseBytes } from '../../base/index.ts';
 import type { NbdPlace } from '../../nbd/index.ts';
 import { absolutePath } from '../config-path.ts';
 import { consistencyText } from '../consistency-text.ts';
@@ -64,6 +64,12 @@ export function registerServe(program: Command, run: Runner): void {
     .addOption(
       new Option('--tls-clients <file>', 'authority (PEM) of the certificates that clients must have'),
     )
+    .addOption(
+      new Option(
+        '--cache <size>',
+        'memory for what was read and decoded, of all disks together; default: an eighth of what is free, from 128MiB to 1GiB',
+      ).argParser(cacheBytes),
+    )
     .addOption(machineOption)
     .addOption(runOption)
     .addOption(devicesOption)
@@ -85,6 +91,7 @@ export function registerServe(program: Command, run: Runner): void {
           ...(tls ? { tls } : {}),
           ...(options.write === undefined ? {} : { overlay: localPath(session, options.write) }),
           ...(machine ? { machine } : {}),
+          ...(options.cache === undefined ? {} : { cacheBytes: options.cache }),
         };
         let code: ExitCode = EXIT.ok;
         await session.perform(options.run ? TEXTS_OF_RUN : TEXTS, (task, endPhase) =>
@@ -101,6 +108,15 @@ export function registerServe(program: Command, run: Runner): void {
         return code;
       }),
     );
+}
+
+/** Less than a few chunks of 1 MiB would be decoded again and again by one reader. */
+const CACHE_BYTES_MIN = 16 * MiB;
+
+function cacheBytes(text: string): number {
+  const value = parseBytes(text);
+  if (value !== undefined && value >= CACHE_BYTES_MIN) return value;
+  throw new InvalidArgumentError(`It is a size such as 512MiB, at least ${formatBytes(CACHE_BYTES_MIN)}.`);
 }
 
 function localPath({ io }: Session, path: string): string {
