@@ -46,14 +46,15 @@ async function indexReport({ folder, entries }: ScaleOptions): Promise<string> {
 async function pointsReport({ folder, points }: ScaleOptions): Promise<string> {
   const request = { folder: join(folder, 'points'), points };
   await run('make-points', request);
-  const { result, peakBytes } = await run('list-points', request);
-  const listed = result as { readonly points: number; readonly seconds: number };
-  const row = [String(listed.points), `${listed.seconds.toFixed(2)} s`, formatBytes(peakBytes)];
-  return [
-    '### Many restore points',
-    '',
-    ...table(['restore points', 'listed in', 'peak memory'], [row]),
-  ].join('\n');
+  const rows: string[][] = [];
+  for (const catalogue of ['none: written', 'read']) {
+    const { result, peakBytes } = await run('list-points', request);
+    const listed = result as { readonly points: number; readonly seconds: number; readonly reads: number };
+    const { points: count, seconds, reads } = listed;
+    rows.push([catalogue, String(count), `${seconds.toFixed(2)} s`, String(reads), formatBytes(peakBytes)]);
+  }
+  const head = ['catalogue', 'restore points', 'listed in', 'files read', 'peak memory'];
+  return ['### Many restore points', '', ...table(head, rows)].join('\n');
 }
 
 /** A leaf that holds one patched slot, a node above it for each 256 leaves that are spread that far, and the root. */

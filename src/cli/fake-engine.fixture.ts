@@ -4,6 +4,7 @@ import {
   type CutoverPlan,
   type CutoverRecord,
   type DiskFileInfo,
+  type FoldRecord,
   type PruneRecord,
   type RehearsalRun,
 } from '../flows/index.ts';
@@ -97,12 +98,41 @@ export const PRUNED: PruneRecord = {
   warnings: [],
 };
 
+export const FOLDED: FoldRecord = {
+  runId: '9f1c5a0e-0000-4000-8000-000000000001',
+  dryRun: false,
+  points: [
+    {
+      pointId: 'a1b2c3d4e5f6a7b8',
+      vm: { id: WEB01.id, name: WEB01.name },
+      createdAt: '2026-11-23T07:00:00.000Z',
+      foldedInto: 'd1b2c3d4e5f6a7b8',
+      disks: [
+        {
+          diskId: 'disk-1',
+          path: 'C:\\VMs\\web01.vhdx',
+          slots: 2000,
+          pieces: 16_500,
+          foldableSlots: 1000,
+          foldableBytes: 1000 * 1024 ** 2,
+          savedPieces: 14_500,
+          foldedSlots: 900,
+          newRawBytes: 900 * 1024 ** 2,
+          newStoredBytes: 512 * 1024 ** 2,
+        },
+      ],
+    },
+  ],
+  warnings: [],
+};
+
 const NO_PACKS = { packs: 0, bytes: 0 };
 
 export const COLLECTED: CollectReport = {
   epoch: 3,
   points: 2,
   openSessions: 1,
+  readers: 0,
   alive: { packs: 5, bytes: GiB },
   deadInAliveBytes: 1024,
   condemned: { packs: 2, bytes: 2 * 1024 ** 2 },
@@ -475,6 +505,10 @@ const ANSWERS: Engine = {
     await repository.unlock();
     return COLLECTED;
   },
+  async fold({ repository, dryRun }) {
+    await repository.unlock();
+    return { ...FOLDED, dryRun };
+  },
   async pinPoint({ repository, reason }) {
     await repository.unlock();
     return { pointId: 'a1b2c3d4e5f6a7b8', vmId: WEB01.id, reason, pinned: '2026-11-23T08:00:00.000Z' };
@@ -509,6 +543,13 @@ const ANSWERS: Engine = {
   },
   async settleReplica() {
     return REPLICA;
+  },
+  async rollReplica({ to }) {
+    const moment = 'generation' in to ? { rolledTo: to.generation } : { point: 'a1b2c3d4e5f6a7b8' };
+    if ('repository' in to) await to.repository.unlock();
+    const { id: replica, vm = WEB01, target = '' } = REPLICA;
+    const about = { replica, vm, target, generation: 3, asOf: '2026-11-23T07:00:00.000Z', seconds: 1 };
+    return { type: 'roll', ...about, ...moment, disks: [REPLICATED_DISK], warnings: [] };
   },
   async removeReplica({ host }) {
     await host?.password();
@@ -549,13 +590,6 @@ const ANSWERS: Engine = {
     return {
       id: 'rp-1',
       vm: WEB01,
-  async rollReplica({ to }) {
-    const moment = 'generation' in to ? { rolledTo: to.generation } : { point: 'a1b2c3d4e5f6a7b8' };
-    if ('repository' in to) await to.repository.unlock();
-    const { id: replica, vm = WEB01, target = '' } = REPLICA;
-    const about = { replica, vm, target, generation: 3, asOf: '2026-11-23T07:00:00.000Z', seconds: 1 };
-    return { type: 'roll', ...about, ...moment, disks: [REPLICATED_DISK], warnings: [] };
-  },
       consistency: 'crash',
       disks: [{ id: DISK.id, path: DISK.path, rctId: 'rctX:1' }],
     };

@@ -14,9 +14,17 @@ export function collectLines(report: CollectReport, dryRun: boolean): string[] {
   if (rewritten.packs > 0)
     lines.push(`${dryRun ? 'would be rewritten' : 'rewritten'}, mostly dead: ${text(rewritten)}`);
   if (revived.packs > 0) lines.push(`needed again: ${text(revived)}`);
-  if (waiting.packs > 0)
-    lines.push(
-      `waiting for a backup that began before they were found dead: ${text(waiting)} (${count(report.openSessions, 'run')} at work)`,
-    );
+  if (waiting.packs > 0) lines.push(`waiting until ${blockers(report)}: ${text(waiting)}`);
   return lines;
+}
+
+/** Whose end has to come first, so that who wonders where the space stays knows what to end. */
+function blockers({ openSessions, readers }: CollectReport): string {
+  const writers = openSessions - readers;
+  return [
+    ...(writers > 0 ? [`${count(writers, 'backup')} that began before they were found dead`] : []),
+    ...(readers > 0 ? [`${count(readers, 'reader')} (restore, served disk, verification, copy)`] : []),
+  ]
+    .join(' and ')
+    .concat(openSessions === 1 ? ' has ended' : ' have ended');
 }

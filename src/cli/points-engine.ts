@@ -67,7 +67,7 @@ async function chosenPoints(
 ): Promise<{ readonly chosen: readonly RestorePoint[]; readonly damage?: Fault | undefined }> {
   if (ids.length > 0) return { chosen: await Promise.all(ids.map((id) => repository.point(id, task))) };
   const chosen: RestorePoint[] = [];
-  const damage = await eachPoint(repository, task, (point) => {
+  const damage = await eachPoint(repository.points(task), (point) => {
     if (vm === undefined || isVm(point, vm)) chosen.push(point);
   });
   if (chosen.length === 0 && vm !== undefined) throw damage ?? cliFaults.vmWithoutPoints({ vm });

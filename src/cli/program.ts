@@ -6,6 +6,7 @@ import { registerCutover } from './commands/cutover.ts';
 import { registerDisk } from './commands/disk.ts';
 import { registerDoctor } from './commands/doctor.ts';
 import { registerFailback } from './commands/failback.ts';
+import { registerFold } from './commands/fold.ts';
 import { registerGc } from './commands/gc.ts';
 import { registerHost } from './commands/host.ts';
 import { registerInit } from './commands/init.ts';
@@ -49,6 +50,7 @@ const ORDER = [
   registerRepair,
   registerPrune,
   registerGc,
+  registerFold,
   registerPolicy,
   registerStatus,
   registerKeys,

@@ -48,7 +48,7 @@ export const repositoryEngine: RepositoryEngine = {
   async *points(access, filter, task) {
     const repository = await openRepositoryOf(access, task);
     const suspects = new SuspectPoints();
-    for await (const point of repository.points(task)) {
+    for await (const point of repository.shownPoints(task)) {
       if (filter.vm === undefined || isVm(point, filter.vm)) yield summaryOf(point, suspects);
     }
   },
@@ -124,7 +124,7 @@ export async function selectPoint(
 ): Promise<RestorePoint> {
   if (selector.kind === 'id') return repository.point(selector.id, task);
   const ids = new Set<string>();
-  const damage = await eachPoint(repository, task, (point) => {
+  const damage = await eachPoint(repository.shownPoints(task), (point) => {
     if (isVm(point, selector.vm)) ids.add(point.vm.id);
   });
   if (ids.size > 1) throw cliFaults.vmAmbiguous({ vm: selector.vm });
@@ -136,12 +136,11 @@ export async function selectPoint(
 
 /** Every point that can be read; what is thrown for a damaged one is returned, because the others are none the worse for it. */
 export async function eachPoint(
-  repository: Repository,
-  task: Task,
+  points: AsyncIterable<RestorePoint>,
   use: (point: RestorePoint) => void,
 ): Promise<Fault | undefined> {
   try {
-    for await (const point of repository.points(task)) use(point);
+    for await (const point of points) use(point);
     return undefined;
   } catch (error) {
     if (!isFault(error) || error.kind !== 'corrupt') throw error;
@@ -153,8 +152,10 @@ async function repositoryStatus(access: RepositoryAccess, task: Task): Promise<R
   const store = await openStore(access, task);
   const repository = await unlock(store, access, task);
   const vms = new Map<string, RestorePoint[]>();
-  const damage = await eachPoint(repository, task, (point) => {
-    vms.set(point.vm.id, [...(vms.get(point.vm.id) ?? []), point]);
+  const damage = await eachPoint(repository.shownPoints(task), (point) => {
+    const points = vms.get(point.vm.id);
+    if (points) points.push(point);
+    else vms.set(point.vm.id, [point]);
   });
   let storedBytes = 0;
   for await (const { size } of store.list('', task)) storedBytes += size;

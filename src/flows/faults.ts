@@ -26,6 +26,11 @@ export const flowFaults = faults('FLOW', {
     text: 'the restore points of {vm} were left alone: a run works on this VM',
     remedy: 'nothing has to be done; the next `hvlift prune` looks at them again',
   },
+  vmNotFolded: {
+    kind: 'retry',
+    text: 'the restore points of {vm} were left as they are: a run works on this VM',
+    remedy: 'nothing has to be done; the next `hvlift fold` looks at them again',
+  },
   noSuchDisk: {
     kind: 'refused',
     text: 'the restore point has no disk "{disk}"; it has {disks}',

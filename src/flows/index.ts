@@ -14,6 +14,7 @@ export * from './disk-info.ts';
 export * from './disk-map.ts';
 export * from './explain-point.ts';
 export { failBack, type FailbackRecord } from './failback.ts';
+export { foldPoints, type FoldedDisk, type FoldedPoint, type FoldRecord } from './fold-points.ts';
 export * from './hash-disk.ts';
 export * from './janitor.ts';
 export type { CheckpointState, FoundCheckpoint } from './janitor-leftovers.ts';
@@ -40,16 +41,16 @@ export {
 export type { RehearseRequest } from './rehearsal-begin.ts';
 export { rehearse, type RehearsalRun } from './rehearse.ts';
 export { ReplicaClone, type ReplicaCloneRequest } from './replica-clone.ts';
-export { replicateVm, type ReplicateDeps, type ReplicateRecord, type ReplicateRequest } from './replicate.ts';
 export { rollReplica, type RollRecord, type RollTo } from './replicate-roll.ts';
 export { replicateVia } from './replicate-via.ts';
+export { replicateVm, type ReplicateDeps, type ReplicateRecord, type ReplicateRequest } from './replicate.ts';
 export type { ReplicatedDisk, ReplicaReason } from './replicate-disk.ts';
 export { noteRemoved, removedReplicas } from './removed-replicas.ts';
 export {
   findReplica,
   findReplicas,
-  Replica,
   marksOf,
+  Replica,
   replicaId,
   type FoundReplica,
   type ReplicaState,

@@ -82,6 +82,8 @@ class Pruning {
   readonly #warnings: Warning[] = [];
   /** Everything that was stored before was read back since; undefined: not everything ever was. */
   #verifiedSince: string | undefined;
+  /** Read whole by themselves. */
+  #verifiedPoints: ReadonlySet<string> = new Set();
 
   constructor(repository: Repository, request: PruneRequest) {
     this.#repository = repository;
@@ -91,7 +93,9 @@ class Pruning {
 
   async run(): Promise<PruneRecord> {
     const verdicts: Verdict[] = [];
-    this.#verifiedSince = (await this.#repository.verified({ signal: this.#request.signal })).since;
+    const call = { signal: this.#request.signal };
+    this.#verifiedSince = (await this.#repository.verified(call)).since;
+    this.#verifiedPoints = await this.#repository.verifiedPoints(call);
     for (const vmId of await this.#vms()) verdicts.push(...(await this.#vm(vmId)));
     const dropped = verdicts.filter(({ keptBy }) => keptBy.length === 0).length;
     return {
@@ -165,13 +169,28 @@ class Pruning {
     const baselines = new Set((await repository.baselines(vmId, { signal })).map(({ pointId }) => pointId));
     const suspects = new SuspectPoints();
     const candidates: Candidate[] = [];
+    const replaced = new Set<string>();
     try {
       for await (const point of repository.points({ vmId, signal })) {
         const { id, created } = point;
         const isGood = suspects.of(point) === undefined && !(await this.#isDamaged(point));
-        const isVerified = this.#verifiedSince !== undefined && created < this.#verifiedSince;
+        const isVerified =
+          this.#verifiedPoints.has(id) ||
+          (this.#verifiedSince !== undefined && created < this.#verifiedSince);
         const isBaseline = baselines.has(id);
-        candidates.push({ id, created, point, isGood, isVerified, pin: pins.get(id), isBaseline });
+        const isReplaced = replaced.has(id);
+        // Newest first: the point that another one was folded from comes behind it.
+        if (isGood && point.foldedFrom !== undefined) replaced.add(point.foldedFrom);
+        candidates.push({
+          id,
+          created,
+          point,
+          isGood,
+          isVerified,
+          pin: pins.get(id),
+          isBaseline,
+          isReplaced,
+        });
       }
     } catch (error) {
       if (!isFault(error) || error.kind !== 'corrupt') throw error; // it was said when the VMs were listed

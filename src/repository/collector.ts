@@ -25,7 +25,7 @@ import { ObjectReader } from './object-reader.ts';
 import { PackReader } from './pack-reader.ts';
 import { rewritePacks } from './pack-rewrite.ts';
 import type { Points } from './points.ts';
-import type { SessionRegistry } from './session-registry.ts';
+import { READING_EPOCH, type SessionRegistry } from './session-registry.ts';
 
 export interface CollectRequest extends CallOptions {
   /** Says what would be done, and does nothing. */
@@ -45,6 +45,8 @@ export interface CollectReport {
   readonly epoch: number;
   readonly points: number;
   readonly openSessions: number;
+  /** Of these, those that only read: nothing is deleted meanwhile. */
+  readonly readers: number;
   /** Packs that restore points need. */
   readonly alive: PackTally;
   /** Of those packs, what no restore point needs: less than half of each. */
@@ -255,6 +257,7 @@ export class Collector {
       epoch: this.#request.dryRun ? epoch.number : plan.next.number,
       points,
       openSessions: sessions.length,
+      readers: sessions.filter((session) => session === READING_EPOCH).length,
       alive: tally(alive),
       deadInAliveBytes: tally(alive).bytes - aliveBytes - alive.length * FRAME_BYTES,
       condemned: tally(plan.condemned),

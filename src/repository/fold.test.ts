@@ -144,3 +144,73 @@ test('a slot whose pieces cannot be read is not folded, and the backup goes on',
   assert.equal(stats.foldedSlots, 0);
   assert.equal(stats.newRawBytes, changed.length * CELL_BYTES);
 });
+
+/** The newest point of a year, folded. */
+async function foldNewest(year: Year, bytesMax = Infinity) {
+  const repository = await Repository.open(year.parts);
+  const [point] = await Array.fromAsync(repository.points());
+  const { root, size } = point!.disks[0]!;
+  await using session = await repository.startSession({ workers: 0 });
+  const reader = repository.openDisk(root, size);
+  const made = await session.foldDisk({ root, size, reader, bytesMax });
+  const disks = [{ ...point!.disks[0]!, root: made.root, stats: made.stats }];
+  const folded = await session.commitFolded(point!, { runId: 'fold', disks });
+  return { point: point!, folded, stats: made.stats, repository };
+}
+
+test('a fold without a backup: the same content, by as few reads as was said before, beside the point as it was', async () => {
+  const year = await yearWith('off', 25);
+  const most = await year.readsOfRestore();
+  const before = await (await Repository.open(year.parts)).foldState({ root: year.root, size: SIZE });
+  assert.equal(before.pieces, most);
+  assert.ok(before.foldableSlots > 2, `${before.foldableSlots} slots`);
+  const { point, folded, stats, repository } = await foldNewest(year);
+  assert.equal(stats.foldedSlots, before.foldableSlots);
+  assert.deepEqual([stats.readBytes, stats.changedBytes], [0, 0]);
+  const content = await contentOf(year.disk);
+  for (const { disks } of [point, folded]) {
+    const restored = await restoredContent(repository, disks[0]!.root, SIZE);
+    assert.ok(restored.equals(content));
+  }
+  year.root = folded.disks[0]!.root;
+  assert.equal(await year.readsOfRestore(), most - before.savedPieces);
+  const after = await repository.foldState(folded.disks[0]!);
+  assert.deepEqual([after.foldableSlots, after.pieces], [0, most - before.savedPieces]);
+  const { id: _id, created, digest: _digest, runId: _run, disks: _disks, ...rest } = folded;
+  assert.equal(Date.parse(created), Date.parse(point.created) + 1);
+  assert.deepEqual(rest, {
+    formatVersion: 1,
+    vm: point.vm,
+    consistency: point.consistency,
+    foldedFrom: point.id,
+  });
+  assert.deepEqual((await repository.verify({ workers: 0 })).problems, []);
+});
+
+test('a budget ends a fold, and the next one goes on; increments over it are exact', async () => {
+  const year = await yearWith('off', 25);
+  let last: Awaited<ReturnType<typeof foldNewest>> | undefined;
+  for (let runs = 1; ; runs += 1) {
+    assert.ok(runs < 10);
+    last = await foldNewest(year, 2 * MiB);
+    assert.ok(last.stats.foldedBytes <= 2 * MiB);
+    if (last.stats.foldedSlots === 0) break;
+  }
+  year.root = last.folded.disks[0]!.root;
+  await year.increment(randomFrom(9), 'off');
+  assert.ok(await year.restoredExactly());
+});
+
+test('of a disk that shrank, a fold brings nothing back', async () => {
+  const year = await yearWith('off', 20);
+  const smaller = SIZE - 2 * MiB - CELL_BYTES;
+  const repository = await Repository.open(year.parts);
+  await using session = await repository.startSession({ workers: 0 });
+  const reader = repository.openDisk(year.root, smaller);
+  const { root } = await session.foldDisk({ root: year.root, size: smaller, reader, bytesMax: Infinity });
+  await session.commit(await draftOf(session, [{ root, size: smaller }]));
+  const expected = (await contentOf(year.disk)).subarray(0, smaller);
+  assert.ok((await contentOf(repository.openDisk(root, smaller))).equals(expected));
+  const grown = await contentOf(repository.openDisk(root, SIZE)).catch(() => undefined);
+  if (grown) assert.ok(grown.subarray(smaller, smaller + CELL_BYTES / 2).every((byte) => byte === 0));
+});

@@ -44,6 +44,7 @@ export const KINDS = {
   pin: 9,
   quarantine: 10,
   verified: 11,
+  catalogue: 12,
 } as const;
 export type ObjectKind = keyof typeof KINDS;
 

@@ -4,7 +4,7 @@ export type { BaselineDisk, BaselineRecord } from './baselines.ts';
 export type { ChunkReader } from './chunk-reader.ts';
 export type { CollectReport, CollectRequest, PackTally } from './collector.ts';
 export { repositoryFaults } from './faults.ts';
-export type { FoldBudget } from './fold.ts';
+export type { FoldBudget, FoldState } from './fold.ts';
 export type { IngestRequest, IngestResult, IngestStats } from './ingest.ts';
 export type { Journal, JournalNote } from './journal.ts';
 export type { KeySlotInfo } from './key-slots.ts';

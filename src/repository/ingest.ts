@@ -41,6 +41,8 @@ export interface IngestRequest extends CallOptions {
   readonly readDepth?: number;
   /** How much may be stored so that slots of many pieces become whole: see fold.ts. Default: `off`. */
   readonly fold?: FoldBudget;
+  /** Nothing of the extents has changed: their slots are taken from `base`, and only folded. */
+  readonly refold?: boolean;
 }
 
 export interface IngestStats {
@@ -191,7 +193,7 @@ export class DiskIngest {
     this.#request.signal?.throwIfAborted();
     const buffer = this.#buffers.pop() ?? new SharedArrayBuffer(SLOT_BUFFER_BYTES);
     const base = plan.fresh ? null : await this.#parts.map.entry(this.#base, plan.slot);
-    const readMask = isMostOf(plan.dirty, plan.length) ? fullMask(plan.length) : plan.dirty;
+    const readMask = this.#cellsToRead(plan);
     await this.#read(plan, readMask, buffer);
     const baseCells = cellsOf(base);
     const laidOver = this.#request.compare && base !== null ? fullMask(plan.length) : readMask;
@@ -199,8 +201,12 @@ export class DiskIngest {
     const read = await this.#hash(plan, buffer, laidOver, baseCells);
     const found = await this.#withoutUnchanged(plan, buffer, base, read);
     const changed = found.changed ?? changedMask(found, baseCells);
-    const unchanged = !plan.fresh && found.cells.every((cell, index) => sameCell(cell, baseCells[index]!));
-    const hashed = unchanged ? found : await this.#folded(plan, buffer, { base, found, changed, laidOver });
+    const isSame = !plan.fresh && found.cells.every((cell, index) => sameCell(cell, baseCells[index]!));
+    const hashed =
+      isSame && !this.#request.refold
+        ? found
+        : await this.#folded(plan, buffer, { base, found, changed, laidOver });
+    const unchanged = isSame && hashed === found;
     const runs = unchanged ? [] : hashed.hash.runs;
     const fresh = await this.#encode(plan, buffer, runs);
     const entry = entryOf(hashed.cells);
@@ -215,6 +221,11 @@ export class DiskIngest {
       runs,
       fresh,
     };
+  }
+
+  #cellsToRead({ dirty, length, fresh }: SlotPlan): number {
+    if (this.#request.refold && !fresh) return 0;
+    return isMostOf(dirty, length) ? fullMask(length) : dirty;
   }
 
   async #read(plan: SlotPlan, mask: number, buffer: SharedArrayBuffer): Promise<void> {
@@ -285,6 +296,7 @@ export class DiskIngest {
     }
     this.#stats.foldedSlots += 1;
     this.#stats.foldedBytes += cost;
+    if (this.#request.refold) this.#progress.advance(plan.length);
     return this.#hash(plan, buffer, whole, cellsOf(base));
   }
 

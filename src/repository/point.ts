@@ -88,6 +88,8 @@ export interface PointDraft {
     readonly truncatedLogs?: true | undefined;
   };
   readonly disks: readonly PointDisk[];
+  /** Id of the restore point that this one holds the very content of, read by fewer pieces: see fold.ts. */
+  readonly foldedFrom?: string | undefined;
   /** Absent when every disk of the VM is in it. */
   readonly leftOut?: readonly PointLeftOut[] | undefined;
 }
@@ -96,7 +98,10 @@ export interface RestorePoint extends PointDraft {
   readonly formatVersion: number;
   /** 16 hexadecimal digits. */
   readonly id: string;
-  /** ISO 8601, UTC. Later than every point of the VM before it, whatever the clock said. */
+  /**
+   * ISO 8601, UTC. Later than every point of the VM before it, whatever the clock said. One that was folded stands a millisecond
+   * behind the point it was folded from, since its content is as old.
+   */
   readonly created: string;
   readonly digest: string;
 }

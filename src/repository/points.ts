@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { hasCode, mapOrdered } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
 import type { ObjectStore } from '../objectstore/index.ts';
+import { Catalogue } from './catalogue.ts';
 import { repositoryFaults } from './faults.ts';
 import { vmFolder, type RepositoryKeys } from './keys.ts';
 import {
@@ -23,6 +24,8 @@ export interface PointQuery extends CallOptions {
 
 /** Hides the latency of a store that is not local. */
 const READS_AT_ONCE = 32;
+/** So many manifests are read in a moment: for fewer there is no catalogue. */
+const CATALOGUE_FROM = 256;
 
 export class Points {
   readonly #store: ObjectStore;
@@ -41,10 +44,13 @@ export class Points {
     return vmFolder(this.#keys, vmId);
   }
 
-  /** The commit: from here on the point exists. Returned is what was read back. */
-  async commit(draft: PointDraft, options: CallOptions): Promise<RestorePoint> {
+  /** The commit: from here on the point exists. Returned is what was read back. `of`: the point whose content it has. */
+  async commit(
+    draft: PointDraft,
+    { of, ...options }: CallOptions & { readonly of?: RestorePoint | undefined },
+  ): Promise<RestorePoint> {
     const folder = this.folderOf(draft.vm.id);
-    const created = await this.#nextTime(folder, options);
+    const created = of ? new Date(Date.parse(of.created) + 1) : await this.#nextTime(folder, options);
     const id = randomBytes(8).toString('hex');
     const stamp = stampOf(created);
     const name = `points/${folder}/${stamp}-${id}`;
@@ -91,18 +97,52 @@ export class Points {
   }
 
   /** Newest first for each VM. A damaged point does not hide the others: it is thrown after them. */
-  async *all({ vmId, signal }: PointQuery = {}): AsyncGenerator<RestorePoint> {
+  async *all(query: PointQuery = {}): AsyncGenerator<RestorePoint> {
+    yield* this.#each(await this.names(query), (name) => this.readListed(name, query));
+  }
+
+  /** As {@link all}, for showing: what the catalogue knows of a point that exists is taken from there. */
+  async *shown(query: PointQuery = {}): AsyncGenerator<RestorePoint> {
+    const names = await this.names(query);
+    if (names.length < CATALOGUE_FROM) {
+      yield* this.#each(names, (name) => this.readListed(name, query));
+      return;
+    }
+    const parts = { store: this.#store, records: this.#records, now: this.#now };
+    const catalogue = await Catalogue.load(parts, query);
+    const read = async (name: PointName): Promise<RestorePoint | undefined> => {
+      const known = catalogue.find(name);
+      if (known) return known;
+      const point = await this.readListed(name, query);
+      if (point) catalogue.note(name, point);
+      return point;
+    };
+    // Of one VM alone it is not known what else is needed.
+    const isAll = query.vmId === undefined;
+    yield* this.#each(names, read, async () => (isAll ? catalogue.save(query) : undefined));
+  }
+
+  /** Throws `REPO_POINT_DAMAGED`. */
+  async checkCatalogue(name: string, options: CallOptions = {}): Promise<void> {
+    await this.#records.readBytes(name, 'catalogue', options);
+  }
+
+  async *#each(
+    names: readonly PointName[],
+    read: (name: PointName) => Promise<RestorePoint | undefined>,
+    atEnd: () => Promise<void> = async () => {},
+  ): AsyncGenerator<RestorePoint> {
     let damage: unknown;
-    const names = await this.names({ vmId, signal });
     const points = mapOrdered(names, READS_AT_ONCE, async (name) => {
       try {
-        return await this.readListed(name, { signal });
+        return await read(name);
       } catch (error) {
         damage ??= error;
         return undefined;
       }
     });
     for await (const point of points) if (point) yield point;
+    await atEnd();
     if (damage !== undefined) throw damage;
   }
 

@@ -15,15 +15,12 @@ import { repositoryFaults } from './faults.ts';
 import type { Lease } from './lease.ts';
 import type { Points } from './points.ts';
 import type { RestorePoint } from './point.ts';
-import type { SessionRegistry } from './session-registry.ts';
+import { READING_EPOCH, type SessionRegistry } from './session-registry.ts';
 
 /** What whoever reads has to be told. */
 export function warningsOfReading({ unregistered }: ReadSession): Warning[] {
   return unregistered ? [warningOf(unregistered)] : [];
 }
-
-/** Every pack that is condemned or doomed was so in a later one. */
-const BEFORE_ALL_EPOCHS = 0;
 
 export interface ReadSessionParts {
   readonly sessions: SessionRegistry;
@@ -76,7 +73,7 @@ export class ReadSession implements AsyncDisposable {
 
 async function register(sessions: SessionRegistry, options: CallOptions): Promise<Lease | Fault> {
   try {
-    return await sessions.register(BEFORE_ALL_EPOCHS, options);
+    return await sessions.register(READING_EPOCH, options);
   } catch (error) {
     options.signal?.throwIfAborted();
     if (!isFault(error) || !error.code.startsWith('STORE_')) throw error;

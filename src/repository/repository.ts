@@ -13,6 +13,7 @@ import type { CopiedDisk, CopyOptions, CopyStats } from './copy-points.ts';
 import { Epochs, isUsable, noEpoch, type Epoch } from './epochs.ts';
 import { readChecked, type RepositoryHeader } from './header.ts';
 import { repositoryFaults } from './faults.ts';
+import { foldStateOf, type FoldState } from './fold.ts';
 import { hexOf } from './format.ts';
 import { repositoryPool, type RepositoryPool } from './jobs.ts';
 import { Journal } from './journal.ts';
@@ -188,6 +189,14 @@ export class Repository implements AsyncDisposable {
     return this.#points.all(query);
   }
 
+  /**
+   * The same for showing: of many, what the catalogue remembers, without a look at their manifests. Nothing is to be restored,
+   * dropped or built upon from it.
+   */
+  shownPoints(query: PointQuery = {}): AsyncIterable<RestorePoint> {
+    return this.#points.shown(query);
+  }
+
   /** By id, the beginning of one, or `latest` with `vmId`. Throws `REPO_POINT_NOT_FOUND`, `REPO_POINT_AMBIGUOUS`. */
   point(id: string, query: PointQuery = {}): Promise<RestorePoint> {
     return this.#points.find(id, query);
@@ -260,6 +269,14 @@ export class Repository implements AsyncDisposable {
     return mapDifference(this.#map, before ?? emptyRoot(size), after, size);
   }
 
+  /** How many pieces a restore of a disk reads, and how many fewer after a fold. Reads its map. */
+  foldState(
+    disk: { readonly root: MapRoot; readonly size: number },
+    options: CallOptions = {},
+  ): Promise<FoldState> {
+    return foldStateOf(this.#map, { root: disk.root, size: disk.size, signal: options.signal });
+  }
+
   /** Fills `target`; the caller finishes or aborts it. */
   async restoreDisk(request: RestoreRequest): Promise<RestoreStats> {
     const pool = this.#pool(request.workers ?? writingThreads());
@@ -286,6 +303,7 @@ export class Repository implements AsyncDisposable {
         now: this.#parts.now,
         files: (verification: Verification, all: boolean) => this.#verifyFiles(verification, all, request),
         points: (verification: Verification) => this.#readablePoints(verification, request),
+        pointIds: async () => new Set((await this.#points.names(request)).map(({ id }) => id)),
       };
       const report = await verifyRepository(parts, request);
       const { unregistered } = reading;
@@ -338,6 +356,12 @@ export class Repository implements AsyncDisposable {
   async verified(options: CallOptions = {}): Promise<VerifiedState> {
     await this.#ring.load(options);
     return verifiedState({ objects: this.#objects, ring: this.#ring });
+  }
+
+  /** Ids of restore points that were read whole by themselves. */
+  async verifiedPoints(options: CallOptions = {}): Promise<ReadonlySet<string>> {
+    await this.#ring.load(options);
+    return new Set(this.#ring.points.keys());
   }
 
   /** What of a restore point cannot be had, as far as verifications have found out. */
@@ -496,6 +520,9 @@ export class Repository implements AsyncDisposable {
     }
     for await (const { name } of store.list('verified/', options)) {
       await verification.file(() => this.#ring.check(name, options));
+    }
+    for await (const { name } of store.list('catalogue/', options)) {
+      await verification.file(() => this.#points.checkCatalogue(name, options));
     }
   }
 

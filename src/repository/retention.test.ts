@@ -19,17 +19,19 @@ const pointArbitrary = fc.record({
   isVerified: fc.boolean(),
   isPinned: fc.integer({ min: 0, max: 9 }).map((value) => value === 0),
   isBaseline: fc.integer({ min: 0, max: 19 }).map((value) => value === 0),
+  isReplaced: fc.integer({ min: 0, max: 9 }).map((value) => value === 0),
 });
 
 const pointsArbitrary = fc
   .uniqueArray(pointArbitrary, { maxLength: 60, selector: ({ hours }) => hours })
   .map((drawn) =>
-    drawn.map(({ hours, isGood, isVerified, isPinned, isBaseline }, index): RetainablePoint => ({
+    drawn.map(({ hours, isGood, isVerified, isPinned, isBaseline, isReplaced }, index): RetainablePoint => ({
       id: `p${index}`,
       created: new Date(START + hours * HOUR_MS).toISOString(),
       isGood,
       isVerified,
       isBaseline,
+      isReplaced,
       ...(isPinned ? { pin: 'held' } : {}),
     })),
   );
@@ -71,10 +73,15 @@ function modelKeeps(
   policy: RetentionPolicy,
 ): boolean {
   const newer = points.filter(({ created }) => created > point.created);
-  const held = newer.length === 0 || point.pin !== undefined || point.isBaseline;
+  const counted = points.filter(({ isReplaced }) => !isReplaced);
+  const isCounted = !point.isReplaced;
+  const newerCounted = newer.filter((each) => counted.includes(each));
+  const isNewest = isCounted && newerCounted.length === 0;
+  const held = isNewest || point.pin !== undefined || point.isBaseline;
   const isFree = RETENTION_RULES.every((rule) => policy[rule] === undefined);
   const least = policy.minGood ?? 3;
-  const isNewestGood = point.isGood && newer.filter(({ isGood }) => isGood).length < least;
+  const isGood = isCounted && point.isGood;
+  const isNewestGood = isGood && newerCounted.filter((each) => each.isGood).length < least;
   const isSound = ({ isGood, isVerified }: RetainablePoint): boolean => isGood && isVerified === true;
   const isNewestVerified = isSound(point) && newer.filter(isSound).length < least;
   return (
@@ -82,7 +89,7 @@ function modelKeeps(
     isFree ||
     isNewestGood ||
     isNewestVerified ||
-    RETENTION_RULES.some((rule) => isNeeded(point, points, rule, policy[rule] ?? 0))
+    (isCounted && RETENTION_RULES.some((rule) => isNeeded(point, counted, rule, policy[rule] ?? 0)))
   );
 }
 

@@ -11,6 +11,9 @@
  *
  * Nobody knows of a good point that it restores before it was read back. So where anything ever was, the newest that were stay
  * too, until newer ones have been verified.
+ *
+ * A point that was folded into another one is counted no more, and goes when nobody holds it; but where it was verified and the other
+ * one was not, it stays as long as it is one of the newest that were.
  */
 
 export const RETENTION_RULES = ['last', 'hourly', 'daily', 'weekly', 'monthly', 'yearly'] as const;
@@ -36,6 +39,8 @@ export interface RetainablePoint {
   readonly pin?: string | undefined;
   /** The next increment of a consumer is laid over it. */
   readonly isBaseline: boolean;
+  /** Another point that is good has the very same content: see fold.ts. */
+  readonly isReplaced?: boolean | undefined;
 }
 
 export type KeepReason =
@@ -61,17 +66,18 @@ export function retain<P extends RetainablePoint>(
   const sorted = points.toSorted((a, b) => (a.created < b.created ? 1 : a.created > b.created ? -1 : 0));
   const keptBy = new Map(sorted.map((point) => [point, [] as KeepReason[]]));
   const keep = (point: P, reason: KeepReason): unknown => keptBy.get(point)!.push(reason);
-  if (sorted[0]) keep(sorted[0], 'newest');
+  const counted = sorted.filter(({ isReplaced }) => !isReplaced);
+  if (counted[0]) keep(counted[0], 'newest');
   for (const point of sorted) {
     if (point.pin !== undefined) keep(point, 'pinned');
     if (point.isBaseline) keep(point, 'baseline');
     if (isEmpty(policy)) keep(point, 'no-policy');
   }
   for (const rule of RETENTION_RULES) {
-    for (const point of keptByRule(sorted, rule, policy[rule] ?? 0)) keep(point, rule);
+    for (const point of keptByRule(counted, rule, policy[rule] ?? 0)) keep(point, rule);
   }
-  const good = sorted.filter(({ isGood }) => isGood);
-  const verified = good.filter(({ isVerified }) => isVerified);
+  const good = counted.filter(({ isGood }) => isGood);
+  const verified = sorted.filter(({ isGood, isVerified }) => isGood && isVerified);
   for (const [reason, points] of [
     ['min-good', good],
     ['min-verified', verified],

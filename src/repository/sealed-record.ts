@@ -9,6 +9,10 @@ import { ObjectProblem, OVERHEAD_BYTES, newSalt, type ObjectCodec } from './obje
 
 export type RecordKind = Exclude<ObjectKind, 'data' | 'leaf' | 'node' | 'blob'>;
 
+interface ReadOptions extends CallOptions {
+  readonly size?: number | undefined;
+}
+
 export class SealedRecords {
   readonly #store: ObjectStore;
   readonly #codec: ObjectCodec;
@@ -19,8 +23,17 @@ export class SealedRecords {
   }
 
   /** Throws `STORE_NAME_TAKEN` when the name exists. */
-  async write(name: string, kind: RecordKind, value: object, options: CallOptions = {}): Promise<void> {
-    const raw = Buffer.from(canonicalJson(value));
+  write(name: string, kind: RecordKind, value: object, options: CallOptions = {}): Promise<void> {
+    return this.writeBytes(name, kind, Buffer.from(canonicalJson(value)), options);
+  }
+
+  /** As {@link write}, of a record that is no JSON. */
+  async writeBytes(
+    name: string,
+    kind: RecordKind,
+    raw: Uint8Array,
+    options: CallOptions = {},
+  ): Promise<void> {
     const id = this.#codec.idOf(kind, raw);
     await this.#store.putNew(name, this.#codec.seal({ kind, raw, id, salt: newSalt() }), options);
   }
@@ -29,16 +42,25 @@ export class SealedRecords {
   async read(
     name: string,
     kind: RecordKind,
-    { size: listed, ...options }: CallOptions & { readonly size?: number | undefined } = {},
+    options: ReadOptions = {},
   ): Promise<Record<string, unknown> | undefined> {
-    const size = listed ?? (await this.#store.stat(name, options))?.size;
-    if (size === undefined) return undefined;
-    if (size > OBJECT_RAW_MAX + OVERHEAD_BYTES) throw damagedRecord(name, 'its size is impossible');
-    const bytes = await this.#open(name, kind, size, options);
+    const bytes = await this.readBytes(name, kind, options);
     if (!bytes) return undefined;
     const value = parseObject(bytes.toString());
     if (!value) throw damagedRecord(name, 'it holds no JSON object');
     return value;
+  }
+
+  /** As {@link read}, of a record that is no JSON. */
+  async readBytes(
+    name: string,
+    kind: RecordKind,
+    { size: listed, ...options }: ReadOptions = {},
+  ): Promise<Buffer | undefined> {
+    const size = listed ?? (await this.#store.stat(name, options))?.size;
+    if (size === undefined) return undefined;
+    if (size > OBJECT_RAW_MAX + OVERHEAD_BYTES) throw damagedRecord(name, 'its size is impossible');
+    return this.#open(name, kind, size, options);
   }
 
   async #open(

@@ -16,6 +16,8 @@ import type { CallOptions } from '../disk/index.ts';
 import type { ObjectStore } from '../objectstore/index.ts';
 import { Lease, holderState, type LeaseOptions } from './lease.ts';
 
+/** Of who only reads: every pack that is condemned or doomed was so in a later one. */
+export const READING_EPOCH = 0;
 const SESSION_NAME = /^(sessions\/(\d{8})-[0-9a-f]{16})\//;
 /** Sessions asked at once: each that is silent is watched for 80 s. */
 const ASKED_AT_ONCE = 16;

@@ -19,6 +19,7 @@ import {
   type CopyStats,
 } from './copy-points.ts';
 import { DiskIngest, type IngestParts, type IngestRequest, type IngestResult } from './ingest.ts';
+import { foldableSlots, type FoldRequest } from './fold.ts';
 import { healDisk, type HealRequest } from './heal.ts';
 import type { Losses } from './losses.ts';
 import type { PointDraft, RestorePoint } from './point.ts';
@@ -55,6 +56,12 @@ export class WriteSession implements AsyncDisposable {
     return new DiskIngest({ ...request, signal }, this.#links).run();
   }
 
+  /** Slots of many pieces of a disk of a committed restore point, stored whole: see fold.ts. The content is the same. */
+  async foldDisk({ root, size, bytesMax, ...rest }: FoldRequest): Promise<IngestResult> {
+    const extents = foldableSlots(this.#links.map, root, size);
+    return this.ingestDisk({ ...rest, size, base: root, extents, fold: { bytes: bytesMax }, refold: true });
+  }
+
   /** Of an increment over `root`: its extents go through `watch` into the ingest, then `run` compares a sample of the rest. */
   openAudit(request: AuditRequest): DiskAudit {
     this.#checkOpen();
@@ -82,6 +89,17 @@ export class WriteSession implements AsyncDisposable {
   async commit(draft: PointDraft): Promise<RestorePoint> {
     const { points, signal } = this.#links;
     return this.#commit(draft.vm.id, () => points.commit(draft, { signal }));
+  }
+
+  /** What {@link foldDisk} made of disks of `point`, beside it: the same content, and the same in all else. Throws as {@link commit}. */
+  async commitFolded(
+    point: RestorePoint,
+    { runId, disks }: Pick<PointDraft, 'runId' | 'disks'>,
+  ): Promise<RestorePoint> {
+    const { points, signal } = this.#links;
+    const { id: foldedFrom, created: _created, formatVersion: _version, digest: _digest, ...rest } = point;
+    const draft = { ...rest, runId, disks, foldedFrom };
+    return this.#commit(point.vm.id, () => points.commit(draft, { signal, of: point }));
   }
 
   /** A point of another repository. `baseOf`: disks of a point that both have. */

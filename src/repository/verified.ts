@@ -76,6 +76,8 @@ function gapsOf(spans: readonly VerifiedSpan[]): { from: number; to: number }[] 
 export class VerifiedRing {
   readonly #records: StateRecords;
   #spans: readonly VerifiedSpan[] = [];
+  /** Restore points that were read whole by themselves, and when that began. */
+  #points: ReadonlyMap<string, string> = new Map();
 
   constructor(parts: StateParts) {
     this.#records = new StateRecords(parts, 'verified');
@@ -85,11 +87,16 @@ export class VerifiedRing {
     return this.#spans;
   }
 
+  get points(): ReadonlyMap<string, string> {
+    return this.#points;
+  }
+
   async load(options: CallOptions = {}): Promise<readonly VerifiedSpan[]> {
     const records = await this.#records.load(options);
     if (!records) return this.#spans;
     const found = records.flatMap(spansOf).toSorted((a, b) => (a.at < b.at ? -1 : 1));
     this.#spans = found.reduce<VerifiedSpan[]>(paint, []);
+    this.#points = new Map(records.flatMap(pointsOf).toSorted(([, a], [, b]) => (a < b ? -1 : 1)));
     return this.#spans;
   }
 
@@ -98,7 +105,23 @@ export class VerifiedRing {
     const end = from + length;
     const first = paint(this.#spans, { from, to: Math.min(end, RING), at });
     this.#spans = end > RING ? paint(first, { from: 0, to: end - RING, at }) : first;
-    await this.#records.replace({ spans: this.#spans }, options);
+    await this.#replace(options);
+  }
+
+  /** Remembers that the point was read whole, beginning at `at`. What is not among `existing` is forgotten. */
+  async markPoint(
+    id: string,
+    at: string,
+    existing: ReadonlySet<string>,
+    options: CallOptions = {},
+  ): Promise<void> {
+    this.#points = new Map([...this.#points, [id, at] as const].filter(([each]) => existing.has(each)));
+    await this.#replace(options);
+  }
+
+  async #replace(options: CallOptions): Promise<void> {
+    const points = [...this.#points].map(([id, at]) => ({ id, at }));
+    await this.#records.replace({ spans: this.#spans, ...(points.length > 0 ? { points } : {}) }, options);
   }
 
   check(name: string, options: CallOptions = {}): Promise<void> {
@@ -117,5 +140,12 @@ function spansOf({ spans }: Record<string, unknown>): VerifiedSpan[] {
       from < to &&
       to <= RING &&
       typeof at === 'string',
+  );
+}
+
+function pointsOf({ points }: Record<string, unknown>): [string, string][] {
+  if (!Array.isArray(points)) return [];
+  return (points as { id: unknown; at: unknown }[]).flatMap(({ id, at }): [string, string][] =>
+    typeof id === 'string' && typeof at === 'string' ? [[id, at]] : [],
   );
 }

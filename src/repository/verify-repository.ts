@@ -45,6 +45,8 @@ export interface VerifyRepositoryParts {
   readonly isDoomed: (packId: Uint8Array) => Promise<boolean>;
   /** Checks every small file; with `all` packs and index too. */
   readonly files: (verification: Verification, all: boolean) => Promise<void>;
+  /** Ids of all that there are. */
+  readonly pointIds: () => Promise<ReadonlySet<string>>;
   /** Of those that can be read; others become problems. */
   readonly points: (verification: Verification) => Promise<RestorePoint[]>;
 }
@@ -62,12 +64,18 @@ export async function verifyRepository(
   const verification = new Verification({ ...parts, map: new BlockMap(objects) }, request);
   const notes = new Notes();
   const { reads } = verification;
+  const startedAt = parts.now().toISOString();
   const sweep = new PackSweep({ ...parts, index, reads, ring: notes.ring(ring) }, request);
   const points = await read(parts, verification, sweep, request);
   const report = await verification.finish(points, async () => {
     const change = await quarantineChange(parts, verification, sweep);
     await notes.take(() => quarantine.change(change, request));
   });
+  const { point } = request;
+  if (point && report.ok) {
+    const existing = await parts.pointIds();
+    await notes.take(() => ring.markPoint(point.id, startedAt, existing, request));
+  }
   return { ...report, state: await verifiedState(parts), ...notes.fault() };
 }
 
