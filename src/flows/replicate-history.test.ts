@@ -8,10 +8,12 @@ import { after, before, test } from 'node:test';
 import { requires } from '../../test/requires.ts';
 import { KiB, MiB } from '../base/index.ts';
 import { bootSector, READY } from '../hypervisors/tiny-guest.fixture.ts';
-import { openTarget } from '../targets/index.ts';
+import { openTarget, type Target } from '../targets/index.ts';
+import { fated, ReplicaWorld } from './replica-world.fixture.ts';
 import { rehearse } from './rehearse.ts';
 import { findReplica } from './replicate-state.ts';
 import { Fate, MemoryVm } from './replicate-world.fixture.ts';
+import { rollReplica, type RollRecord } from './replicate-roll.ts';
 import { replicateVm, type ReplicateRecord } from './replicate.ts';
 
 const SIZE = 4 * MiB;
@@ -119,6 +121,84 @@ test(
     await assert.rejects(rehearse({ ...request, generation: 9 }), { code: 'REPLICA_NO_SUCH_GENERATION' });
   },
 );
+
+test(
+  'rolled to a kept generation: its images take their place, cut at every step too; replication goes on by a compare, and back is open',
+  canMount,
+  async (t) => {
+    const target = (fate: Fate): Target =>
+      fated(openTarget(`dir:${join(shares, 'rolled')}?format=raw`), fate);
+    const world = new ReplicaWorld({ stateFolder: join(root, 'state-rolled'), sizes: [SIZE, MiB], target });
+    const cycle = async (): Promise<ReplicateRecord> => {
+      await world.write();
+      return world.cycle({ keep: 3 });
+    };
+    const keptBy = async (): Promise<number[]> => {
+      const { id } = await findReplica(world.stateFolder, 'web01');
+      return (await world.target.historyOf!(id).list()).map(({ number }) => number);
+    };
+    const roll = async (number: number): Promise<RollRecord> => {
+      const replica = await findReplica(world.stateFolder, 'web01');
+      const to = { kind: 'generation', number } as const;
+      const { stateFolder, target: at } = world;
+      return world.steps(() => rollReplica({ replica, stateFolder, target: at, to }));
+    };
+    await cycle();
+    let cuts = 0;
+    for (let dieAt = 0; ; dieAt += 1) {
+      const [first, last] = [await cycle(), await cycle()];
+      const step = await world.killedAt(dieAt, () => roll(first.generation));
+      const state = await world.settled();
+      await world.assertIs(state);
+      const isRolled = state.generation!.number > last.generation;
+      assert.equal(state.generation!.runId, isRolled ? first.runId : last.runId, `cut at ${step}`);
+      assert.deepEqual([state.phase, isRolled ? state.baselines : []], ['idle', []]);
+      assert.ok((await keptBy()).includes(last.generation), 'the way back is open');
+      if (isRolled) {
+        await roll(last.generation);
+        const back = await world.settled();
+        assert.deepEqual([back.generation!.rolledTo, back.generation!.runId], [last.generation, last.runId]);
+        await world.assertIs(back);
+      }
+      const next = await cycle();
+      const kind = isRolled ? 'compare' : 'delta';
+      assert.deepEqual([...new Set(next.disks.map((disk) => disk.kind))], [kind], `cut at ${step}`);
+      await world.assertIs(await world.settled());
+      assert.equal(world.vm.referencePoints.size, 1, 'the mark that no longer counts is gone');
+      if (step === undefined) break;
+      cuts += 1;
+    }
+    t.diagnostic(`cut at ${cuts} steps`);
+    assert.ok(cuts >= 8, String(cuts));
+    const { id } = await findReplica(world.stateFolder, 'web01');
+    const names = (await readdir(join(shares, 'rolled'))).toSorted();
+    assert.deepEqual(names, ['.generations', 'web01-disk1.raw', 'web01-disk2.raw'], id);
+    await assert.rejects(roll(999), { code: 'REPLICA_NO_SUCH_GENERATION' });
+  },
+);
+
+test('an image that was lost is brought back by a roll to a kept generation', canMount, async () => {
+  const world = new World(shares, 'lost');
+  const first = await world.cycle(2);
+  await world.cycle(2);
+  const replica = await findReplica(world.stateFolder, 'web01');
+  await rm(join(shares, 'lost', 'web01-disk1.raw'));
+  await assert.rejects(world.cycle(2), { code: 'TARGET_DISK_MISSING' });
+  const { stateFolder, target } = world;
+  const to = { kind: 'generation', number: 1 } as const;
+  const record = await rollReplica({ replica, stateFolder, target, to });
+  assert.deepEqual(
+    [record.rolledTo, record.generation, record.warnings.map(({ code }) => code)],
+    [1, 3, ['REPLICA_NOT_KEPT']],
+  );
+  await world.assertKept(first);
+  const { id } = await findReplica(stateFolder, 'web01');
+  const [is, kept] = await Promise.all(
+    [[], ['.generations', id, '1']].map((path) => readFile(join(shares, 'lost', ...path, 'web01-disk1.raw'))),
+  );
+  assert.ok(is!.equals(kept!));
+  assert.deepEqual((await world.cycle(2)).disks[0]!.kind, 'compare');
+});
 
 /** As soon as the rehearsal has let the replica go. */
 async function whileRehearsed(world: World): Promise<ReplicateRecord> {

@@ -61,21 +61,16 @@ async function committedPoint(
   replica: Replica,
   target: Target,
   { repository, point }: { readonly repository: Repository; readonly point: RestorePoint },
-  { signal = new AbortController().signal, ...request }: PointRequest,
+  { signal = new AbortController().signal, over, progress, workers }: PointRequest,
 ): Promise<Committed> {
   // Before the point that the target holds is looked for: while it stands, nothing of either is deleted.
   await using reading = await repository.startReading(point, { signal });
   await using opened = new AsyncDisposableStack();
   try {
     const held = await heldPoint(replica, repository, { signal });
-    const { moment, warnings } = await momentOf(repository, point, {
-      replica,
-      held,
-      opened,
-      signal,
-      ...request,
-    });
-    const made = await commitMoment(replica, target, moment, { ...request, signal });
+    const parts = { replica, held, opened, signal, workers };
+    const { moment, warnings } = await momentOf(repository, point, parts);
+    const made = await commitMoment(replica, target, moment, { over, progress, signal });
     return { ...made, warnings: [...warningsOfReading(reading), ...warnings, ...made.warnings] };
   } catch (error) {
     throw await reading.explain(error);

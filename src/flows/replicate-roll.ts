@@ -59,11 +59,11 @@ export interface RollRecord {
  * `CUTOVER_OPEN` faults. Until its commit the replica stays as it was; after it, whoever comes next finishes it.
  */
 export async function rollReplica(request: RollRequest): Promise<RollRecord> {
-  const { stateFolder, target, to, signal, progress = silentProgress } = request;
+  const { stateFolder, target, to, signal, workers, progress = silentProgress } = request;
   const started = performance.now();
   await using replica = await Replica.hold(stateFolder, request.replica.state, { signal });
   await refuseDuringCutover(replica);
-  const apply = { ...request, advance: (bytes: number): void => progress.advance(bytes) };
+  const apply = { signal, progress, workers, advance: (bytes: number): void => progress.advance(bytes) };
   await refuseDuringRehearsal(replica, { signal });
   const made =
     to.kind === 'point'
@@ -86,6 +86,8 @@ export async function rollReplica(request: RollRequest): Promise<RollRecord> {
 }
 
 interface Applying extends CallOptions {
+  readonly progress: Progress;
+  readonly workers: number | undefined;
   advance(bytes: number): void;
 }
 

@@ -43,7 +43,9 @@ export async function replicateVia(deps: ViaDeps, request: ViaRequest): Promise<
   await refuseDuringCutover(replica);
   const startedAt = new Date().toISOString();
   const started = performance.now();
-  const apply = { ...request, advance: (bytes: number): void => progress.advance(bytes) };
+  const { keep, over, workers } = request;
+  const advance = (bytes: number): void => progress.advance(bytes);
+  const apply = { keep, over, workers, signal, progress, advance };
   const ready = await readyTarget(replica, target, apply);
   const { repository } = deps;
   const backup = await backupVm(deps, { ...request, vm: id, audit: request.audit ?? 'off' });

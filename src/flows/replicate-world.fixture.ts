@@ -148,6 +148,8 @@ interface Written {
 /** The disks of a target, with what of them is on stable storage. */
 export class MemoryTarget implements Target {
   readonly address = 'memory:';
+  /** Of all disks, since the test set it to nothing. */
+  bytes = { read: 0, written: 0, zeroed: 0 };
   readonly #fate: Fate;
   readonly #disks = new Map<string, { now: MemoryDisk; durable: MemoryDisk; unflushed: Written[] }>();
 
@@ -182,10 +184,19 @@ export class MemoryTarget implements Target {
       isNew: known === undefined,
       size,
       logicalSectorSize,
-      read: (offset, into) => disk.now.read(offset, into),
+      read: (offset, into) => {
+        this.bytes.read += into.length;
+        return disk.now.read(offset, into);
+      },
       allocated: (within) => disk.now.allocated(within),
-      write: (offset, bytes) => change('write', { offset, bytes: bytes.slice() }),
-      zero: (offset, length) => change('zero', { offset, bytes: length }),
+      write: (offset, bytes) => {
+        this.bytes.written += bytes.length;
+        return change('write', { offset, bytes: bytes.slice() });
+      },
+      zero: (offset, length) => {
+        this.bytes.zeroed += length;
+        return change('zero', { offset, bytes: length });
+      },
       settleSize: async () => this.#fate.step('settle the size'),
       flush: async () => {
         this.#fate.step('flush');

@@ -3,7 +3,9 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { GiB, KiB, TiB } from '../base/index.ts';
+import { GiB, KiB, TiB, type Progress } from '../base/index.ts';
+import type { Source } from '../capture/index.ts';
+import { hypervFaults } from '../hyperv/index.ts';
 import { findReplica, findReplicas, replicaId } from './replicate-state.ts';
 import { Fate, MemoryTarget, MemoryVm } from './replicate-world.fixture.ts';
 import { replicateVm, type ReplicateRecord } from './replicate.ts';
@@ -15,7 +17,10 @@ interface World {
   readonly fate: Fate;
   readonly vm: MemoryVm;
   readonly stateFolder: string;
-  readonly cycle: () => Promise<ReplicateRecord>;
+  readonly cycle: (about?: {
+    readonly source?: Source;
+    readonly progress?: Progress;
+  }) => Promise<ReplicateRecord>;
 }
 
 function worldOf(name: string, size: number): World {
@@ -28,7 +33,8 @@ function worldOf(name: string, size: number): World {
     fate,
     vm,
     stateFolder,
-    cycle: () => replicateVm({ source: vm, resolveVm }, { vm: 'web01', target, stateFolder }),
+    cycle: ({ source = vm, ...about } = {}) =>
+      replicateVm({ source, resolveVm }, { vm: 'web01', target, stateFolder, ...about }),
   };
 }
 
@@ -47,6 +53,37 @@ test('a delta cycle costs what changed: the same steps and bytes for a disk of 6
     costs.push({ steps: fate.steps, readBytes, writtenBytes });
   }
   assert.deepEqual(costs[0], costs[1]);
+});
+
+test('a cycle whose VM went to another node begins anew there, once, and says so; whatever failed then, nothing is lost', async () => {
+  const { vm, cycle } = worldOf('moved', GiB);
+  await vm.write(0, 0, Buffer.alloc(200 * KiB, 1));
+  await cycle();
+  const open = vm.open.bind(vm);
+  const notes: string[] = [];
+  const progress = { phase() {}, advance() {}, note: (text: string) => void notes.push(text) };
+  for (const [failures, expected] of [
+    [1, 2],
+    [2, undefined],
+    [0, 3],
+  ] as const) {
+    let left = failures;
+    const moving: Source = {
+      open: (request) =>
+        (left -= 1) >= 0
+          ? Promise.reject(hypervFaults.vmMoved({ vm: 'web01', from: 'HV01', to: 'HV02' }))
+          : open(request),
+      moved: async () => failures > 0,
+    };
+    await vm.write(0, GiB / 2, Buffer.alloc(64 * KiB, 2 + failures));
+    const run = cycle({ source: moving, progress });
+    if (expected === undefined) await assert.rejects(run, { code: 'HYPERV_VM_MOVED' });
+    else {
+      const { generation, disks } = await run;
+      assert.deepEqual([generation, disks[0]!.kind], [expected, 'delta']);
+    }
+  }
+  assert.equal(notes.filter((text) => text.includes('beginning anew there')).length, 2);
 });
 
 test('a replica is found by its id, the beginning of it and its VM; one whose state is damaged is told of, not passed over', async () => {

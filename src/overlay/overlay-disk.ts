@@ -195,7 +195,7 @@ export class OverlayDisk implements Disk, RangeWriter {
     const start = block * BLOCK_BYTES;
     if (this.#states.get(block) === STATE.data) return this.#put(at, bytes);
     const whole = new Uint8Array(Math.min(BLOCK_BYTES, this.size - start));
-    await this.#read(start, whole, options);
+    if (bytes.length < whole.length) await this.#read(start, whole, options);
     whole.set(bytes, at - start);
     await this.#put(start, whole);
   }

@@ -4,7 +4,9 @@ import { test } from 'node:test';
 import { CommandLine } from '../command-line.fixture.ts';
 import { replicaFaults } from '../../flows/replicate-faults.ts';
 import { targetFaults } from '../../targets/index.ts';
-import type { ReplicateCall } from '../replicate-port.ts';
+import { hypervFaults } from '../../hyperv/index.ts';
+import type { Engine } from '../engine.ts';
+import type { ReplicateCall, RollReplicaCall } from '../replicate-port.ts';
 
 test('a relative folder becomes one place, and each disk is told of', async () => {
   await using line = await CommandLine.open();
@@ -76,6 +78,61 @@ test('how many generations are kept is a whole number, and asked for as it was s
   assert.equal((run.calls.find(({ call }) => call === 'replicate')!.request as { keep?: number }).keep, 8);
   for (const keep of ['0', '1001', '1.5', '-1', 'all'])
     assert.equal((await line.run(['replicate', 'web01', '--to', 'dir:/r', `--keep=${keep}`])).code, 64);
+});
+
+test('through a repository: it is named as for --repo, with its consumer; a restore point to begin with does not go with it', async () => {
+  await using line = await CommandLine.open();
+  const to = ['replicate', 'web01', '--to', 'dir:/r'];
+  const run = await line.run([...to, '--via', 'main', '--consumer', 'nightly', '--rate', '20MiB']);
+  assert.equal(run.code, 0, run.stderr);
+  const call = run.calls.find((each) => each.call === 'replicate')!.request as ReplicateCall;
+  assert.deepEqual([call.via?.name, call.consumer, call.bytesPerSecond], ['main', 'nightly', 20 * 1024 ** 2]);
+  const without = await line.run(to);
+  assert.ok(!('via' in (without.calls.find((each) => each.call === 'replicate')!.request as object)));
+  for (const options of [
+    ['--via', 'main', '--seed', 'latest'],
+    ['--consumer', 'nightly'],
+    ['--rate', 'fast'],
+  ])
+    assert.equal((await line.run([...to, ...options])).code, 64, options.join(' '));
+});
+
+test('a cycle that is tried again says when, in words and in the document', async () => {
+  await using line = await CommandLine.open();
+  const times = { startedAt: '2026-11-23T08:00:00Z', finishedAt: '2026-11-23T08:00:01Z', seconds: 1 };
+  const error = hypervFaults.vmMoved({ vm: 'web01', from: 'HV01', to: 'HV02' });
+  const engine: Partial<Engine> = {
+    async *replicate({ vm, target }) {
+      yield { vm: { name: vm }, target, ...times, disks: [], warnings: [], error, nextInSeconds: 20 };
+    },
+  };
+  const argv = ['replicate', 'web01', '--to', 'dir:/r', '--every', '5m'];
+  const run = await line.run(argv, { engine });
+  assert.equal(run.code, 75);
+  assert.match(run.stdout, /^web01: tried again in 0:20$/m);
+  const [cycle] = (await line.run([...argv, '--json'], { engine })).json().cycles;
+  assert.deepEqual([cycle.error.code, cycle.nextInSeconds], ['HYPERV_VM_MOVED', 20]);
+});
+
+test('replica roll: to a restore point or to a generation that is kept, one of them', async () => {
+  await using line = await CommandLine.open();
+  const roll = async (...argv: string[]) => {
+    const run = await line.run(['replica', 'roll', 'web01', ...argv]);
+    assert.equal(run.code, 0, run.stderr);
+    return { run, call: run.calls.find(({ call }) => call === 'rollReplica')!.request as RollReplicaCall };
+  };
+  const back = await roll('--generation', '31');
+  assert.deepEqual(back.call.to, { generation: 31 });
+  assert.match(back.run.stdout, /^web01: generation 3 is generation 31 again, as of /);
+  const { call, run } = await roll('--point', 'a1b2', '--repo', 'main');
+  assert.ok('point' in call.to);
+  assert.deepEqual(call.to.point, { kind: 'id', id: 'a1b2' });
+  assert.match(
+    run.stdout,
+    /is restore point a1b2.*\n.*disk1\.raw: delta, 3 MiB read, 2 MiB written, 1 MiB zeroed/,
+  );
+  for (const argv of [[], ['--point', 'a', '--generation', '1'], ['--generation', '0']])
+    assert.equal((await line.run(['replica', 'roll', 'web01', ...argv])).code, 64);
 });
 
 test('an interval is a number with its unit, within bounds', async () => {
