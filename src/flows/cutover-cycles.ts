@@ -1,5 +1,5 @@
 /** The cycles of a cutover: those before the shutdown, until little is left to bring, and the last one, of a VM that is off. */
-import type { Extent } from '../extents/index.ts';
+import { endOf, normalise, type Extent } from '../extents/index.ts';
 import { cutoverFaults } from './cutover-faults.ts';
 import type { Changes, CutoverRun } from './cutover-run.ts';
 import { mustBeOff } from './cutover-source.ts';
@@ -99,23 +99,17 @@ function finalOf(
 
 /** All of `first` and `second`, in few enough extents to be kept: the smallest gaps are taken in. */
 export function coarse(first: readonly Extent[], second: Iterable<Extent>): Extent[] {
-  let kept: Extent[] = [];
-  const all = [...first, ...second].toSorted((a, b) => a.offset - b.offset);
-  for (let gap = 0; kept.length === 0 || kept.length > CHANGED_KEPT_MAX; gap = Math.max(4096, gap * 4)) {
-    kept = joined(kept.length === 0 ? all : kept, gap);
-    if (kept.length === 0) break;
+  const all = normalise([...first, ...second]);
+  const tooMany = all.length - CHANGED_KEPT_MAX;
+  if (tooMany <= 0) return all;
+  const gapBefore = (index: number): number => all[index]!.offset - endOf(all[index - 1]!);
+  const byGap = Array.from(all.keys()).slice(1);
+  byGap.sort((a, b) => gapBefore(a) - gapBefore(b));
+  const joined = new Set(byGap.slice(0, tooMany));
+  const kept: Extent[] = [];
+  for (const [index, extent] of all.entries()) {
+    const before = joined.has(index) ? kept.pop()! : extent;
+    kept.push({ offset: before.offset, length: endOf(extent) - before.offset });
   }
   return kept;
-}
-
-function joined(extents: readonly Extent[], gap: number): Extent[] {
-  const out: Extent[] = [];
-  for (const { offset, length } of extents) {
-    const last = out.at(-1);
-    if (last && offset - (last.offset + last.length) <= gap) {
-      const end = Math.max(last.offset + last.length, offset + length);
-      out[out.length - 1] = { offset: last.offset, length: end - last.offset };
-    } else out.push({ offset, length });
-  }
-  return out;
 }

@@ -1,13 +1,21 @@
 /**
  * Is the replica what the source holds? Both are read, from one more checkpoint of the VM that is off, and from the target.
  *
- *   sample   pieces drawn from all that is allocated, all that the last delta changed, all that the host says changed since
+ *   sample   pieces drawn from all that is allocated, all that the last delta changed (of very much, pieces too), all that the host says
+ *            changed since
  *   full     all that either side has
  */
-import { MiB, mapOrdered, newGuid } from '../base/index.ts';
+import { GiB, MiB, mapOrdered, newGuid } from '../base/index.ts';
 import type { Capture, CapturedDisk } from '../capture/index.ts';
 import type { Disk } from '../disk/index.ts';
-import { alignStream, piecesOf, unionStream, type Extent, type ExtentStream } from '../extents/index.ts';
+import {
+  alignStream,
+  piecesOf,
+  totalBytes,
+  unionStream,
+  type Extent,
+  type ExtentStream,
+} from '../extents/index.ts';
 import { cutoverFaults } from './cutover-faults.ts';
 import type { Changes, CutoverRun } from './cutover-run.ts';
 import { samplePieces } from './cutover-sample.ts';
@@ -19,6 +27,8 @@ const PIECE_BYTES = MiB;
 const PIECES_AT_ONCE = 8;
 /** Of each disk. When one MiB in a hundred were wrong, 256 drawn ones would all miss it once in 13 times; one in ten, never. */
 const SAMPLE_PIECES = 256;
+/** The VM is off meanwhile: of more that the last delta changed on a disk, pieces of as much are drawn. */
+const CHANGED_BYTES_MAX = GiB;
 const GRID = 4096;
 
 export async function verifyReplica(run: CutoverRun): Promise<Changes> {
@@ -101,8 +111,12 @@ async function* extentsToCompare(
     yield unionStream(alignStream(here, GRID, disk.size), alignStream(other, GRID, disk.size));
     return;
   }
-  const changed = state.final?.changed.find(({ diskId }) => diskId === disk.id)?.extents ?? [];
-  yield changed.map(([offset, length]) => ({ offset, length }));
+  const pairs = state.final?.changed.find(({ diskId }) => diskId === disk.id)?.extents ?? [];
+  const changed = pairs.map(([offset, length]) => ({ offset, length }));
+  const count = CHANGED_BYTES_MAX / PIECE_BYTES;
+  yield totalBytes(changed) <= CHANGED_BYTES_MAX
+    ? changed
+    : await samplePieces(changed, { count, pieceBytes: PIECE_BYTES });
   if (disk.kind === 'delta') yield disk.extents;
   yield await samplePieces(here, { count: SAMPLE_PIECES, pieceBytes: PIECE_BYTES });
 }

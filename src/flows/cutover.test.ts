@@ -3,8 +3,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { KiB, MiB } from '../base/index.ts';
+import { GiB, KiB, MiB } from '../base/index.ts';
 import { diskFaults } from '../disk/index.ts';
+import { normalise, subtract, totalBytes } from '../extents/index.ts';
 import { coarse } from './cutover-cycles.ts';
 import { forecastOf } from './cutover-plan.ts';
 import { samplePieces } from './cutover-sample.ts';
@@ -247,11 +248,20 @@ test('ranges that are too many to keep are taken together, and none is lost', ()
     length: 512,
   }));
   const kept = coarse(scattered.slice(0, 100), scattered);
-  assert.ok(kept.length <= CHANGED_KEPT_MAX);
-  for (const { offset, length } of scattered)
-    assert.ok(kept.some((each) => each.offset <= offset && offset + length <= each.offset + each.length));
+  assert.equal(kept.length, CHANGED_KEPT_MAX);
+  assert.deepEqual(subtract(normalise(scattered), kept), []);
   assert.deepEqual(coarse([], []), []);
   assert.deepEqual(coarse([], [{ offset: 5, length: 1 }]), [{ offset: 5, length: 1 }]);
+});
+
+test('64 MiB that changed in a thousand places of a large disk are kept as they are; of more places the smallest gaps are taken in', () => {
+  const spread = Array.from({ length: 1024 }, (_, n) => ({ offset: n * GiB, length: 64 * KiB }));
+  assert.deepEqual(coarse([], spread), spread);
+  const near = Array.from({ length: CHANGED_KEPT_MAX }, (_, n) => ({ offset: n * 8192, length: 4096 }));
+  const far = spread.map(({ offset, length }) => ({ offset: offset + GiB, length }));
+  const kept = coarse(near, far);
+  assert.deepEqual(kept.slice(-far.length), far);
+  assert.ok(totalBytes(kept) < totalBytes(near) * 2 + totalBytes(far));
 });
 
 test('each piece is drawn as often as any other, and no more than there are', async () => {
