@@ -241,9 +241,9 @@ test('a restore point that is gone, or whose map is damaged, costs a compare; on
   );
   await world.assertIs(await world.settled());
   const changes = world.repository.changes.bind(world.repository);
-  world.repository.changes = async function* (): AsyncGenerator<never> {
-    throw repositoryFaults.objectMissing({ id: '00', kind: 'meta' });
-  };
+  const damaged = repositoryFaults.objectMissing({ id: '00', kind: 'meta' });
+  const next = (): Promise<never> => Promise.reject(damaged);
+  world.repository.changes = () => ({ [Symbol.asyncIterator]: () => ({ next }) });
   const [unread] = await world.cycles(1);
   assert.deepEqual(
     unread!.disks.map(({ kind, reason }) => [kind, reason]),

@@ -1,6 +1,6 @@
 /** Replication as its user meets it: seeded from a restore point, killed, short of room, stopped, forgotten. */
 import assert from 'node:assert/strict';
-import { readdir, stat } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { after, test } from 'node:test';
 import { KiB, MiB } from '../../src/base/index.ts';
 import { assertFailed, CliHome, LabProcess, mountSmall, requiresRoot } from './cli.fixture.ts';
@@ -65,6 +65,54 @@ test('seeded from a restore point, kept up to date, listed, settled after it was
   assert.ok(await stat(home.path('replica', 'db-disk1.raw')), 'the image stays');
   assertFailed(await home.run('replica', 'show', 'db'), { exit: 2, code: 'REPLICA_UNKNOWN' });
   assertFailed(await home.run(...replicate), { exit: 2, code: 'TARGET_OCCUPIED' });
+});
+
+test('through a repository, rolled to earlier restore points while nothing else is asked, and on again; killed in a roll', async () => {
+  const via = ['replicate', 'db', '--to', 'dir:./via', '--via', 'main', '--json'];
+  const [first] = (await home.ok(...via)).json().cycles;
+  assert.equal(await difference('via', 'db-disk1.raw'), null);
+  await write(7);
+  await write(9);
+  const [second] = (await home.ok(...via, '--rate', '100MiB')).json().cycles;
+  assert.deepEqual([second.disks[0].kind, second.disks[0].reason], ['delta', 'changes-since-restore-point']);
+  assert.equal(await difference('via', 'db-disk1.raw'), null);
+  const now = await readFile(home.path('via', 'db-disk1.raw'));
+  const places = (await home.ok('points', '--json', '--vm', 'db')).json().points;
+  assert.ok(places.some(({ id }: { id: string }) => id === second.point.id));
+
+  const roll = (point: string): string[] => ['replica', 'roll', second.replica, '--point', point, '--json'];
+  const rolled = (await home.ok(...roll(first.point.id))).json();
+  assert.deepEqual(
+    [rolled.generation, rolled.point, rolled.asOf < second.startedAt],
+    [3, first.point.id, true],
+  );
+  assert.ok(rolled.disks[0].readBytes <= 2 * 128 * KiB, `${rolled.disks[0].readBytes} bytes read`);
+  const changed = await readFile(home.path('via', 'db-disk1.raw'));
+  assert.ok(
+    !changed.subarray(7 * 256 * KiB, 8 * 256 * KiB).equals(now.subarray(7 * 256 * KiB, 8 * 256 * KiB)),
+  );
+
+  const killed = home.start([...roll(second.point.id), '--progress', 'json']);
+  await killed.said('"commit"');
+  killed.process.kill('SIGKILL');
+  await killed.ended;
+  await home.ok('replica', 'settle', second.replica);
+  await home.ok(...roll(second.point.id));
+  assert.ok((await readFile(home.path('via', 'db-disk1.raw'))).equals(now));
+  await write(11);
+  const [next] = (await home.ok(...via)).json().cycles;
+  assert.equal(next.disks[0].kind, 'delta');
+  assert.equal(await difference('via', 'db-disk1.raw'), null);
+  assert.deepEqual(
+    await lab.traces(db),
+    { checkpoints: 0, referencePoints: 1 },
+    'one for backup and replica',
+  );
+  assertFailed(await home.run('replica', 'roll', second.replica, '--generation', '1'), {
+    exit: 2,
+    code: 'REPLICA_NO_SUCH_GENERATION',
+  });
+  await home.ok('replica', 'remove', second.replica);
 });
 
 test(
