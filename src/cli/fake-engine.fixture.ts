@@ -139,6 +139,7 @@ export const COLLECTED: CollectReport = {
   revived: NO_PACKS,
   waiting: { packs: 1, bytes: 1024 ** 2 },
   deleted: { packs: 3, bytes: 3 * 1024 ** 2 },
+  postponed: NO_PACKS,
   rewritten: NO_PACKS,
   segmentsDeleted: 1,
 };

@@ -4,7 +4,7 @@ import type { CollectReport } from '../repository/index.ts';
 import { count } from './numbers.ts';
 
 export function collectLines(report: CollectReport, dryRun: boolean): string[] {
-  const { alive, condemned, revived, waiting, deleted, rewritten, deadInAliveBytes } = report;
+  const { alive, condemned, revived, waiting, deleted, postponed, rewritten, deadInAliveBytes } = report;
   const text = ({ packs, bytes }: typeof alive): string => `${count(packs, 'pack')}, ${formatBytes(bytes)}`;
   const lines = [
     `${dryRun ? 'would be deleted' : 'deleted'}: ${text(deleted)}`,
@@ -14,6 +14,8 @@ export function collectLines(report: CollectReport, dryRun: boolean): string[] {
   if (rewritten.packs > 0)
     lines.push(`${dryRun ? 'would be rewritten' : 'rewritten'}, mostly dead: ${text(rewritten)}`);
   if (revived.packs > 0) lines.push(`needed again: ${text(revived)}`);
+  if (postponed.packs > 0)
+    lines.push(`dead, and deleted when there is more: ${text(postponed)} (less than a new index costs)`);
   if (waiting.packs > 0) lines.push(`waiting until ${blockers(report)}: ${text(waiting)}`);
   return lines;
 }

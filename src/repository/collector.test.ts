@@ -12,6 +12,7 @@ import {
   increment,
   thinDisk,
 } from './collector.fixture.ts';
+import { CELL_BYTES } from './format.ts';
 import { Repository, type RepositoryParts } from './repository.ts';
 import { contentOf, diskWith, draftOf, ingest, partsFor } from './repository.fixture.ts';
 
@@ -269,3 +270,39 @@ async function markAsForeign(store: MemoryStore): Promise<void> {
     );
   }
 }
+
+test('dead packs wait where the index they stand in would cost more to write than they give back, and go with others', async () => {
+  const { store, repository } = await world();
+  // So little content that 48 bytes of index for each object of all points are more than what one point gives back.
+  const tiny = (seed: number) => diskWith(MiB, [[0, Buffer.alloc(CELL_BYTES, `content ${seed} `)]]);
+  const points = [];
+  for (let seed = 0; seed < 30; seed += 1)
+    points.push(await fullBackup(repository, await tiny(seed), `vm-${seed}`));
+  const [gone, ...others] = points;
+  await dropPoint(store, gone!);
+  const collect = (dryRun = false) => repository.collect({ indexBytesFree: 0, dryRun });
+  await collect();
+  const said = await collect(true);
+  const second = await collect();
+  assert.deepEqual([second.deleted.packs, second.postponed.packs], [0, 2]);
+  assert.deepEqual(said.postponed, second.postponed);
+  const before = store.calls('putNew').length;
+  assert.deepEqual((await collect()).postponed, second.postponed);
+  assert.equal(
+    store
+      .calls('putNew')
+      .slice(before)
+      .filter(({ name }) => name.startsWith('index/')).length,
+    0,
+  );
+  const disk = await tiny(0);
+  const again = await fullBackup(repository, disk, 'vm-again');
+  for (const point of others.slice(0, 25)) await dropPoint(store, point);
+  await collect();
+  const last = await collect();
+  assert.deepEqual([last.postponed.packs, last.deleted.packs > 50], [0, true]);
+  await assertRestores(repository, again, await contentOf(disk));
+  for (const [index, point] of others.slice(25).entries())
+    await assertRestores(repository, point, await contentOf(await tiny(26 + index)));
+  await assertSound(repository);
+});

@@ -8,7 +8,7 @@
  * matters: a session that has ended before they were listed has its point in the list of points, and one that began later sees
  * the epoch. Cut anywhere, everything a restore point needs is there, and the next run goes on.
  */
-import { hasCode, silentProgress, type Progress } from '../base/index.ts';
+import { hasCode, MiB, silentProgress, type Progress } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
 import type { ObjectStore } from '../objectstore/index.ts';
 import { BlockMap } from './block-map.ts';
@@ -31,6 +31,8 @@ export interface CollectRequest extends CallOptions {
   /** Says what would be done, and does nothing. */
   readonly dryRun?: boolean;
   readonly progress?: Progress;
+  /** So much of the index is written anew for any pack that goes: see {@link INDEX_SHARE_MAX}. Default: 16 MiB. */
+  readonly indexBytesFree?: number;
   /** For the leases of the collector and of sessions. */
   readonly lease?: Pick<LeaseOptions, 'beatMs' | 'observeMs'>;
 }
@@ -58,6 +60,8 @@ export interface CollectReport {
   /** Dead, and kept since a session that began before they were condemned is still open. */
   readonly waiting: PackTally;
   readonly deleted: PackTally;
+  /** Doomed, and deleted when there are more of them: it would cost more to write the index without them than they are worth. */
+  readonly postponed: PackTally;
   /** Mostly dead: what is alive in them was copied, and they are among the condemned. */
   readonly rewritten: PackTally;
   readonly segmentsDeleted: number;
@@ -76,6 +80,13 @@ export interface CollectorParts {
 
 /** Of a pack, what is neither object nor entry. */
 const FRAME_BYTES = packHeader.size + packFooter.size;
+/**
+ * Of what packs give back, what may be written of the index for it. Ids are random, so a segment of a large index names packs of every
+ * age: with a hundred million objects each run would write 5 GB for the packs of one dropped point. So dead packs wait, at most
+ * four times the index.
+ */
+const INDEX_SHARE_MAX = 1 / 4;
+const INDEX_BYTES_FREE = 16 * MiB;
 /** Below it, a pack costs more to keep than to copy. */
 const ALIVE_MIN = 0.5;
 
@@ -122,8 +133,11 @@ export class Collector {
       isSteady && !this.#request.dryRun ? await this.#rewrite(found, half) : { emptied: new Set<string>() };
     const emptied = this.#request.dryRun ? new Set(half.keys()) : copied.emptied;
     const plan = this.#plan(found, emptied);
-    if (this.#request.dryRun)
-      return this.#report(found, plan, emptied, { deleted: plan.doomed, segments: 0 });
+    if (this.#request.dryRun) {
+      const isTooDear = await this.#isTooDear(plan.next.doomed, found.packs);
+      const deleted = isTooDear ? [] : [...plan.next.doomed.keys()];
+      return this.#report(found, plan, emptied, { deleted, segments: 0 });
+    }
     await lease.check(this.#request);
     const epoch = await this.#step(found, plan);
     const deleted = await this.#sweep(epoch, found.packs);
@@ -231,6 +245,7 @@ export class Collector {
   async #sweep({ doomed }: Epoch, packs: ReadonlyMap<string, number>): Promise<string[]> {
     if (doomed.size === 0) return [];
     await this.#index.refresh(this.#request);
+    if (await this.#isTooDear(doomed, packs)) return [];
     await this.#index.drop((packId) => !doomed.has(hexOf(packId)), this.#request);
     const present = [...doomed.keys()].filter((pack) => packs.has(pack));
     for (const pack of present) {
@@ -238,6 +253,16 @@ export class Collector {
       this.#progress.advance(packs.get(pack)!);
     }
     return present;
+  }
+
+  /** Never where the index names what is not there: a reader would come upon it. */
+  async #isTooDear(doomed: Epoch['doomed'], packs: ReadonlyMap<string, number>): Promise<boolean> {
+    const { indexBytesFree = INDEX_BYTES_FREE } = this.#request;
+    const lost = new Set([...doomed.keys()].filter((pack) => !packs.has(pack)));
+    if (lost.size > 0 && (await this.#index.bytesOfDrop((packId) => !lost.has(hexOf(packId)))) > 0)
+      return false;
+    const written = await this.#index.bytesOfDrop((packId) => !doomed.has(hexOf(packId)));
+    return written > indexBytesFree && written > tallyOf(doomed.keys(), packs).bytes * INDEX_SHARE_MAX;
   }
 
   #alivePacks({ packs, marking }: Pick<Found, 'packs' | 'marking'>, emptied: ReadonlySet<string>): string[] {
@@ -252,6 +277,7 @@ export class Collector {
   ): CollectReport {
     const tally = (chosen: Iterable<string>): PackTally => tallyOf(chosen, packs);
     const alive = this.#alivePacks({ packs, marking }, emptied);
+    const postponed = new Set(plan.next.doomed.keys()).difference(new Set(done.deleted));
     const aliveBytes = alive.reduce((sum, pack) => sum + marking.aliveBytes(pack), 0);
     return {
       epoch: this.#request.dryRun ? epoch.number : plan.next.number,
@@ -264,6 +290,10 @@ export class Collector {
       revived: tally(plan.revived),
       waiting: tally(plan.waiting),
       deleted: tally(done.deleted),
+      postponed: tallyOf(
+        [...postponed].filter((pack) => packs.has(pack)),
+        packs,
+      ),
       rewritten: tally(emptied),
       segmentsDeleted: done.segments,
     };

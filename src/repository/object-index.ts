@@ -10,6 +10,7 @@ import type { CallOptions } from '../disk/index.ts';
 import type { ObjectStore } from '../objectstore/index.ts';
 import { repositoryFaults } from './faults.ts';
 import { hexOf } from './format.ts';
+import { segmentEntry } from './format.ts';
 import { Lease } from './lease.ts';
 import { PageCache, PagedReader } from './paged-reader.ts';
 import { Segment, type FoundEntry, type PackFilter } from './segment.ts';
@@ -245,11 +246,14 @@ export class ObjectIndex {
     }
   }
 
+  /** Bytes of the segments that {@link drop} would replace. */
+  async bytesOfDrop(wanted: PackFilter): Promise<number> {
+    return entriesOf(await this.#naming(wanted)) * segmentEntry.size;
+  }
+
   /** Replaces every segment that names a pack that is not `wanted`. True when there was one. */
   async drop(wanted: PackFilter, options: CallOptions = {}): Promise<boolean> {
-    const naming: Segment[] = [];
-    for (const segment of this.#segments)
-      if ((await segment.packs()).some(({ packId }) => !wanted(packId))) naming.push(segment);
+    const naming = await this.#naming(wanted);
     for (let rest = naming; rest.length > 0;) {
       const small = chooseForMerge(rest, this.#entriesMax);
       const next = small.length > 0 ? small : [rest[0]!];
@@ -258,6 +262,14 @@ export class ObjectIndex {
       rest = rest.filter((segment) => !next.includes(segment));
     }
     return naming.length > 0;
+  }
+
+  /** Segments that name a pack which is not wanted. */
+  async #naming(wanted: PackFilter): Promise<Segment[]> {
+    const naming: Segment[] = [];
+    for (const segment of this.#segments)
+      if ((await segment.packs()).some(({ packId }) => !wanted(packId))) naming.push(segment);
+    return naming;
   }
 
   /**
