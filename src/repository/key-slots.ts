@@ -13,7 +13,7 @@ import type { CallOptions } from '../disk/index.ts';
 import type { ObjectStore } from '../objectstore/index.ts';
 import { repositoryFaults } from './faults.ts';
 import { NONCE_BYTES, TAG_BYTES } from './format.ts';
-import { encodeChecked, readChecked, type HeaderFile } from './header.ts';
+import { encodeChecked, readChecked, type HeaderFile, type RepositoryHeader } from './header.ts';
 import { MASTER_KEY_BYTES } from './keys.ts';
 import { costsToday, isAffordable, passphraseKey, type PassphraseCosts } from './passphrase-key.ts';
 import { parseRecoveryKey } from './recovery-key.ts';
@@ -63,6 +63,16 @@ export async function addKeySlot(
   return slot;
 }
 
+/** Throws `REPO_HEADER_DAMAGED` unless the file is whole and belongs under its name. */
+export async function checkKeySlot(
+  store: ObjectStore,
+  header: RepositoryHeader,
+  name: string,
+  options: CallOptions = {},
+): Promise<void> {
+  await readSlot(store, { header }, name, options);
+}
+
 /** Every slot of the repository, in the order of their names; needs no secret. */
 export async function listKeySlots(
   store: ObjectStore,
@@ -92,7 +102,8 @@ export async function unwrapMasterKey(
     try {
       const slot = await readSlot(store, file, name, options);
       if (slot?.kind !== secret.kind) continue;
-      if (slot.kind === 'passphrase' && !isAffordable(slot)) throw impossibleSlot(store, name);
+      if (slot.kind === 'passphrase' && !isAffordable(slot))
+        throw damagedSlot(store, name, 'it holds impossible values');
       const master = await unwrap(slot, file, secret);
       if (master) return { master, slot: slot.slot };
     } catch (error) {
@@ -127,13 +138,13 @@ function slotText({ slot, kind, created, problem }: KeySlotInfo): string {
 /** Undefined for a slot of another repository: a creation that was interrupted leaves those. */
 async function readSlot(
   store: ObjectStore,
-  { header }: HeaderFile,
+  { header }: Pick<HeaderFile, 'header'>,
   name: string,
   options: CallOptions,
 ): Promise<KeySlot | undefined> {
   const slot = (await readChecked(store, name, options))?.value as unknown as KeySlot | undefined;
   if (slot?.repositoryId !== header.repositoryId) return undefined;
-  if (name !== `keys/${slot.slot}`) throw impossibleSlot(store, name);
+  if (name !== `keys/${slot.slot}`) throw damagedSlot(store, name, 'it is another slot');
   return slot;
 }
 
@@ -173,8 +184,8 @@ async function wrap(master: Uint8Array, file: HeaderFile, secret: WrappingSecret
   return { ...costs, salt: hex(salt), nonce: hex(nonce), key: hex(key) };
 }
 
-function impossibleSlot({ location }: ObjectStore, name: string): Error {
-  return repositoryFaults.headerDamaged({ name, location, problem: 'it holds impossible values' });
+function damagedSlot({ location }: ObjectStore, name: string, problem: string): Error {
+  return repositoryFaults.headerDamaged({ name, location, problem });
 }
 
 /** Undefined when the secret is not the slot's. */

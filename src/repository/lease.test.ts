@@ -138,6 +138,35 @@ test('a holder elsewhere keeps the VM while it is heard of, and loses it when it
   await lease.check();
 });
 
+test('a lock that is let go between being listed and being read is nobody’s', async () => {
+  const plain = createMemoryStore();
+  const name = await foreignLock(plain);
+  let gone = false;
+  const store = faultyStore(plain, {
+    before: async ({ method, name: read }) => {
+      if (gone || method !== 'getRange' || read !== name) return;
+      gone = true;
+      await plain.delete(name);
+    },
+  });
+  await using lease = await Lease.acquire(store, FOLDER, QUICK);
+  await lease.check();
+  assert.ok(gone);
+});
+
+test('a lock whose content is damaged is held by somebody unknown: watched, and taken over when it is silent', async () => {
+  for (const content of ['', 'garbage', '[]', '{"mark":7}', '{"host":"elsewhere"']) {
+    const store = createMemoryStore();
+    const name = await foreignLock(store);
+    store.damage(name, () => Buffer.from(content));
+    let looks = 0;
+    const watched = faultyStore(store, { before: ({ method }) => void (looks += method === 'list' ? 1 : 0) });
+    await using lease = await Lease.acquire(watched, FOLDER, QUICK);
+    assert.ok(looks >= QUICK.observeMs / QUICK.beatMs, 'it was watched');
+    await lease.check();
+  }
+});
+
 test('waiting for a silent holder can be cancelled', async () => {
   const store = createMemoryStore();
   await foreignLock(store);

@@ -225,16 +225,31 @@ async function settle(
   for (const old of seen.names) await store.delete(old);
 }
 
+/** Undefined when it was let go; whose content is damaged, of whom nothing is known. */
 async function readHolder(
   store: ObjectStore,
   name: string,
-  { signal }: CallOptions,
+  options: CallOptions,
 ): Promise<{ mark: string; nonce: string; text: string } | undefined> {
-  const found = await store.stat(name, { signal });
-  if (!found) return undefined;
-  const bytes = await store.getRange(name, 0, Math.min(found.size, 4096), { signal });
+  const bytes = await readLock(store, name, options);
+  if (!bytes) return undefined;
   const { mark, nonce, host, pid } = parseObject(Buffer.from(bytes).toString()) ?? {};
   return { mark: String(mark), nonce: String(nonce), text: `process ${String(pid)} on ${String(host)}` };
+}
+
+async function readLock(
+  store: ObjectStore,
+  name: string,
+  { signal }: CallOptions,
+): Promise<Uint8Array | undefined> {
+  const found = await store.stat(name, { signal });
+  if (!found) return undefined;
+  try {
+    return await store.getRange(name, 0, Math.min(found.size, 4096), { signal });
+  } catch (error) {
+    if (hasCode(error, 'STORE_NOT_FOUND')) return undefined; // let go in between
+    throw error;
+  }
 }
 
 function numberText(number: number): string {

@@ -11,12 +11,13 @@ import { ChunkReader, type ChunkReaderOptions } from './chunk-reader.ts';
 import { Collector, type CollectReport, type CollectRequest } from './collector.ts';
 import type { CopiedDisk, CopyOptions, CopyStats } from './copy-points.ts';
 import { Epochs, isUsable, noEpoch, type Epoch } from './epochs.ts';
-import { readChecked, type RepositoryHeader } from './header.ts';
+import type { RepositoryHeader } from './header.ts';
 import { repositoryFaults } from './faults.ts';
 import { foldStateOf, type FoldState } from './fold.ts';
 import { hexOf } from './format.ts';
 import { repositoryPool, type RepositoryPool } from './jobs.ts';
 import { Journal } from './journal.ts';
+import { checkKeySlot } from './key-slots.ts';
 import { vmFolder, type RepositoryKeys } from './keys.ts';
 import { holderState, Lease, type LeaseOptions } from './lease.ts';
 import { Losses, type Affected } from './losses.ts';
@@ -501,7 +502,7 @@ export class Repository implements AsyncDisposable {
     for (const error of this.#index.damaged) await verification.file(() => Promise.reject(error));
     if (all) await this.#verifyIndexAndPacks(verification, options);
     for await (const { name } of store.list('keys/', options)) {
-      await verification.file(() => readChecked(store, name, options));
+      await verification.file(() => checkKeySlot(store, this.#parts.header, name, options));
     }
     for await (const { name } of store.list('baselines/', options)) {
       await verification.file(() => this.#baselines.check(name, options));

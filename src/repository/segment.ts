@@ -100,6 +100,7 @@ export class Segment {
       throw damaged('its header holds impossible values');
     if (Buffer.compare(header.repositoryId, repositoryId) !== 0)
       throw damaged('it belongs to another repository');
+    if (reader.name !== `index/${hexOf(header.segmentId)}`) throw damaged('it is another segment');
     const layout = segmentLayout(header);
     if (layout.size !== reader.size || header.size !== reader.size) throw damaged('its size is wrong');
     return new Segment(reader, header, await readSuperseded(reader, layout));

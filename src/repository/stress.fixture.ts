@@ -283,7 +283,7 @@ function isRefusal(error: unknown): boolean {
 function isAllowed(error: unknown): boolean {
   if (error instanceof Hiccup || error instanceof StoppedError) return true;
   if (isFault(error) && error.kind === 'retry') return true;
-  return hasCode(error, 'REPO_POINT_NOT_FOUND', 'STORE_NOT_FOUND', 'STORE_UPLOAD_FAILED');
+  return hasCode(error, 'REPO_POINT_NOT_FOUND', 'STORE_UPLOAD_FAILED');
 }
 
 async function pointsOf(repository: Repository, vmId: string): Promise<RestorePoint[]> {
