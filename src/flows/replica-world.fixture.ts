@@ -43,7 +43,9 @@ export class ReplicaWorld<T extends Target> {
       const at = (n * 190_000 + 512 * n) % (size - 200_000);
       await this.vm.write(index, at, Buffer.alloc(70_000, n));
       await this.vm.write(index, (n * 128 * KiB) % (size - 128 * KiB), Buffer.alloc(64 * KiB, 100 + n));
-      await this.vm.write(index, ((n + 3) * 128 * KiB) % (size - 128 * KiB), Buffer.alloc(64 * KiB));
+      // Whole blocks wherever they come: what is zeros in part is data.
+      const zeros = ((n + 3) * 128 * KiB) % (size - (size % (128 * KiB)));
+      await this.vm.write(index, zeros, Buffer.alloc(64 * KiB));
       await this.vm.write(index, size - 512, Buffer.alloc(512, n));
     }
   }
