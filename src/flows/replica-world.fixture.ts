@@ -15,12 +15,13 @@ export interface WorldParts<T extends Target> {
   readonly stateFolder: string;
   readonly sizes: readonly number[];
   readonly target: (fate: Fate) => T;
+  readonly fate?: Fate;
   /** Power is lost where the target is. */
   readonly lose?: (target: T, cut: number) => Promise<void>;
 }
 
 export class ReplicaWorld<T extends Target> {
-  readonly fate = new Fate();
+  readonly fate: Fate;
   readonly vm: MemoryVm;
   readonly target: T;
   readonly stateFolder: string;
@@ -29,6 +30,7 @@ export class ReplicaWorld<T extends Target> {
 
   constructor(parts: WorldParts<T>) {
     this.#parts = parts;
+    this.fate = parts.fate ?? new Fate();
     this.vm = new MemoryVm(this.fate, parts.sizes);
     this.target = parts.target(this.fate);
     this.stateFolder = parts.stateFolder;

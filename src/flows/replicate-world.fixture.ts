@@ -12,9 +12,12 @@ import type { PlannedTargetDisk, Target, TargetDisk, TargetDiskSpec } from '../t
 export class Fate {
   steps: string[] = [];
   dieAt = Infinity;
+  /** Called in the moment of death. */
+  onDeath: () => void = () => {};
 
   step(name: string): void {
     this.steps.push(name);
+    if (this.steps.length === this.dieAt + 1) this.onDeath();
     if (this.steps.length > this.dieAt) throw new Error(`killed at ${name}`);
   }
 
