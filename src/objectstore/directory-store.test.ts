@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -45,6 +45,23 @@ test('files and folders of others are neither listed nor served', async () => {
   assert.deepEqual(await Array.fromAsync(store.list('')), [{ name: 'packs/p', size: 1 }]);
   assert.equal(await store.stat('packs/folder'), undefined);
   await assert.rejects(store.getRange('packs/folder', 0, 1), (error) => hasCode(error, 'STORE_NOT_FOUND'));
+});
+
+test('the folder of a session goes with its last object, and can be used again; folders that are shared stay', async () => {
+  const root = await newFolder();
+  const store = await openDirectoryStore(root);
+  const [first, second] = ['sessions/00000001-ab/00000001', 'sessions/00000001-ab/00000001-000001'];
+  const foldersIn = (name: string): Promise<string[]> => readdir(join(root, name));
+  await store.putNew(first, Buffer.alloc(1));
+  await store.putNew(second, Buffer.alloc(1));
+  await store.putNew('locks/vm/00000001', Buffer.alloc(1));
+  await store.delete(second);
+  assert.deepEqual(await foldersIn('sessions'), ['00000001-ab']);
+  await store.delete(first);
+  await store.delete('locks/vm/00000001');
+  assert.deepEqual([await foldersIn('sessions'), await foldersIn('locks')], [[], ['vm']]);
+  await store.putNew(first, Buffer.alloc(1));
+  assert.deepEqual(await Array.fromAsync(store.list('sessions/')), [{ name: first, size: 1 }]);
 });
 
 test('when the volume goes away nothing looks absent and nothing is written beneath it', async () => {

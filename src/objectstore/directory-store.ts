@@ -9,7 +9,7 @@ import { DirectoryUpload, syncFolder } from './directory-upload.ts';
 import { errorCode, fileFault, storeFaults } from './faults.ts';
 import { systemFiles, type FileCalls, type FileStats } from './file-calls.ts';
 import { makeIncoming, removeLeftovers } from './incoming.ts';
-import { checkName, checkPrefix, isNameSegment } from './object-name.ts';
+import { checkName, checkPrefix, isNameSegment, singleUseFolder } from './object-name.ts';
 import type { ObjectInfo, ObjectStore, ObjectUpload } from './port.ts';
 
 /** Enough to hide the latency of a network mount; local file systems answer from memory. */
@@ -145,6 +145,11 @@ class DirectoryStore implements ObjectStore {
     } catch (error) {
       if (!isAbsence(error)) throw fileFault(error, this.location, this.#pathOf(name));
     }
+    const folder = singleUseFolder(name);
+    if (folder === undefined) return;
+    this.#folders.delete(this.#pathOf(folder));
+    // Not before its last object is gone: until then the file system refuses.
+    await this.#files.rmdir(this.#pathOf(folder)).catch(() => {});
   }
 
   #pathOf(name: string): string {

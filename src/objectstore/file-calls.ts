@@ -2,7 +2,7 @@
  * What a directory store asks of a file system, and nothing else: so that tests can put one beneath it that loses, tears and
  * reorders what was not synced, which no file system of the machine does on demand.
  */
-import { link, lstat, mkdir, open, readdir, readFile, rename, stat, unlink } from 'node:fs/promises';
+import { link, lstat, mkdir, open, readdir, readFile, rename, rmdir, stat, unlink } from 'node:fs/promises';
 import { errorCode } from './faults.ts';
 
 export interface FileStats {
@@ -50,6 +50,8 @@ export interface FileCalls {
   link(existing: string, path: string): Promise<void>;
   rename(from: string, to: string): Promise<void>;
   unlink(path: string): Promise<void>;
+  /** Fails unless the folder is empty. */
+  rmdir(path: string): Promise<void>;
 }
 
 export const systemFiles: FileCalls = {
@@ -62,6 +64,7 @@ export const systemFiles: FileCalls = {
   link: (existing, path) => link(existing, path),
   rename: (from, to) => rename(from, to),
   unlink: (path) => unlink(path),
+  rmdir: (path) => rmdir(path),
 };
 
 /** Gone already is success. */

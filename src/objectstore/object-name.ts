@@ -12,6 +12,18 @@ export function isNameSegment(text: string): boolean {
   return SEGMENT.test(text) && !DEVICE.test(text);
 }
 
+/** Where each writer has a folder of its own, with a name that no other will ever have. */
+const SINGLE_USE = /^(sessions\/[^/]+)\/[^/]+$/;
+
+/**
+ * The folder of an object that goes with its last object. A session registers in a folder of its own: if those stayed, there would be
+ * one more with each command, in a store that has folders. Folders that several writers share stay: one of them may count
+ * on the name of a folder being durable, and another would take that away.
+ */
+export function singleUseFolder(name: string): string | undefined {
+  return SINGLE_USE.exec(name)?.[1];
+}
+
 /** Throws `STORE_NAME_INVALID`, so that no name ever leaves the store's folder. */
 export function checkName(name: string): void {
   if (name.length > NAME_LENGTH_MAX || !name.split('/').every(isNameSegment)) {

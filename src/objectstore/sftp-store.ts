@@ -13,7 +13,7 @@ import type { CallOptions } from '../disk/index.ts';
 import { SftpTree, type Entry, type SftpOptions } from '../sftp/index.ts';
 import { storeFaults } from './faults.ts';
 import { ABANDONED_AFTER_MS, INCOMING } from './incoming.ts';
-import { checkName, checkPrefix, isNameSegment } from './object-name.ts';
+import { checkName, checkPrefix, isNameSegment, singleUseFolder } from './object-name.ts';
 import type { ObjectInfo, ObjectStore, ObjectUpload } from './port.ts';
 import { processMark, processState } from './process-mark.ts';
 import { sameStored } from './same-stored.ts';
@@ -134,6 +134,9 @@ class SftpStore implements ObjectStore {
     checkName(name);
     options.signal?.throwIfAborted();
     await this.#telling(name, () => this.#tree.remove(this.#path(name), options));
+    const folder = singleUseFolder(name);
+    // Not before its last object is gone: until then the server refuses.
+    if (folder !== undefined) await this.#tree.removeFolder(this.#path(folder), options).catch(() => {});
   }
 
   async close(): Promise<void> {

@@ -123,6 +123,12 @@ export class VolatileFiles implements FileCalls {
     this.#name(`unlink ${path}`, [{ ...this.#placeOf(path), node: undefined }]);
   }
 
+  async rmdir(path: string): Promise<void> {
+    await this.turn();
+    if (this.#entries(this.#find(path)).size > 0) throw failure('ENOTEMPTY', path);
+    this.#name(`rmdir ${path}`, [{ ...this.#placeOf(path), node: undefined }]);
+  }
+
   contentOf(object: string): Uint8Array {
     return this.#bytes(this.#walk(object.split('/'), object));
   }

@@ -16,6 +16,7 @@ export const REQUEST = {
   READDIR: 12,
   REMOVE: 13,
   MKDIR: 14,
+  RMDIR: 15,
   STAT: 17,
   RENAME: 18,
   EXTENDED: 200,

@@ -114,6 +114,10 @@ export class TreeSession {
     return this.#requests.perform('REMOVE', path, (id) => writeOf('REMOVE', id, path), signal);
   }
 
+  removeFolder(path: string, signal?: AbortSignal): Promise<void> {
+    return this.#requests.perform('RMDIR', path, (id) => writeOf('RMDIR', id, path), signal);
+  }
+
   makeFolder(path: string, signal?: AbortSignal): Promise<void> {
     return this.#requests.perform('MKDIR', path, (id) => writeMakeFolder(id, path), signal);
   }

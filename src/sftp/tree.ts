@@ -66,6 +66,11 @@ export class SftpTree {
     await absent(this.#using((session) => session.remove(path, signal)));
   }
 
+  /** Fails unless it is empty; removing what is not there is success. */
+  async removeFolder(path: string, { signal }: CallOptions = {}): Promise<void> {
+    await absent(this.#using((session) => session.removeFolder(path, signal)));
+  }
+
   /** One folder; one that exists is success. */
   async makeFolder(path: string, { signal }: CallOptions = {}): Promise<void> {
     try {
