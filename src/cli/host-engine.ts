@@ -67,18 +67,19 @@ function obstaclesOf(disk: AttachedDisk): string[] {
 
 async function testHost(access: HostAccess, task: Task): Promise<HostReport> {
   const checks: HostCheck[] = access.ssh ? [sshCipherCheck()] : [];
-  const opened = await check(checks, 'sign in', async () => {
+  const check: Checker = (name, work) => checked({ checks, task }, name, work);
+  const opened = await check('sign in', async () => {
     const host = await openHost(access, task);
     const by = access.viaSsh ? ` through SSH by ${access.ssh!.host}` : '';
     return { value: host, detail: `${access.user} at ${access.url}${by}` };
   });
   if (!opened) return { checks };
   try {
-    const vms = await check(checks, 'list virtual machines', async () => {
+    const vms = await check('list virtual machines', async () => {
       const value = await opened.hyperv.vms(task);
       return { value, detail: `${value.length} visible` };
     });
-    await check(checks, 'read a disk file', () => readOneFile(opened, vms ?? [], task));
+    await check('read a disk file', () => readOneFile(opened, vms ?? [], task));
     const { identity } = opened.session;
     return { ...(identity ? { system: `${identity.vendor} ${identity.version}` } : {}), checks };
   } finally {
@@ -99,17 +100,22 @@ function sshCipherCheck(): HostCheck {
   return { name, detail: 'in JavaScript', warning };
 }
 
+type Checker = <T>(name: string, work: () => Promise<{ value: T; detail: string }>) => Promise<T | undefined>;
+
 /** Runs one check; what it throws is its result. A cancelled run stops the whole report. */
-async function check<T>(
-  checks: HostCheck[],
+async function checked<T>(
+  { checks, task }: { readonly checks: HostCheck[]; readonly task: Task },
   name: string,
   work: () => Promise<{ value: T; detail: string }>,
 ): Promise<T | undefined> {
+  // A host that does not answer is waited for: who waits sees for what.
+  task.progress.phase(name);
   try {
     const { value, detail } = await work();
     checks.push({ name, detail });
     return value;
   } catch (error) {
+    task.signal.throwIfAborted();
     checks.push({ name, detail: '', error });
     return undefined;
   }

@@ -1,7 +1,7 @@
 /** What is found out of a host before anybody logs on. */
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer as createTcpServer, type AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { openWinrm } from './client.ts';
 import { probeWinrm } from './probe.ts';
@@ -36,6 +36,19 @@ test('a web server at the address is told from a WinRM service', async () => {
   await assert.rejects(probeWinrm({ url: `http://127.0.0.1:${port}` }), { code: 'WINRM_NOT_WINRM' });
   server.close();
   server.closeAllConnections();
+});
+
+test('a port that takes the connection and says nothing is left after 10 s', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const server = createTcpServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.once('data', () => t.mock.timers.tick(10_000));
+    socket.resume();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await assert.rejects(probeWinrm({ url: `http://127.0.0.1:${port}` }), { code: 'WINRM_SILENT' });
+  server.close();
 });
 
 test('the settings of the service are read where the host tells them; nonsense counts as not told', async () => {

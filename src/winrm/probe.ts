@@ -3,6 +3,7 @@
  * mechanisms it offers and its time. For diagnosis only; nothing of it is believed by a session.
  */
 import { X509Certificate } from 'node:crypto';
+import { hasCode } from '../base/index.ts';
 import { parseAddress, type Address } from './address.ts';
 import { winrmFaults } from './faults.ts';
 import { HttpExchange, type HttpReply } from './http/exchange.ts';
@@ -36,7 +37,7 @@ const ANSWER_BYTES_MAX = 64 * 1024;
 
 /**
  * Throws `WINRM_BAD_ADDRESS`, `WINRM_UNREACHABLE`, `WINRM_TLS_REFUSED`, `WINRM_CERTIFICATE_…`, `WINRM_NOT_WINRM`,
- * `WINRM_CONNECTION_LOST`, `WINRM_TIMED_OUT`, what `createConnection` throws, or the signal's reason.
+ * `WINRM_CONNECTION_LOST`, `WINRM_SILENT`, what `createConnection` throws, or the signal's reason.
  */
 export async function probeWinrm({ url, signal, ...options }: WinrmProbeOptions): Promise<WinrmProbe> {
   const address = parseAddress(url);
@@ -44,17 +45,19 @@ export async function probeWinrm({ url, signal, ...options }: WinrmProbeOptions)
   const http = new HttpExchange(socket, address);
   try {
     const askedMs = Date.now();
-    const reply = await http.post(
-      { 'Content-Type': 'application/soap+xml;charset=UTF-8' },
-      new Uint8Array(0),
-      {
+    const reply = await http
+      .post({ 'Content-Type': 'application/soap+xml;charset=UTF-8' }, new Uint8Array(0), {
         signal,
         delivery: { mayHaveRun: false },
         timeoutMs: ANSWER_TIMEOUT_MS,
         bodyBytesMax: ANSWER_BYTES_MAX,
         resource: 'a first look',
-      },
-    );
+      })
+      .catch((error: unknown) => {
+        if (!hasCode(error, 'WINRM_TIMED_OUT')) throw error;
+        const { host, port } = address;
+        throw winrmFaults.silent({ host, port, seconds: ANSWER_TIMEOUT_MS / 1000 });
+      });
     const betweenMs = (askedMs + Date.now()) / 2;
     return {
       offers: offersOf(reply, address),

@@ -16,6 +16,7 @@ import { padEnd, wrapTo } from '../text-width.ts';
 export function registerDoctor(program: Command, run: Runner): void {
   const doctor = program
     .command('doctor')
+    .summary('look for what is in the way of backups, on a host or in a repository')
     .description(
       'What is in the way of backups, and how to mend it: `host` is what is meant without another word.',
     );

@@ -19,6 +19,7 @@ const ID_LENGTH_MIN = 8;
 export function registerPoints(program: Command, run: Runner): void {
   const points = program
     .command('points')
+    .summary('list, show, copy and hold restore points')
     .description('Restore points: `list` is what is meant without another word.');
   registerList(points as Command, run);
   registerPointsShow(points as Command, run);
@@ -31,7 +32,9 @@ function registerList(points: Command, run: Runner): void {
   points
     .command('list', { isDefault: true })
     .summary('list restore points')
-    .description('Lists the restore points of a repository, newest first. Any of them can be restored alone.')
+    .description(
+      'Lists the restore points of a repository, of each VM the newest first. Any of them can be restored alone.',
+    )
     .addOption(repoOption)
     .addOption(new Option('--vm <vm>', 'of this VM only, by name or id'))
     .addOption(new Option('--disks', 'a line for each disk, with the numbers `restore --disk` takes'))
@@ -100,10 +103,14 @@ const COLUMNS: readonly Column<Row>[] = [
   { title: 'VM', cell: (row) => row.point.vm.name },
   { title: 'VM ID', cell: (row) => row.vmId },
   { title: 'CREATED', cell: (row) => timeCell(row.point.createdAt) },
-  { title: 'CONSISTENCY', cell: (row) => consistencyCell(row.point.consistency) },
+  {
+    title: 'CONSISTENCY',
+    dropFirst: 7,
+    cell: (row) => consistencyCell(row.point.consistency),
+  },
   { title: 'CONSUMER', dropFirst: 5, cell: (row) => row.point.consumer ?? '' },
   { title: 'DISK', align: 'right', cell: (row) => (row.disk ? String(row.disk.number) : '') },
-  { title: 'KIND', cell: (row) => row.disk?.kind ?? kindOf(row.point) },
+  { title: 'KIND', dropFirst: 8, cell: (row) => row.disk?.kind ?? kindOf(row.point) },
   { title: 'AUDIT', cell: auditCell },
   ...sizeColumns<Row>((row) => row.sizes),
   { title: 'PATH', cell: (row) => row.disk?.path ?? '' },

@@ -52,7 +52,7 @@ async function showRepository(
     const { error, ...status } = await session.engine.repositoryStatus(repository, task);
     const report = error === undefined ? {} : { error: session.report(error) };
     await document.item({ name, path, ...status, ...report });
-    await session.output.lines(statusLines(repository, status));
+    await session.output.lines(statusLines(repository, status, session.output.width));
     for (const warning of status.warnings) session.output.warn(warning);
     if (report.error) session.output.fault(report.error);
     return exitCodeOfOutcome({ ...status, error });
@@ -71,10 +71,11 @@ const COLUMNS: readonly Column<Row>[] = [
   { title: 'VM', cell: (vm) => vm.name },
   { title: 'POINTS', align: 'right', cell: (vm) => String(vm.points) },
   { title: 'LATEST', cell: (vm) => timeCell(vm.latest.createdAt) },
-  { title: 'CONSISTENCY', cell: (vm) => consistencyCell(vm.latest.consistency) },
+  { title: 'CONSISTENCY', dropFirst: 3, cell: (vm) => consistencyCell(vm.latest.consistency) },
   { title: 'NEXT BACKUP', cell: nextBackup },
   {
     title: 'AUDITED WITHIN',
+    dropFirst: 2,
     cell: (vm) => (vm.auditedWithin === undefined ? '' : count(vm.auditedWithin, 'run')),
   },
   {
@@ -82,7 +83,7 @@ const COLUMNS: readonly Column<Row>[] = [
     align: 'right',
     cell: (vm) => (vm.suspectPoints ? String(vm.suspectPoints.length) : ''),
   },
-  { title: 'ID', cell: (vm) => vm.id },
+  { title: 'ID', dropFirst: 1, cell: (vm) => vm.id },
 ];
 
 /** With named consumers: which of them go on with increments. */
@@ -94,7 +95,7 @@ function nextBackup({ baselines }: Row): string {
     : `incremental for ${baselines.map(({ consumer }) => consumer ?? 'unnamed').join(', ')}`;
 }
 
-function statusLines({ name, path }: RepositoryAccess, status: RepositoryStatus): string[] {
+function statusLines({ name, path }: RepositoryAccess, status: RepositoryStatus, width: number): string[] {
   const { encryption, storedBytes, repositoryId, vms, verified } = status;
   const locked = encryption === 'none' ? 'NOT ENCRYPTED' : `encrypted with ${encryption}`;
   const where = name === undefined ? path : `${name} (${path})`;
@@ -102,6 +103,6 @@ function statusLines({ name, path }: RepositoryAccess, status: RepositoryStatus)
     `${where}: ${locked}, ${formatBytes(storedBytes)} stored, ${count(vms.length, 'VM')}, repository ${repositoryId}`,
     `  ${verifiedText(verified)}`,
     ...(status.requests ? [`  this took ${requestsText(status.requests)}`] : []),
-    ...(vms.length > 0 ? tableLines(COLUMNS, vms).map((line) => `  ${line}`) : []),
+    ...(vms.length > 0 ? tableLines(COLUMNS, vms, width - 2).map((line) => `  ${line}`) : []),
   ];
 }

@@ -147,5 +147,6 @@ function openingFault(address: Address, error: unknown, timedOut: boolean): Erro
   // Codes of the network begin with E (ECONNREFUSED, EAI_AGAIN); those of TLS do not, but for these two.
   const network = timedOut || message === 'closed' || /^E(?!RR_|PROTO)/.test(code ?? '');
   const fault = address.tls && !network ? winrmFaults.tlsRefused : winrmFaults.unreachable;
-  return fault({ host, port, reason }, { cause: error });
+  // Our own end of the waiting says nothing that the reason does not.
+  return fault({ host, port, reason }, timedOut ? {} : { cause: error });
 }
