@@ -5,7 +5,7 @@
 import { hasCode, isFault, silentProgress, type Fault, type Progress } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
 import { Fates } from './fate.ts';
-import { hexOf, kindOf, packName, type ObjectKind } from './format.ts';
+import { hexOf, kindOf, packName, trailerEntry, type ObjectKind } from './format.ts';
 import type { RepositoryPool } from './jobs.ts';
 import { HEADER_BYTES, ObjectProblem, readHeader } from './object.ts';
 import type { Location } from './object-index.ts';
@@ -48,6 +48,8 @@ export class CheckedReads {
   /** Quarantined places that are whole. */
   readonly sound: ObjectPlace[] = [];
   readonly totals = { objects: 0, rawBytes: 0, storedBytes: 0 };
+  /** Of each pack, by hexadecimal id, what was read for restore points, with its entries in the trailer. */
+  readonly packBytes = new Map<string, number>();
   readonly fates: Fates;
   readonly #parts: CheckedReadsParts;
   readonly #options: CallOptions;
@@ -68,7 +70,7 @@ export class CheckedReads {
   async chunk(id: string): Promise<void> {
     if (this.damaged.has(id)) return;
     const place = await this.attempt(id, () => this.#parts.objects.locate('data', id));
-    if (place && this.#seen.add(place)) await this.#ask({ kind: 'data', place, isNeeded: true });
+    if (place && this.isNew(place)) await this.#ask({ kind: 'data', place, isNeeded: true });
   }
 
   /** What stands at a place, whatever names it. */
@@ -102,7 +104,11 @@ export class CheckedReads {
 
   /** True the first time. */
   isNew(place: Location): boolean {
-    return this.#seen.add(place);
+    if (!this.#seen.add(place)) return false;
+    const pack = hexOf(place.packId);
+    const bytes = HEADER_BYTES + place.storedLength + trailerEntry.size;
+    this.packBytes.set(pack, (this.packBytes.get(pack) ?? 0) + bytes);
+    return true;
   }
 
   wasRead(place: Location): boolean {

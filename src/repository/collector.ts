@@ -15,7 +15,7 @@ import { BlockMap } from './block-map.ts';
 import { changes, planEpoch, type EpochPlan } from './epoch-plan.ts';
 import { isUsable, noEpoch, type Epoch, type Epochs } from './epochs.ts';
 import { repositoryFaults } from './faults.ts';
-import { hexOf, packFooter, packHeader, packName } from './format.ts';
+import { PACK_FRAME_BYTES, hexOf, packName } from './format.ts';
 import { Lease, type LeaseOptions } from './lease.ts';
 import { extendLocks } from './lock-extension.ts';
 import { Marking } from './marking.ts';
@@ -78,8 +78,6 @@ export interface CollectorParts {
   readonly quarantine: AvoidedPlaces;
 }
 
-/** Of a pack, what is neither object nor entry. */
-const FRAME_BYTES = packHeader.size + packFooter.size;
 /**
  * Of what packs give back, what may be written of the index for it. Ids are random, so a segment of a large index names packs of every
  * age: with a hundred million objects each run would write 5 GB for the packs of one dropped point. So dead packs wait, at most
@@ -212,7 +210,9 @@ export class Collector {
       [...packs].filter(([pack, size]) => {
         const alive = marking.aliveBytes(pack);
         return (
-          alive > 0 && alive < (size - FRAME_BYTES) * ALIVE_MIN && isUsable(epoch, Buffer.from(pack, 'hex'))
+          alive > 0 &&
+          alive < (size - PACK_FRAME_BYTES) * ALIVE_MIN &&
+          isUsable(epoch, Buffer.from(pack, 'hex'))
         );
       }),
     );
@@ -285,7 +285,7 @@ export class Collector {
       openSessions: sessions.length,
       readers: sessions.filter((session) => session === READING_EPOCH).length,
       alive: tally(alive),
-      deadInAliveBytes: tally(alive).bytes - aliveBytes - alive.length * FRAME_BYTES,
+      deadInAliveBytes: tally(alive).bytes - aliveBytes - alive.length * PACK_FRAME_BYTES,
       condemned: tally(plan.condemned),
       revived: tally(plan.revived),
       waiting: tally(plan.waiting),

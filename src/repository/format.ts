@@ -97,6 +97,9 @@ export const packFooter = struct('Pack footer', 64, {
   checksum: u32(60),
 });
 
+/** Of a pack, what is neither object nor entry. */
+export const PACK_FRAME_BYTES = packHeader.size + packFooter.size;
+
 export const segmentHeader = struct('Segment header', 128, {
   magic: ascii(0, 8),
   version: u32(8),

@@ -6,7 +6,15 @@ import { MiB } from '../base/index.ts';
 import { createMemoryStore } from '../objectstore/index.ts';
 import { Repository } from './repository.ts';
 import { backUp, diskWith, partsFor, sampleBytes } from './repository.fixture.ts';
-import { RING, isVerified, nextPosition, paint, verifiedSince, type VerifiedSpan } from './verified.ts';
+import {
+  RING,
+  arcsOf,
+  isVerified,
+  nextPosition,
+  paint,
+  verifiedSince,
+  type VerifiedSpan,
+} from './verified.ts';
 
 const anySpan = fc
   .tuple(fc.nat({ max: 40 }), fc.nat({ max: 40 }), fc.nat({ max: 9 }))
@@ -38,7 +46,14 @@ test('what was never read comes first, then what was read the longest time ago',
   assert.equal(nextPosition([]), 0);
   assert.equal(nextPosition(whole.slice(0, 1)), 10);
   assert.equal(nextPosition(whole), 10);
-  assert.deepEqual([verifiedSince(whole), verifiedSince(whole.slice(0, 2))], ['a', undefined]);
+  assert.deepEqual(
+    [
+      verifiedSince(whole, [5, 15, 25]),
+      verifiedSince(whole, [5, 25]),
+      verifiedSince(whole.slice(0, 2), [5, 25]),
+    ],
+    ['a', 'b', undefined],
+  );
 });
 
 /** Eight packs, and a clock that moves on an hour with every question. */
@@ -107,4 +122,50 @@ test('damage in a pack is found by the budget that comes to it, though no restor
     );
   assert.equal(problems.length, 1);
   assert.deepEqual([problems[0]!.affected, problems[0]!.settingsOf], [[], []]);
+});
+
+test('no part of the ring that is said to be read has a pack that was not, and no single pack is left out that could be told', () => {
+  const anyPack = fc.record({ at: fc.nat({ max: 30 }), isRead: fc.boolean() });
+  fc.assert(
+    fc.property(fc.array(anyPack, { maxLength: 20 }), (packs) => {
+      const arcs = arcsOf(packs);
+      for (const { at, isRead } of packs) {
+        const isTold = arcs.some(({ from, to }) => from <= at && at < to);
+        const isShared = packs.some((each) => each.at === at && !each.isRead);
+        assert.equal(isTold, isRead && !isShared);
+      }
+    }),
+  );
+});
+
+test('verifying each point by itself verifies every byte, once nothing is left that no point needs', async () => {
+  const { parts } = await manyPacks();
+  const repository = await Repository.open(parts);
+  let never = (await repository.verified()).neverBytes;
+  for (const point of await Array.fromAsync(repository.points())) {
+    assert.ok(never > 0);
+    const { state } = await repository.verify({ point, workers: 0 });
+    assert.ok(state.neverBytes < never);
+    never = state.neverBytes;
+    assert.ok((await (await Repository.open(parts)).verifiedPoints()).has(point.id));
+  }
+  assert.equal(never, 0);
+  assert.ok((await (await Repository.open(parts)).verified()).since !== undefined);
+});
+
+test('a point of which something is damaged does not count, nor does a pack whose trailer is', async () => {
+  const { store, parts } = await manyPacks();
+  const repository = await Repository.open(parts);
+  const [point] = await Array.fromAsync(repository.points());
+  const before = (await repository.verified()).neverBytes;
+  for await (const { name, size } of store.list('packs/'))
+    store.damage(name, (bytes) => bytes.with(size - 70, bytes[size - 70]! ^ 1));
+  const torn = await repository.verify({ point: point!, workers: 0 });
+  assert.deepEqual([torn.ok, torn.state.neverBytes], [true, before]);
+  for await (const { name } of store.list('packs/'))
+    store.damage(name, (bytes) => bytes.with(200, bytes[200]! ^ 1));
+  assert.ok(!(await (await Repository.open(parts)).verify({ point: point!, workers: 0 })).ok);
+  const [other] = (await Array.fromAsync(repository.points())).slice(1);
+  await repository.verify({ point: other!, workers: 0 });
+  assert.deepEqual([...(await repository.verifiedPoints())], [point!.id]);
 });

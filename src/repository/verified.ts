@@ -44,6 +44,27 @@ function cut({ from, to, at }: VerifiedSpan, low: number, high: number): Verifie
   return part.from < part.to ? [part] : [];
 }
 
+/** `[from, to)` of the ring. */
+export type RingArc = Pick<VerifiedSpan, 'from' | 'to'>;
+
+/** What has to be remembered stays small; what is left out is read once more. */
+const ARCS_MAX = 64;
+
+/** The longest parts of the ring in which every pack was read; from a pack that was, up to the next that was not. */
+export function arcsOf(packs: readonly { readonly at: number; readonly isRead: boolean }[]): RingArc[] {
+  const arcs: RingArc[] = [];
+  let from: number | undefined = packs.every(({ isRead }) => isRead) ? 0 : undefined;
+  for (const { at, isRead } of packs.toSorted((a, b) => a.at - b.at || Number(b.isRead) - Number(a.isRead))) {
+    if (isRead) from ??= at;
+    else if (from !== undefined) {
+      if (from < at) arcs.push({ from, to: at });
+      from = undefined;
+    }
+  }
+  if (from !== undefined) arcs.push({ from, to: RING });
+  return arcs.toSorted((a, b) => b.to - b.from - (a.to - a.from)).slice(0, ARCS_MAX);
+}
+
 /** Where to go on: at what was never read, else at what was read the longest time ago. */
 export function nextPosition(spans: readonly VerifiedSpan[]): number {
   const gap = gapsOf(spans)[0];
@@ -51,15 +72,27 @@ export function nextPosition(spans: readonly VerifiedSpan[]): number {
   return spans.reduce((oldest, span) => (span.at < oldest.at ? span : oldest)).from;
 }
 
-/** Since when every byte was read; undefined while there is one that never was. */
-export function verifiedSince(spans: readonly VerifiedSpan[]): string | undefined {
-  if (gapsOf(spans).length > 0) return undefined;
-  return spans.map(({ at }) => at).reduce((oldest, at) => (at < oldest ? at : oldest));
+/** Since when what is at these positions was read; undefined while there is one that never was, or nothing at all. */
+export function verifiedSince(
+  spans: readonly VerifiedSpan[],
+  positions: readonly number[],
+): string | undefined {
+  let oldest: string | undefined;
+  for (const position of positions) {
+    const span = spanAt(spans, position);
+    if (!span) return undefined;
+    if (oldest === undefined || span.at < oldest) oldest = span.at;
+  }
+  return oldest;
 }
 
 /** Was what is at this position ever read? */
 export function isVerified(spans: readonly VerifiedSpan[], position: number): boolean {
-  return spans.some(({ from, to }) => from <= position && position < to);
+  return spanAt(spans, position) !== undefined;
+}
+
+function spanAt(spans: readonly VerifiedSpan[], position: number): VerifiedSpan | undefined {
+  return spans.find(({ from, to }) => from <= position && position < to);
 }
 
 function gapsOf(spans: readonly VerifiedSpan[]): { from: number; to: number }[] {
@@ -108,14 +141,14 @@ export class VerifiedRing {
     await this.#replace(options);
   }
 
-  /** Remembers that the point was read whole, beginning at `at`. What is not among `existing` is forgotten. */
+  /** Remembers that a point was read whole, and with it some parts of the ring. Points not among `existing` are forgotten. */
   async markPoint(
-    id: string,
-    at: string,
+    { id, at, arcs }: { readonly id: string; readonly at: string; readonly arcs: readonly RingArc[] },
     existing: ReadonlySet<string>,
     options: CallOptions = {},
   ): Promise<void> {
     this.#points = new Map([...this.#points, [id, at] as const].filter(([each]) => existing.has(each)));
+    this.#spans = arcs.reduce((spans, arc) => paint(spans, { ...arc, at }), this.#spans);
     await this.#replace(options);
   }
 

@@ -2,7 +2,8 @@
 import { isFault, type Fault, type Progress } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
 import { BlockMap } from './block-map.ts';
-import { hexOf } from './format.ts';
+import { damageOf } from './checked-reads.ts';
+import { PACK_FRAME_BYTES, hexOf, packName } from './format.ts';
 import type { RepositoryPool } from './jobs.ts';
 import type { ObjectReader } from './object-reader.ts';
 import type { PackReader } from './pack-reader.ts';
@@ -10,7 +11,14 @@ import type { RestorePoint } from './point.ts';
 import type { Quarantine, QuarantineChange, QuarantinedObject } from './quarantine.ts';
 import { PackSweep, type VerifyBudget } from './sweep.ts';
 import { Verification, type VerifyReport } from './verify.ts';
-import { isVerified, ringPosition, verifiedSince, type VerifiedRing } from './verified.ts';
+import {
+  arcsOf,
+  isVerified,
+  ringPosition,
+  verifiedSince,
+  type RingArc,
+  type VerifiedRing,
+} from './verified.ts';
 
 export interface VerifyRequest extends CallOptions {
   /** The point to verify; none: all of them, and every other file of the repository. */
@@ -73,8 +81,9 @@ export async function verifyRepository(
   });
   const { point } = request;
   if (point && report.ok) {
+    const read = { id: point.id, arcs: await arcsRead(parts, reads, request), at: startedAt };
     const existing = await parts.pointIds();
-    await notes.take(() => ring.markPoint(point.id, startedAt, existing, request));
+    await notes.take(() => ring.markPoint(read, existing, request));
   }
   return { ...report, state: await verifiedState(parts), ...notes.fault() };
 }
@@ -100,6 +109,23 @@ async function read(
     for (const fault of sweep.faults) verification.problem(fault);
   }
   return points;
+}
+
+/** Parts of the ring of which a verification of one point has read every pack to the last byte. */
+async function arcsRead(
+  { objects, packs }: VerifyRepositoryParts,
+  { packBytes }: Verification['reads'],
+  options: CallOptions,
+): Promise<RingArc[]> {
+  const whole = new Set<string>();
+  const all = await objects.index.packs();
+  for (const { packId, size } of all) {
+    const pack = hexOf(packId);
+    if (packBytes.get(pack) !== size - PACK_FRAME_BYTES) continue;
+    const isListed = await packs.list({ name: packName(packId), size }, options).catch(damageOf);
+    if ('places' in isListed) whole.add(pack);
+  }
+  return arcsOf(all.map(({ packId }) => ({ at: ringPosition(packId), isRead: whole.has(hexOf(packId)) })));
 }
 
 /** What was found damaged goes in, what was found whole comes out, and so does what no index names any more. */
@@ -138,7 +164,8 @@ export async function verifiedState({
   const packs = await objects.index.packs();
   const bytesOf = (some: typeof packs): number => some.reduce((sum, { size }) => sum + size, 0);
   const never = packs.filter(({ packId }) => !isVerified(ring.spans, ringPosition(packId)));
-  const since = never.length > 0 ? undefined : verifiedSince(ring.spans);
+  const positions = packs.map(({ packId }) => ringPosition(packId));
+  const since = verifiedSince(ring.spans, positions);
   return {
     neverBytes: bytesOf(never),
     totalBytes: bytesOf(packs),

@@ -84,8 +84,7 @@ export class Verification {
   }
 
   async point(point: RestorePoint): Promise<void> {
-    for (const id of blobsOf(point))
-      await this.#page(id, () => this.#parts.objects.read('blob', id, this.#options));
+    for (const id of blobsOf(point)) await this.#blob(id);
     for (const disk of point.disks) {
       for await (const { slot, entry } of this.#slots(disk.root, disk.size)) {
         for (const piece of piecesOf(entry, slotLength(slot, disk.size))) await this.reads.chunk(piece.id);
@@ -131,6 +130,13 @@ export class Verification {
         pages.push(...childrenOf(page, content.children).toReversed());
       }
     }
+  }
+
+  async #blob(id: string): Promise<void> {
+    const { objects } = this.#parts;
+    const raw = await this.#page(id, () => objects.read('blob', id, this.#options));
+    const place = raw && (await objects.index.findReadable(id));
+    if (place) this.reads.isNew(place);
   }
 
   async #isNew(page: PageAt): Promise<boolean> {
