@@ -237,12 +237,13 @@ describe('S3', requiresCeph('that repositories work on S3'), () => {
     assert.ok((await (await Repository.open(parts)).rebuildIndex()).packs > 0);
   });
 
-  test('a collection of garbage goes on when the gateway is killed under it', async () => {
-    let kills = 0;
-    const before = async ({ name }: StoreCall): Promise<void> => {
-      // In the middle: the epoch is read, packs are looked through.
-      if (!name.startsWith('packs/') || kills > 0) return;
-      kills += 1;
+  test('a collection of garbage goes on when the gateway is killed under its marking and under its deleting', async () => {
+    const kills: string[] = [];
+    const killedAt = new Set(['getRange', 'delete']);
+    const before = async ({ method, name }: StoreCall): Promise<void> => {
+      // The first pack that is looked into; then the first that is deleted.
+      if (!name.startsWith('packs/') || !killedAt.delete(method)) return;
+      kills.push(method);
       await ceph.killGateway();
       setTimeout(() => void ceph.startGateway(), 700);
     };
@@ -258,7 +259,7 @@ describe('S3', requiresCeph('that repositories work on S3'), () => {
     });
     const { condemned } = await collector.collect();
     const { deleted } = await collector.collect();
-    assert.equal(kills, 1);
+    assert.deepEqual(kills, ['getRange', 'delete']);
     assert.ok(condemned.packs > 0 && deleted.packs === condemned.packs);
     assert.deepEqual((await (await Repository.open(parts)).verify({ workers: 0 })).problems, []);
   });
