@@ -102,6 +102,10 @@ test(
     });
     await served(options, async ([only]) => {
       await io(only!.address, 'read -P 7 1028k 90k', 'read -P 0 1M 4k');
+      const merged = home.path('merged.qcow2');
+      await exec('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', only!.address, merged]);
+      await exec('qemu-io', ['-c', 'read -P 7 1028k 90k', '-c', 'read -P 0 1M 4k', merged]);
+      await exec('qemu-img', ['compare', '-f', 'raw', '-F', 'qcow2', only!.address, merged]);
     });
     await served(['--disk', '2'], async ([only]) => {
       const path = home.path('after.raw');
