@@ -146,6 +146,8 @@ async function finish(
   capture: Capture,
   point: RestorePoint,
 ): Promise<Warning[]> {
+  const { progress = silentProgress } = request;
+  progress.phase('handing over the checkpoint');
   // Not by the run's own signal: a conversion cut short leaves a reference point that nobody knows to be ours.
   const options = { signal: AbortSignal.timeout(CLEAN_UP_TIMEOUT_MS) };
   let sealed: SealedReference | undefined;
@@ -160,6 +162,7 @@ async function finish(
         adopt(deps.repository, capture, { point, sealed, consumer: request.consumer }, options),
       )
     : [];
+  progress.phase('waiting for the host to merge');
   const confirmed = await asWarning(flowFaults.checkpointNotConfirmed, point, () =>
     confirmGone(capture, request),
   );

@@ -34,7 +34,7 @@ export const flowFaults = faults('FLOW', {
   noSuchDisk: {
     kind: 'refused',
     text: 'the restore point has no disk "{disk}"; it has {disks}',
-    remedy: 'name a disk by its number or file name as `hvlift points` shows it',
+    remedy: 'name a disk by its number or file name as `hvlift points --disks` shows it',
   },
   noFolder: {
     kind: 'refused',
