@@ -25,7 +25,8 @@ export function libvirtDomain(machine: Machine, surroundings: LibvirtSurrounding
     ...(uuid === undefined ? [] : [element('uuid', {}, uuid)]),
     element('title', {}, oneLine(name) || 'machine'),
     ...(metadata === undefined ? [] : [element('metadata', {}, [metadata])]),
-    element('memory', { unit: 'MiB' }, String(memoryMiB)),
+    // In libvirt's own unit, which virt-v2v 2.2 takes whatever is said.
+    element('memory', { unit: 'KiB' }, String(memoryMiB * 1024)),
     element('vcpu', {}, String(processors)),
     ...sysinfo(machine),
     os(machine),

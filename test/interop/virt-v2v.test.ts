@@ -1,32 +1,43 @@
 /**
- * OVA packages before virt-v2v, which says what machine it sees in one. Installed, its Debian package would bring 80 others and replace
- * perl and systemd of the machine; to look at a package it needs none of them, so it is unpacked into a folder of the test.
+ * OVA packages before virt-v2v, and the domain of a clone before virt-v2v-in-place: what machine does it see? Installed, its Debian
+ * package would bring 80 others and replace perl and systemd of the machine; to look at a machine it needs none of them, so it is
+ * unpacked into a folder of the test. What it makes of a guest needs them, and is not tried.
  */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { KiB, MiB } from '../../src/base/index.ts';
 import { MemoryDisk } from '../../src/disk/index.ts';
+import { checkConversion, convertClone } from '../../src/hypervisors/index.ts';
+import { tinyMachine, TINY_DISK_BYTES, writeTinyDisk } from '../../src/hypervisors/tiny-guest.fixture.ts';
 import { writeOva, type OvfMachine } from '../../src/images/index.ts';
+import { cloneDisk, libvirtDomain, type Machine } from '../../src/machines/index.ts';
 import { requires } from '../requires.ts';
 
 const run = promisify(execFile);
 const folder = await mkdtemp(join(tmpdir(), 'hvlift-v2v-'));
 after(() => rm(folder, { recursive: true }));
 
-const UNPROVED = 'our OVA packages are what virt-v2v reads';
+const UNPROVED = 'our OVA packages and domains are what virt-v2v reads';
+const NEEDS = requires(['apt-get', 'dpkg'], UNPROVED);
 const PACKAGES = ['virt-v2v', 'libguestfs0', 'libosinfo-1.0-0', 'libsoup-3.0-0'];
 const ROOT = join(folder, 'root');
-const PROGRAM = join(ROOT, 'usr', 'bin', 'virt-v2v');
+const PROGRAMS = join(ROOT, 'usr', 'bin');
 const ENVIRONMENT = {
   ...process.env,
   LC_ALL: 'C',
   LD_LIBRARY_PATH: join(ROOT, 'usr', 'lib', 'x86_64-linux-gnu'),
 };
+
+/** Why it cannot be asked. */
+let missing: string | undefined;
+before(async () => {
+  if (NEEDS.skip === undefined) missing = await unpacked();
+});
 
 /** Undefined once it runs; else why it does not, as where no packages can be had. */
 async function unpacked(): Promise<string | undefined> {
@@ -34,7 +45,7 @@ async function unpacked(): Promise<string | undefined> {
     await run('apt-get', ['download', '-qq', '-o', 'APT::Sandbox::User=root', ...PACKAGES], { cwd: folder });
     const packages = (await readdir(folder)).filter((name) => name.endsWith('.deb'));
     for (const name of packages) await run('dpkg', ['-x', join(folder, name), ROOT]);
-    await run(PROGRAM, ['--version'], { env: ENVIRONMENT });
+    await run(join(PROGRAMS, 'virt-v2v'), ['--version'], { env: ENVIRONMENT });
     return undefined;
   } catch (error) {
     return `virt-v2v cannot be unpacked here: ${(error as Error).message}; not proved: ${UNPROVED}`;
@@ -48,6 +59,11 @@ async function diskOf(size: number): Promise<MemoryDisk> {
 }
 
 /** What `--print-source` says, a value a line: `nr vCPUs: 4`. */
+async function told(program: string, ...input: readonly string[]): Promise<string> {
+  const { stdout } = await run(join(PROGRAMS, program), [...input, '--print-source'], { env: ENVIRONMENT });
+  return stdout;
+}
+
 async function sourceOf(machine: OvfMachine, name: string): Promise<string> {
   const path = join(folder, name);
   const disks = [
@@ -55,10 +71,7 @@ async function sourceOf(machine: OvfMachine, name: string): Promise<string> {
     { disk: await diskOf(33 * MiB), bus: 'scsi' as const },
   ];
   await writeOva(path, { machine, disks }, {});
-  const { stdout } = await run(PROGRAM, ['-i', 'ova', '-o', 'null', '--print-source', path], {
-    env: ENVIRONMENT,
-  });
-  return stdout;
+  return told('virt-v2v', '-i', 'ova', '-o', 'null', path);
 }
 
 const MACHINE: OvfMachine = {
@@ -73,10 +86,9 @@ const MACHINE: OvfMachine = {
 
 test(
   'virt-v2v finds in a package the machine that was put in: name, firmware, memory, processors, disks, adapters',
-  requires(['apt-get', 'dpkg'], UNPROVED),
+  NEEDS,
   async (t) => {
-    const reason = await unpacked();
-    if (reason !== undefined) return t.skip(reason);
+    if (missing !== undefined) return t.skip(missing);
     const efi = await sourceOf(MACHINE, 'efi.ova');
     for (const line of [
       /source name: web <01> & "more"\n/,
@@ -89,5 +101,51 @@ test(
       assert.match(efi, line);
     const bios = await sourceOf({ ...MACHINE, firmware: 'bios', secureBoot: false }, 'bios.ova');
     assert.match(bios, /firmware: bios\n/);
+  },
+);
+
+/** Of one disk, over an image that nothing may write to. */
+async function cloned(): Promise<Machine> {
+  const disk = join(folder, 'disk.raw');
+  await writeTinyDisk(disk);
+  const below = { kind: 'file', path: disk, format: 'raw' } as const;
+  const source = await cloneDisk({ source: below, size: TINY_DISK_BYTES }, join(folder, 'clone.qcow2'));
+  const machine = tinyMachine(disk, { name: 'web01', processors: 2 });
+  return { ...machine, disks: [{ ...machine.disks[0]!, bus: 'virtio-scsi', source }] };
+}
+
+test(
+  'virt-v2v-in-place finds the clone in the domain that it is given, and its version is new enough',
+  NEEDS,
+  async (t) => {
+    if (missing !== undefined) return t.skip(missing);
+    const machine = await cloned();
+    const path = join(folder, 'domain.xml');
+    await writeFile(path, libvirtDomain(machine, { accelerator: 'tcg' }));
+    const source = await told('virt-v2v-in-place', '-i', 'libvirtxml', path);
+    for (const line of [
+      /source name: web01\n/,
+      /nr vCPUs: 2\n/,
+      /memory: 33554432 \(bytes\)/,
+      /disks:\n\t0 \[virtio-scsi\]\n/,
+    ])
+      assert.match(source, line);
+    // Its libraries lie in the folder, too; and no appliance that this machine may have is booted.
+    const bin = join(folder, 'bin');
+    await mkdir(bin);
+    const start = `#!/bin/sh\nexport LIBGUESTFS_PATH=/nowhere\nLD_LIBRARY_PATH='${ENVIRONMENT.LD_LIBRARY_PATH}' exec '${join(PROGRAMS, 'virt-v2v-in-place')}' "$@"\n`;
+    await writeFile(join(bin, 'virt-v2v-in-place'), start, { mode: 0o755 });
+    const before = process.env['PATH'];
+    process.env['PATH'] = `${bin}:${before}`;
+    try {
+      const request = { conversion: 'virt-v2v-in-place', hasWindows: false } as const;
+      await checkConversion(request);
+      await assert.rejects(convertClone(machine, request), {
+        code: 'CONVERSION_FAILED',
+        message: /libguestfs/i,
+      });
+    } finally {
+      process.env['PATH'] = before;
+    }
   },
 );
