@@ -61,9 +61,14 @@ function networkOf(adapter: VmAdapter, { networks }: AdapterChoices, note: Note)
   if (switchName === undefined || connected === false) return ISOLATED;
   const network = Object.hasOwn(networks, switchName) ? networks[switchName] : networks[EVERY_SWITCH];
   if (!network) note(machineFaults.adapterIsolated({ adapter: name, switchName }));
-  if (vlan?.mode && vlan.mode !== 'none')
+  if (vlan && isTagged(vlan))
     note(machineFaults.vlanLeft({ adapter: name, mode: vlan.mode, ids: idsOf(vlan) }));
   return network ?? ISOLATED;
+}
+
+/** Access to VLAN 0 is what an adapter has that was never given one. */
+function isTagged({ mode, accessId }: NonNullable<VmAdapter['vlan']>): boolean {
+  return mode !== undefined && mode !== 'none' && !(mode === 'access' && !accessId);
 }
 
 function idsOf({

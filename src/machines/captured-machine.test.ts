@@ -123,6 +123,8 @@ test('whatever is not carried over is a note', () => {
     assert.ok(!base.includes(code));
     assert.ok(codesOf(changed(vm, configuration)).includes(code), code);
   }
+  const untagged = { networkAdapters: [{ ...adapter!, vlan: { mode: 'access', accessId: 0 } as const }] };
+  assert.ok(!codesOf(changed(vm, untagged)).includes('MACHINE_VLAN_LEFT'), 'access to VLAN 0 is no VLAN');
   assert.ok(codesOf({ ...vm, configuration: {} }).includes('MACHINE_SETTINGS_GUESSED'), 'lost settings');
   const large = generation2([capturedDisk({ logicalSectorSize: 4096 })]);
   assert.ok(codesOf(large).includes('MACHINE_SECTORS_MOVED'));

@@ -38,7 +38,7 @@ export const machineFaults = faults('MACHINE', {
   },
   adapterModel: {
     kind: 'refused',
-    text: 'the {count} network adapters are of model {model} now; to the guest they are new ones, with the addresses they had',
+    text: 'network adapters are of model {model} now ({count} in all); to the guest they are new ones, with the addresses they had',
     remedy:
       'fixed addresses of the guest may have to be set again, because they belong to the adapter of before',
   },

@@ -6,6 +6,7 @@ import type { CutoverAnswers, CutoverCall } from '../cutover-port.ts';
 import { EXIT } from '../exit-code.ts';
 import { hostOption } from '../options.ts';
 import { canPrompt, promptShown } from '../prompt.ts';
+import { count } from '../numbers.ts';
 import type { Runner, Session } from '../session.ts';
 import * as option from './cutover-options.ts';
 import { stateFolderOf, stateOption } from './replicate.ts';
@@ -196,7 +197,7 @@ function forecastLines(forecast: NonNullable<CutoverPlan['forecast']>): string[]
   const { cycles, seconds, changedBytes, wellSeconds } = forecast;
   const told = ([low, likely, high]: Spread, by: string): string =>
     `${formatDuration(likely)} (${formatDuration(low)} to ${formatDuration(high)} by ${by})`;
-  const ofCycles = `${cycles} cycles of ${formatBytes(changedBytes[1])}`;
+  const ofCycles = `${count(cycles, 'cycle')} of ${formatBytes(changedBytes[1])}`;
   return [
     `  off for about ${told(seconds, ofCycles)}, besides the guest's own shutdown and start, and the comparison`,
     ...(wellSeconds ? [`  well again after about ${told(wellSeconds, 'these and its rehearsals')}`] : []),

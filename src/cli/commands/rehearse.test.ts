@@ -36,7 +36,7 @@ test('a rehearsal is asked for as it was said, and tells how long each part took
     },
   );
   assert.match(run.stdout, /web01: generation 2, as of 2026-11-23T08:00:00.000Z, is well\n/);
-  assert.match(run.stdout, /clone 0\.1 s, defined and started 1\.0 s, until serial 9\.0 s/);
+  assert.match(run.stdout, /clone 0\.1 s, defined and started 1\.0 s, waiting for serial 9\.0 s/);
 });
 
 test('without a sign to wait for it has to run for a minute, with one it has ten', async () => {

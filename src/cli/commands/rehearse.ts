@@ -188,7 +188,7 @@ function lines({
   const times = [
     ...part('clone', seconds.clone),
     ...part('defined and started', seconds.start),
-    ...part(`until ${probe}`, seconds.health),
+    ...part(`waiting for ${probe}`, seconds.health),
   ];
   return [
     `${vm.name}: generation ${generation}, as of ${asOf}, ${verdict[result]}${why}`,

@@ -125,7 +125,7 @@ function registerRemove(replica: Command, run: Runner): void {
         const call = { replica: name, ...host, ...stateFolderOf(session, options) };
         const removed = await session.perform(TEXTS, (task) => session.engine.removeReplica(call, task));
         await session.output.result(removed, () => [
-          `${removed.vm?.name ?? removed.id}: the replica is forgotten; what is on its target stays:`,
+          `${removed.vm?.name ?? removed.id}: the replica is forgotten${removed.disks.length > 0 ? '; what is on its target stays:' : ', of which nothing was written'}`,
           ...removed.disks.map(({ place }) => `  ${place}`),
         ]);
         return EXIT.ok;
