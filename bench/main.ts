@@ -3,8 +3,8 @@
  *
  *   npm run bench -- [--quick] [--only GROUP] [--rounds N] [--folder DIR] [--json]
  *
- * GROUP is limit, backup, restore, increment, convert, readers, nbd or serve; or scale, space or cutover, which are measured only when they are
- * named, once, and print tables of their own. Work files go to a new folder in DIR (default: the system's folder
+ * GROUP is limit, backup, restore, increment, convert, readers, nbd or serve; or scale, space, cutover or replicate, which are measured only when
+ * they are named, once, and print tables of their own. Work files go to a new folder in DIR (default: the system's folder
  * for temporary files) and need about 20 GiB there; they are removed at the end. `--quick` shows that everything runs; its figures mean nothing.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -16,6 +16,7 @@ import { cutoverReport } from './cutover.ts';
 import { describeMachine } from './machine.ts';
 import { runMeasured } from './measured-child.ts';
 import { makePlan, type Plan } from './plan.ts';
+import { replicateReport } from './replicate.ts';
 import { report, type Run } from './report.ts';
 import { scaleReport } from './scale.ts';
 import { spaceReport } from './space.ts';
@@ -50,10 +51,10 @@ try {
   cleanUp();
 }
 
-type Own = 'scale' | 'space' | 'cutover';
+type Own = 'scale' | 'space' | 'cutover' | 'replicate';
 
 function isOwn(group: string | undefined): group is Own {
-  return group === 'scale' || group === 'space' || group === 'cutover';
+  return group === 'scale' || group === 'space' || group === 'cutover' || group === 'replicate';
 }
 
 /** `--quick`: two tenths of a percent of the index, a hundredth of the points; two increments on small images; one small cutover. */
@@ -61,6 +62,10 @@ async function ownReport(group: Own): Promise<string> {
   if (group === 'cutover') {
     const [diskBytes, lastBytes] = values.quick ? [64 * MiB, [4 * MiB]] : [4 * GiB, [MiB, 64 * MiB]];
     return cutoverReport({ folder, diskBytes, lastBytes, rounds: values.quick ? 1 : 3, say });
+  }
+  if (group === 'replicate') {
+    const [changedBytes, cycles] = values.quick ? [MiB, 1] : [64 * MiB, 5];
+    return replicateReport({ folder, changedBytes, cycles, say });
   }
   if (group === 'scale') {
     const [entries, points] = values.quick ? [200_000, 100] : [100_000_000, 10_000];

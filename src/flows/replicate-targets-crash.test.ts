@@ -162,6 +162,6 @@ async function become({ vm }: ReplicaWorld<Target>, image: Buffer): Promise<void
 
 /** As another program sees it. */
 async function sound([path, format]: Place['image'], raw: string): Promise<void> {
-  await run('qemu-img', ['convert', '-U', '-f', format, '-O', 'raw', path, raw]);
-  await run('e2fsck', ['-f', '-n', raw]);
+  if (format !== 'raw') await run('qemu-img', ['convert', '-U', '-f', format, '-O', 'raw', path, raw]);
+  await run('e2fsck', ['-f', '-n', format === 'raw' ? path : raw]);
 }

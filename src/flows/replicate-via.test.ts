@@ -179,7 +179,7 @@ test('a roll cut at every step and every write of the target leaves one of both 
 });
 
 test('a cycle through a repository cut at every step leaves a whole generation, and goes on by what differs', async (t) => {
-  const world = await World.open();
+  const world = await World.open([MiB + 512]);
   await world.cycles(1);
   let cuts = 0;
   for (let dieAt = 0; ; dieAt += 1) {

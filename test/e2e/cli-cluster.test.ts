@@ -56,3 +56,31 @@ test('a cluster of the lab: VMs on two nodes are backed up by the address of one
   const seal = (await lab.client.seals('sql')).at(-1)!;
   assert.equal(await lab.client.compareImage(seal.id, disk!.diskId, restored.disks[0].path), null);
 });
+
+test('a VM that moves while it is replicated, and between two cycles: the replica is what it holds, without a second seed', async () => {
+  await using lab = await LabProcess.start('--nodes', '2', '--vm', 'sql=8MiB');
+  await using home = await CliHome.open(lab, 'plain');
+  await addCluster(home, lab);
+  const [disk] = (await lab.client.vm('sql')).disks;
+  await lab.client.guestRun('sql', { seed: 1, writes: 40 });
+  const argv = ['replicate', 'sql', '--host', 'cl', '--to', 'dir:./replica', '--json'];
+  const exact = async (): Promise<void> => {
+    const seal = (await lab.client.seals('sql')).at(-1)!;
+    const image = home.path('replica', 'sql-disk1.raw');
+    assert.equal(await lab.client.compareImage(seal.id, disk!.diskId, image), null);
+  };
+  const seeding = home.start([...argv, '--rate', '1MiB', '--progress', 'json']);
+  await seeding.said('"full ');
+  await lab.client.moveVm('sql', 'NODE2');
+  const seed = await seeding.ended;
+  assert.equal(seed.json().cycles[0].generation, 1, seed.stderr);
+  await exact();
+  for (const node of ['NODE1', 'NODE2']) {
+    await lab.client.moveVm('sql', node);
+    await lab.client.guestRun('sql', { seed: node.length, writes: 5 });
+    const [cycle] = (await home.ok(...argv)).json().cycles;
+    assert.equal(cycle.disks[0].kind, 'delta', 'the mark went along');
+    await exact();
+    assert.deepEqual(await lab.traces('sql'), { checkpoints: 0, referencePoints: 1 });
+  }
+});

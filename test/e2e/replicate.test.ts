@@ -15,8 +15,11 @@ import {
   backupVm,
   Replica,
   replicaId,
+  replicateVia,
   replicateVm,
+  rollReplica,
   settleTarget,
+  type ReplicaState,
   type ReplicateRecord,
   type ReplicateRequest,
 } from '../../src/flows/index.ts';
@@ -351,6 +354,71 @@ test('a resized disk: raw files follow, a VHDX is refused before the checkpoint 
   assert.equal((await stat(images(raw, 'raw')[0]!)).size, 26 * MiB);
   await assert.rejects(world.cycle(targets[1]), { code: 'TARGET_SIZE_FIXED' });
   assert.deepEqual(await world.onHost(), { points: 2, checkpoints: 0 });
+});
+
+test('through a repository: a disk added, removed, grown; each generation is exact, and so is each roll over it', async () => {
+  await using world = await World.open();
+  const at = fresh('via');
+  const target = openTarget(`dir:${at}`);
+  const store = await openDirectoryStore(fresh('repository'), { create: true });
+  const { repository } = await createRepository(store, { encryption: 'none' });
+  const { lab, source, hyperv } = world.stack;
+  const deps = {
+    source,
+    repository,
+    resolveVm: (vm: string) => hyperv.vm(vm),
+    destroyReferencePoint: (which: Parameters<typeof hyperv.destroyReferencePoint>[0]) =>
+      hyperv.destroyReferencePoint(which),
+  };
+  const { stateFolder } = world;
+  const moments: { readonly point: string; readonly images: readonly Buffer[] }[] = [];
+  const cycle = async (expected: readonly (readonly [kind: string, size: number])[]): Promise<void> => {
+    await world.write();
+    const record = await replicateVia(deps, { vm: 'sql01', target, stateFolder, workers: 0 });
+    const seal = (await lab.seals(world.vmId)).at(-1)!;
+    const kept: Buffer[] = [];
+    for (const { diskId, place } of record.disks) {
+      assert.equal(await lab.compareImage(seal.id, diskId, place), null, place);
+      kept.push(await readFile(place));
+    }
+    const seen = record.disks.map(({ kind, virtualBytes }) => [kind, virtualBytes]);
+    assert.deepEqual(seen, expected);
+    moments.push({ point: record.point!.id, images: kept });
+  };
+  const [first, second] = SIZES as [number, number];
+  await cycle([
+    ['full', first],
+    ['full', second],
+  ]);
+  const added = await lab.addDisk(world.vmId, { size: 4 * MiB, name: 'third' });
+  await lab.guestWrite(world.vmId, { diskId: added.diskId, offset: MiB, length: 64 * KiB, seed: 9 });
+  await cycle([
+    ['delta', first],
+    ['delta', second],
+    ['full', 4 * MiB],
+  ]);
+  await lab.resizeDisk(world.vmId, world.diskIds[0]!, 26 * MiB);
+  await lab.guestWrite(world.vmId, { offset: 25 * MiB, length: 64 * KiB, seed: 3 });
+  await cycle([
+    ['delta', 26 * MiB],
+    ['delta', second],
+    ['delta', 4 * MiB],
+  ]);
+  await lab.detachDisk(world.vmId, added.diskId);
+  await cycle([
+    ['delta', 26 * MiB],
+    ['delta', second],
+  ]);
+  const { id } = await hyperv.vm('sql01');
+  for (const index of [2, 0, 3, 1, 2]) {
+    const { point: pointId, images: wanted } = moments[index]!;
+    const point = await repository.point(pointId);
+    const to = { kind: 'point', repository, point } as const;
+    const state = { vm: { id, name: 'sql01' }, target: target.address } as ReplicaState;
+    const rolled = await rollReplica({ replica: { state }, stateFolder, target, to, workers: 0 });
+    for (const [disk, { place }] of rolled.disks.entries())
+      assert.ok((await readFile(place)).equals(wanted[disk]!), `${place} in moment ${index}`);
+  }
 });
 
 test('a target that is full while a generation is brought to it: the generation stands, and is brought when there is room', async () => {
