@@ -218,6 +218,7 @@ function runOf(record: BackupRecord): BackupRun {
       new: disk.newBytes,
       stored: disk.storedBytes,
     },
+    ...(disk.folded ? { folded: disk.folded } : {}),
     ...(disk.audit ? { audit: disk.audit } : {}),
     seconds: disk.seconds,
   }));

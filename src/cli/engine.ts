@@ -349,6 +349,8 @@ export interface BackupDisk {
   /** Why it was read in full or compared, or since which point the changes count. */
   readonly reason: string;
   readonly sizes: Sizes;
+  /** Slots of many pieces that were stored whole, and what of that had not changed; absent: none. */
+  readonly folded?: { readonly slots: number; readonly bytes: number };
   /** Of an increment, unless it was switched off. */
   readonly audit?: DiskAuditRecord;
   readonly seconds: number;
@@ -401,6 +403,8 @@ export interface PointSummary {
   readonly consistency: PointConsistency;
   /** Who made it, when that is not the repository's unnamed consumer. */
   readonly consumer?: string;
+  /** The restore point that a fold made this one of: the content is the same. */
+  readonly foldedFrom?: string;
   readonly disks: readonly PointDisk[];
   /** Disks the VM had and the point has not; absent: none. */
   readonly leftOut?: readonly { readonly path: string; readonly reason: string; readonly why: string }[];

@@ -222,6 +222,7 @@ export function summaryOf(point: RestorePoint, suspects: SuspectPoints): PointSu
     createdAt: point.created,
     consistency: point.consistency,
     ...(point.consumer === undefined ? {} : { consumer: point.consumer }),
+    ...(point.foldedFrom === undefined ? {} : { foldedFrom: point.foldedFrom }),
     disks,
     ...(point.leftOut
       ? { leftOut: point.leftOut.map(({ path, reason, why }) => ({ path, reason, why })) }

@@ -53,6 +53,7 @@ export function recordOf(
     changedBytes: stats.changedBytes,
     newBytes: stats.newRawBytes,
     storedBytes: stats.newStoredBytes,
+    ...(stats.foldedSlots > 0 ? { folded: { slots: stats.foldedSlots, bytes: stats.foldedBytes } } : {}),
     ...auditRecord(audit, suspects),
     seconds,
   };

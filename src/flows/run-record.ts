@@ -46,6 +46,8 @@ export interface DiskBackupRecord {
   readonly newBytes: number;
   /** Written to the repository for this disk, compressed and sealed. */
   readonly storedBytes: number;
+  /** Slots of many pieces that were stored whole, and what of that had not changed; absent: none. */
+  readonly folded?: { readonly slots: number; readonly bytes: number };
   /** Of an increment, unless it was switched off. */
   readonly audit?: DiskAuditRecord;
   readonly seconds: number;

@@ -36,6 +36,7 @@ interface Row {
   readonly kind: string;
   readonly sizes: Sizes;
   readonly seconds: number;
+  readonly folded?: { readonly bytes: number };
   readonly audit: string;
   readonly reason: string;
 }
@@ -45,6 +46,12 @@ const COLUMNS: readonly Column<Row>[] = [
   { title: 'KIND', cell: (row) => row.kind },
   ...sizeColumns<Row>((row) => row.sizes),
   { title: 'MB/s', align: 'right', dropFirst: 5, cell: (row) => ratePerSecond(row.sizes.read, row.seconds) },
+  {
+    title: 'FOLDED',
+    align: 'right',
+    dropFirst: 4,
+    cell: ({ folded }) => (folded ? formatBytes(folded.bytes) : ''),
+  },
   { title: 'AUDIT', cell: (row) => row.audit },
   { title: 'WHY', cell: (row) => row.reason },
 ];

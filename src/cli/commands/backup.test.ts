@@ -170,6 +170,17 @@ test('--audit takes a size, a percentage or off, and nothing that would silently
     assert.equal((await line.run(['backup', 'a', `--audit=${wrong}`])).code, 64, wrong);
 });
 
+test('what was folded is shown where anything was', async () => {
+  const [disk] = backupRun().disks;
+  const shown = async (folded?: { slots: number; bytes: number }) => {
+    const engine = yielding(backupRun({ disks: [{ ...disk!, ...(folded ? { folded } : {}) }] }));
+    await using line = await CommandLine.open();
+    return (await line.run(['backup', 'web01'], { engine })).stdout;
+  };
+  assert.match(await shown({ slots: 2, bytes: 2 ** 20 }), /FOLDED[^]* 1 MiB /);
+  assert.doesNotMatch(await shown(), /FOLDED/);
+});
+
 test('what was audited is shown with its bound, and a mismatch in capitals with its warning and exit code 4', async () => {
   await using line = await CommandLine.open();
   const audit = { readBytes: 0, comparedBytes: 2 ** 26, mismatchBytes: 0, withinRuns: 16, suspectPoints: [] };

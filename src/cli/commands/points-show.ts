@@ -61,12 +61,13 @@ const DISK_COLUMNS: readonly Column<PointDisk>[] = [
 ];
 
 function linesOf(details: PointDetails, width: number): string[] {
-  const { id, vm, host, createdAt, consistency, consumer, parent, why } = details;
+  const { id, vm, host, createdAt, consistency, consumer, foldedFrom, parent, why } = details;
   return [
     `point ${id} of ${vm.name} (${vm.id})`,
     `created ${timeCell(createdAt)} on ${host}, consistency ${consistencyText(consistency)}${
       consumer === undefined ? '' : `, consumer ${consumer}`
     }${parent === undefined ? '' : `, over point ${parent}`}`,
+    ...(foldedFrom === undefined ? [] : [`folded from point ${foldedFrom}: the same content`]),
     ...machineLines(details.configuration ?? {}),
     '',
     ...tableLines(DISK_COLUMNS, details.disks, width),

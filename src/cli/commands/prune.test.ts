@@ -52,7 +52,10 @@ test('gc says what it deleted, what waits and for what', async () => {
   const { code, stdout } = await line.run(['gc'], { env });
   assert.equal(code, 0);
   assert.match(stdout, /deleted: 3 packs, 3 MiB/);
-  assert.match(stdout, /waiting until 1 backup that began before they were found dead has ended: 1 pack, 1 MiB/);
+  assert.match(
+    stdout,
+    /waiting until 1 backup that began before they were found dead has ended: 1 pack, 1 MiB/,
+  );
   const dry = await line.run(['gc', '--dry-run', '--json'], { env });
   assert.deepEqual(dry.json(), { dryRun: true, ...COLLECTED });
 });
