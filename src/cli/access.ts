@@ -1,7 +1,7 @@
 /** From what the user named to what the engine needs: the entry in the configuration and the source of its secret. */
 import path from 'node:path';
-import { CURRENT_USER } from '../auth/index.ts';
 import { parseBytes } from '../base/index.ts';
+import { CURRENT_USER } from './choices.ts';
 import type { Config, HostConfig, RepositoryConfig } from './config-schema.ts';
 import { NAME_PATTERN, fullUrl, hostOf } from './config-values.ts';
 import type { ConfigFile } from './config-file.ts';

@@ -14,8 +14,8 @@ import {
   urlProblem,
   VMS_AT_ONCE_MAX,
 } from './config-values.ts';
-import { CONSISTENCIES, FILE_KINDS } from './engine.ts';
-import { logOnKeys, logOnProblems } from './log-on-config.ts';
+import { AUTH_METHODS, CONSISTENCIES, FILE_KINDS } from './engine.ts';
+import { logOnProblems } from './log-on-config.ts';
 import { cacheSchema, s3Schema, storeProblems } from './store-config.ts';
 
 interface FilesConfig {
@@ -138,7 +138,11 @@ const hostShape = z.strictObject({
   user: text.optional(),
   passwordFile: text.optional(),
   passwordEnv: variableName.optional(),
-  ...logOnKeys,
+  auth: z.enum(AUTH_METHODS).optional(),
+  keytabFile: text.optional(),
+  certificateFile: text.optional(),
+  certificateKeyFile: text.optional(),
+  insecure: z.boolean().optional(),
   caFile: text.optional(),
   fingerprint256: text
     .regex(

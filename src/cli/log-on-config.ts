@@ -1,16 +1,5 @@
 /** The part of a host's configuration that says how to log on to WinRM, and which of it fits together. */
-import { z } from 'zod';
-import { AUTH_METHODS } from './engine.ts';
-
-const file = z.string().min(1, 'must not be empty');
-
-export const logOnKeys = {
-  auth: z.enum(AUTH_METHODS).optional(),
-  keytabFile: file.optional(),
-  certificateFile: file.optional(),
-  certificateKeyFile: file.optional(),
-  insecure: z.boolean().optional(),
-};
+import type { AUTH_METHODS } from './engine.ts';
 
 export interface LogOnConfig {
   readonly url: string;

@@ -1,7 +1,8 @@
 /** How many restore points to keep: from the options of a command, else from `vms` of the configuration. */
 import { InvalidArgumentError, Option } from '@commander-js/extra-typings';
-import { RETENTION_RULES, type RetentionPolicy } from '../repository/index.ts';
+import type { RetentionPolicy } from '../repository/index.ts';
 import type { VmRetention } from '../flows/index.ts';
+import { RETENTION_RULES } from './choices.ts';
 import type { Config } from './config-schema.ts';
 
 export interface RetentionOptions {

@@ -7,7 +7,7 @@
  */
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import ssh2, { type AnyAuthMethod, type Client, type ClientChannel } from 'ssh2';
+import type { AnyAuthMethod, Client, ClientChannel } from 'ssh2';
 import { isFault, withTimeout, unlessAborted, type Fault } from '../base/index.ts';
 import { sshFaults } from './faults.ts';
 import { hostKeyAlgorithms, hostKeyOf } from './host-key.ts';
@@ -119,6 +119,8 @@ export class SshConnection {
     methods: readonly AnyAuthMethod[],
     signal: AbortSignal,
   ): Promise<SshConnection> {
+    // Loaded here: most runs speak no SSH, and it is 30 modules.
+    const { default: ssh2 } = await import('ssh2');
     const socket = await openSocket(target, signal);
     const client = new ssh2.Client();
     try {

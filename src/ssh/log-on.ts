@@ -1,6 +1,6 @@
 /** By which methods we log on, in this order: the agent, the key, the password; each only when it was named. RFC 4252. */
 import { readFile } from 'node:fs/promises';
-import ssh2, { type AnyAuthMethod, type ParsedKey } from 'ssh2';
+import type { AnyAuthMethod, ParsedKey } from 'ssh2';
 import { failureReason } from '../base/index.ts';
 import { sshFaults } from './faults.ts';
 
@@ -37,8 +37,9 @@ async function loadKey({ path, passphrase }: NonNullable<LogOnMethods['key']>): 
   const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {
     throw unusable(failureReason(error), error);
   });
-  const plain = parsed(bytes);
-  const key = needsPassphrase(plain) && passphrase ? parsed(bytes, await passphrase()) : plain;
+  const { default: ssh2 } = await import('ssh2');
+  const plain = parsed(ssh2, bytes);
+  const key = needsPassphrase(plain) && passphrase ? parsed(ssh2, bytes, await passphrase()) : plain;
   if (key instanceof Error) {
     throw unusable(needsPassphrase(key) ? 'it is encrypted, and no passphrase was named' : key.message, key);
   }
@@ -47,7 +48,7 @@ async function loadKey({ path, passphrase }: NonNullable<LogOnMethods['key']>): 
 }
 
 /** The library says it returns one key, and returns a list for some formats. */
-function parsed(bytes: Buffer, passphrase?: string): ParsedKey | Error {
+function parsed(ssh2: typeof import('ssh2'), bytes: Buffer, passphrase?: string): ParsedKey | Error {
   const result: ParsedKey | ParsedKey[] | Error = ssh2.utils.parseKey(bytes, passphrase);
   return Array.isArray(result) ? result[0]! : result;
 }

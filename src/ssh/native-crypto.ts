@@ -5,12 +5,11 @@
 import { createRequire } from 'node:module';
 import type { Algorithms } from 'ssh2';
 
-const { bindingAvailable } = createRequire(import.meta.url)('ssh2/lib/protocol/crypto.js') as {
-  bindingAvailable: boolean;
-};
-
 export function hasNativeSshCrypto(): boolean {
-  return bindingAvailable;
+  const library = createRequire(import.meta.url)('ssh2/lib/protocol/crypto.js') as {
+    bindingAvailable: boolean;
+  };
+  return library.bindingAvailable;
 }
 
 /** GCM first; nothing with SHA-1, CBC or Diffie-Hellman groups below 2048 bits; no compression of what is disks. */

@@ -1,8 +1,9 @@
 /** The options of `hvlift cutover`, and what they mean together. */
 import { InvalidArgumentError, Option } from '@commander-js/extra-typings';
 import { parseBytes } from '../../base/index.ts';
-import { CONVERSIONS, type HealthProbe } from '../../hypervisors/index.ts';
-import { CUTOVER_VERIFIES, type CutoverChoices } from '../../flows/index.ts';
+import type { HealthProbe } from '../../hypervisors/index.ts';
+import type { CutoverChoices } from '../../flows/index.ts';
+import { CONVERSIONS, CUTOVER_VERIFIES } from '../choices.ts';
 import { absolutePath } from '../config-path.ts';
 import type { CutoverCall, CutoverWishes } from '../cutover-port.ts';
 import { cliFaults } from '../faults.ts';

@@ -1,6 +1,6 @@
 /** `hvlift host add|list|remove|test`: the hosts in the configuration. */
-import { CURRENT_USER } from '../../auth/index.ts';
 import { InvalidArgumentError, Option, type Command } from '@commander-js/extra-typings';
+import { CURRENT_USER } from '../choices.ts';
 import { absolutePath } from '../config-path.ts';
 import type { HostConfig } from '../config-schema.ts';
 import { NAME_PATTERN, SESSIONS_MAX, urlProblem } from '../config-values.ts';

@@ -1,7 +1,7 @@
 /** `hvlift policy simulate`: what a retention policy comes to in three years. */
 import { InvalidArgumentError, Option, type Command } from '@commander-js/extra-typings';
 import { formatBytes } from '../../base/index.ts';
-import { simulatePolicy, type SimulatedMonth, type Simulation } from '../../flows/index.ts';
+import type { SimulatedMonth, Simulation } from '../../flows/index.ts';
 import type { PointSummary } from '../engine.ts';
 import { EXIT } from '../exit-code.ts';
 import { cliFaults } from '../faults.ts';
@@ -66,6 +66,7 @@ export function registerPolicy(program: Command, run: Runner): void {
           });
         }
         const stored = storedOf(points);
+        const { simulatePolicy } = await import('../../flows/index.ts');
         const simulation = simulatePolicy({ keep, everyHours: options.every, lockDays, stored });
         await session.output.result(simulation, () => lines(simulation, session.output.width));
         return EXIT.ok;

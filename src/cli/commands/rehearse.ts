@@ -1,6 +1,7 @@
 /** `hvlift rehearse REPLICA`: would it start? Its last generation does, on no network, and is thrown away. */
 import { InvalidArgumentError, Option, type Command } from '@commander-js/extra-typings';
-import { CONVERSIONS, type HealthProbe } from '../../hypervisors/index.ts';
+import type { HealthProbe } from '../../hypervisors/index.ts';
+import { CONVERSIONS } from '../choices.ts';
 import { absolutePath } from '../config-path.ts';
 import type { RehearsalRun } from '../../flows/index.ts';
 import { EXIT, exitCodeOfOutcome } from '../exit-code.ts';

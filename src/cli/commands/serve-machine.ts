@@ -1,7 +1,8 @@
 /** The options of `hvlift serve` about the machine that starts from the disks. */
 import { InvalidArgumentError, Option } from '@commander-js/extra-typings';
-import { MACHINE_KINDS, type PointMachine } from '../../flows/index.ts';
+import type { PointMachine } from '../../flows/index.ts';
 import type { AdapterNetwork, MachineChoices } from '../../machines/index.ts';
+import { MACHINE_KINDS } from '../choices.ts';
 import type { ServeRequest } from '../engine.ts';
 import { cliFaults } from '../faults.ts';
 import { collect } from '../options.ts';
