@@ -78,6 +78,25 @@ export class Play {
     return await this.note(vm, disk, point);
   }
 
+  /** As `hvlift fold` does it. */
+  async fold(vm: string): Promise<RestorePoint> {
+    const { disk, point } = this.#newest.get(vm)!;
+    const repository = await this.open();
+    await using _lease = await repository.lockVm(vm);
+    await using session = await repository.startSession({ workers: 0 });
+    const { root, size } = point.disks[0]!;
+    const reader = repository.openDisk(root, size);
+    const made = await session.foldDisk({ root, size, reader, bytesMax: Infinity });
+    this.foldedSlots += made.stats.foldedSlots;
+    const disks = [{ ...point.disks[0]!, root: made.root }];
+    const folded = await session.commitFolded(point, { runId: 'fold', disks });
+    for (const baseline of await repository.baselines(vm)) {
+      await repository.recordBaseline({ ...baseline, pointId: folded.id });
+      await repository.forgetBaseline(baseline);
+    }
+    return await this.note(vm, disk, folded);
+  }
+
   async drop(...points: readonly RestorePoint[]): Promise<void> {
     const repository = await this.open();
     await using _pruning = await repository.lockPruning();

@@ -141,6 +141,28 @@ export const SCENES: Record<string, Scene> = {
       await play.collect(3);
     },
   },
+  'the newest point folded without a backup, and built upon': {
+    judge: judgeWith([1]),
+    async act(play) {
+      const points = [await play.full('a', 1)];
+      for (let cell = 0; cell < 9; cell += 1) points.push(await play.increment('a', cell, 400 + cell));
+      const pointId = points.at(-1)!.id;
+      const baseline = {
+        pointId,
+        vmId: 'a',
+        referencePointId: 'r',
+        consistency: 'crash',
+        disks: [],
+      } as const;
+      await (await play.open()).recordBaseline(baseline);
+      play.begin();
+      await play.fold('a');
+      assert.ok(play.foldedSlots > 0, 'something was folded');
+      await play.increment('a', 2, 411);
+      await play.drop(...points);
+      await play.collect(2);
+    },
+  },
   'restore points copied into another repository': {
     judge: judgeWith([5]),
     async act(play) {
