@@ -102,6 +102,11 @@ export const replicaFaults = faults('REPLICA', {
     text: 'the host still merges the checkpoint of {vm} after {seconds} s',
     remedy: 'it goes on by itself; look at the load of its storage if it lasts',
   },
+  markStays: {
+    kind: 'retry',
+    text: 'a reference point that the replica of {vm} needs no more could not be removed from the host: {reason}',
+    remedy: 'nothing is lost; the next cycle tries again',
+  },
   notTrackable: {
     kind: 'refused',
     text: 'the host cannot track the changes of {vm}',

@@ -8,12 +8,14 @@ import { after, before, test } from 'node:test';
 import { requires } from '../../test/requires.ts';
 import { KiB, MiB } from '../base/index.ts';
 import { bootSector, READY } from '../hypervisors/tiny-guest.fixture.ts';
+import { openTest } from '../repository/repository.fixture.ts';
 import { openTarget, type Target } from '../targets/index.ts';
 import { fated, ReplicaWorld } from './replica-world.fixture.ts';
 import { rehearse } from './rehearse.ts';
 import { findReplica } from './replicate-state.ts';
 import { Fate, MemoryVm } from './replicate-world.fixture.ts';
 import { rollReplica, type RollRecord } from './replicate-roll.ts';
+import { replicateVia } from './replicate-via.ts';
 import { replicateVm, type ReplicateRecord } from './replicate.ts';
 
 const SIZE = 4 * MiB;
@@ -174,6 +176,38 @@ test(
     const names = (await readdir(join(shares, 'rolled'))).toSorted();
     assert.deepEqual(names, ['.generations', 'web01-disk1.raw', 'web01-disk2.raw'], id);
     await assert.rejects(roll(999), { code: 'REPLICA_NO_SUCH_GENERATION' });
+  },
+);
+
+test(
+  'a kept generation that is a restore point: rolled to, the next cycle through the repository goes on by the maps',
+  canMount,
+  async () => {
+    const repository = await openTest(undefined, false);
+    const world = new World(shares, 'via');
+    const { vm, target, stateFolder } = world;
+    const deps = {
+      source: vm,
+      repository,
+      resolveVm: async () => vm.vm,
+      destroyReferencePoint: async () => {},
+    };
+    const via = async (fill: number): Promise<ReplicateRecord> => {
+      await vm.write(0, 3 * MiB, Buffer.alloc(64 * KiB, fill));
+      return replicateVia(deps, { vm: 'web01', target, stateFolder, keep: 2, workers: 0 });
+    };
+    const [first] = [await via(1), await via(2)];
+    const replica = await findReplica(stateFolder, 'web01');
+    const to = { kind: 'generation', number: 1 } as const;
+    await rollReplica({ replica, stateFolder, target, to });
+    const { generation } = (await findReplica(stateFolder, 'web01')).state;
+    assert.deepEqual([generation!.number, generation!.point?.id], [3, first.point!.id]);
+    const next = await via(3);
+    assert.deepEqual(
+      [next.disks[0]!.kind, next.disks[0]!.readBytes, await world.kept()],
+      ['delta', 64 * KiB, [2, 4]],
+    );
+    await world.assertKept(next);
   },
 );
 

@@ -5,13 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { GiB, KiB, MiB, TiB } from '../base/index.ts';
+import { hypervFaults } from '../hyperv/index.ts';
 import { repositoryFaults, type Repository, type RestorePoint } from '../repository/index.ts';
 import { openTest } from '../repository/repository.fixture.ts';
 import { ReplicaWorld, someOf } from './replica-world.fixture.ts';
 import { MemoryTarget } from './replicate-world.fixture.ts';
 import { rollReplica, type RollRecord } from './replicate-roll.ts';
 import { Replica, type ReplicaState } from './replicate-state.ts';
-import { replicateVia, type ViaRequest } from './replicate-via.ts';
+import { replicateVia, type ViaDeps, type ViaRequest } from './replicate-via.ts';
 import type { ReplicateRecord } from './replicate.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'hvlift-replica-via-'));
@@ -36,11 +37,13 @@ class World extends ReplicaWorld<MemoryTarget> {
     return new World(await openTest(undefined, false), sizes);
   }
 
-  via(request: Partial<ViaRequest> = {}): Promise<ReplicateRecord> {
+  via(
+    request: Partial<ViaRequest> = {},
+    destroyReferencePoint: ViaDeps['destroyReferencePoint'] = async ({ instanceId }) =>
+      void this.vm.referencePoints.delete(instanceId),
+  ): Promise<ReplicateRecord> {
     const { vm, repository, target, stateFolder } = this;
     const resolveVm = async () => vm.vm;
-    const destroyReferencePoint = async ({ instanceId }: { instanceId: string }): Promise<void> =>
-      void vm.referencePoints.delete(instanceId);
     const deps = { source: vm, repository, resolveVm, destroyReferencePoint };
     return this.steps(() => replicateVia(deps, { vm: 'web01', target, stateFolder, workers: 0, ...request }));
   }
@@ -223,6 +226,14 @@ test('a replica fed by the host is rolled by a compare; its marks are given up, 
   assert.equal(world.vm.referencePoints.size, 2, 'the older mark is destroyed with the next one');
   assert.deepEqual(kindsOf(await world.cycle()), ['delta']);
 
+  const away = hypervFaults.effectMissing({ what: 'answer', seconds: 1 });
+  await world.write();
+  const kept = await world.via({}, () => Promise.reject(away));
+  assert.deepEqual(
+    kept.warnings.map(({ code }) => code),
+    ['REPLICA_MARK_STAYS'],
+  );
+  assert.equal(world.vm.referencePoints.size, 2);
   await world.cycles(1);
   assert.equal(world.vm.referencePoints.size, 1, 'through the repository none is needed');
   const { baselines, outdated } = await world.settled();

@@ -6,11 +6,12 @@
  * The host is read once, what is stored is deduplicated, and every cycle can be rolled to. A cycle that dies after its backup
  * leaves a restore point more, and the next one goes from the point that the target holds to the newest.
  */
-import { silentProgress } from '../base/index.ts';
+import { silentProgress, warningOf, type Warning } from '../base/index.ts';
 import type { AuditBudget, Repository } from '../repository/index.ts';
 import { backupVm, type BackupDeps } from './backup.ts';
 import { refuseDuringCutover } from './cutover-state.ts';
 import { noteCycle } from './replicate-commit.ts';
+import { replicaFaults } from './replicate-faults.ts';
 import { readyTarget } from './replicate-history.ts';
 import { bringPoint } from './replicate-point.ts';
 import { marksOf, Replica } from './replicate-state.ts';
@@ -53,7 +54,7 @@ export async function replicateVia(deps: ViaDeps, request: ViaRequest): Promise<
   const point = await repository.point(backup.pointId, { signal });
   const made = await bringPoint(replica, target, { repository, point }, { ...apply, mayWait: true });
   await noteCycle(replica, made, (performance.now() - started) / 1000);
-  await destroyMarks(deps, replica, { signal });
+  const marks = await destroyMarks(deps, replica, { signal });
   return {
     type: 'replicate',
     runId: backup.runId,
@@ -68,7 +69,7 @@ export async function replicateVia(deps: ViaDeps, request: ViaRequest): Promise<
     point: pointOf(repository, backup),
     disks: made.disks,
     leftOut: backup.leftOut,
-    warnings: [...backup.warnings, ...ready.warnings, ...made.warnings],
+    warnings: [...backup.warnings, ...ready.warnings, ...made.warnings, ...marks],
   };
 }
 
@@ -84,15 +85,23 @@ function pointOf(repository: Repository, { pointId, disks }: BackupRecord): Repl
   };
 }
 
-/** Of the time before it went through a repository: nothing goes by them any more. */
+/** Of the time before it went through a repository: nothing goes by them any more, and the generation stands without that. */
 async function destroyMarks(
   deps: ViaDeps,
   replica: Replica,
   options: { signal?: AbortSignal | undefined },
-): Promise<void> {
+): Promise<Warning[]> {
+  const { vm } = replica.state;
   const marks = marksOf(replica.state);
-  if (marks.length === 0) return;
-  for (const { referencePointId: instanceId } of marks)
-    await deps.destroyReferencePoint({ instanceId, vmId: replica.state.vm.id }, options);
+  if (marks.length === 0) return [];
+  try {
+    for (const { referencePointId: instanceId } of marks)
+      await deps.destroyReferencePoint({ instanceId, vmId: vm.id }, options);
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    const { message: reason } = error as Error;
+    return [warningOf(replicaFaults.markStays({ vm: vm.name, reason }, { cause: error }))];
+  }
   await replica.save({ baselines: [], outdated: [] });
+  return [];
 }
