@@ -171,7 +171,8 @@ class Folding {
     if (told.every(({ foldedSlots }) => foldedSlots === 0)) return before;
     const folded = await session.commitFolded(point, { runId: this.#runId, disks });
     await this.#moveBaseline(point, folded);
-    return recordOf(point, told, folded.id);
+    const record = recordOf(point, told, folded.id);
+    return record;
   }
 
   async #disk(
