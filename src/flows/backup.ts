@@ -29,6 +29,7 @@ import { baselinesOfRun } from './backup-baselines.ts';
 import { roomOf } from './backup-room.ts';
 import { flowFaults } from './faults.ts';
 import { hasMoved } from './moved-vm.ts';
+import { dateWarnings } from './point-date.ts';
 import type { BackupRecord } from './run-record.ts';
 import { storeDisks } from './store-disks.ts';
 
@@ -118,7 +119,7 @@ async function runBackup(deps: BackupDeps, request: BackupRequest): Promise<Back
     );
     const { point, disks } = stored;
     warnings.push(...stored.warnings, ...(await finish(deps, request, capture, point)));
-    warnings.push(...(await lostNotes(deps.repository, capture)));
+    warnings.push(...(await lostNotes(deps.repository, capture)), ...dateWarnings(point));
     return {
       type: 'backup',
       runId,

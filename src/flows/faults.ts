@@ -21,6 +21,12 @@ export const flowFaults = faults('FLOW', {
     text: 'the repository has no restore point of a VM "{vm}"',
     remedy: '`hvlift points` lists the restore points and their VMs',
   },
+  clockBehind: {
+    kind: 'refused',
+    text: 'the clock of this machine says {clock}, and restore points of "{vm}" are dated up to {created}: either it is wrong, or one that made a backup was',
+    remedy:
+      'correct the clock that is wrong. Until it has passed that date, new points are dated just after it, and `hvlift prune` counts each of them as a day, a week or a year of its own: hold those you need longer with `hvlift points pin`, or keep them by --keep-last',
+  },
   vmNotPruned: {
     kind: 'retry',
     text: 'the restore points of {vm} were left alone: a run works on this VM',

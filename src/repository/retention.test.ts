@@ -171,6 +171,24 @@ test('grandfather, father, son: 7 days, 4 weeks, 12 months of daily points', () 
   assert.equal(kept.length, 7 + 2 + 10, 'two weeks and two months end among the days');
 });
 
+test('points that are dated by another one are not taken for one day, and do not hide the days before', () => {
+  const dates = [0, 24, 48, 24 * 365].map((hours) => START + hours * HOUR_MS);
+  // The last one is of a clock a year ahead; what follows, a backup a day, is dated just after it.
+  for (let run = 1; run <= 30; run += 1) dates.push(dates[3]! + run);
+  const points = dates.map((date, index): RetainablePoint => ({
+    id: `p${index}`,
+    created: new Date(date).toISOString(),
+    isGood: true,
+    isBaseline: false,
+  }));
+  const kept = (policy: RetentionPolicy): string[] =>
+    retain(points, { minGood: 0, ...policy })
+      .filter(({ keptBy }) => keptBy.length > 0)
+      .map(({ point }) => point.id);
+  assert.deepEqual(kept({ daily: 3 }), ['p33', 'p32', 'p31']);
+  assert.deepEqual(kept({ daily: 33 }).slice(-3), ['p3', 'p2', 'p1']);
+});
+
 test('damaged points do not count: the good ones behind them stay', () => {
   const points = daily(10, (day) => ({ isGood: day < 6 }));
   assert.deepEqual(keptIds(points, { last: 2 }), ['d9', 'd8', 'd7', 'd6', 'd5', 'd4', 'd3']);

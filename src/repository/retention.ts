@@ -12,6 +12,10 @@
  * Nobody knows of a good point that it restores before it was read back. So where anything ever was, the newest that were stay
  * too, until newer ones have been verified.
  *
+ * A point that was made while the clock stood behind the newest point is dated just after that one (points.ts): when it was really made
+ * nobody knows. A clock that once ran a year ahead would put every backup of that year into one day, so such points stand each for
+ * itself.
+ *
  * A point that was folded into another one is counted no more, and goes when nobody holds it; but where it was verified and the other
  * one was not, it stays as long as it is one of the newest that were.
  */
@@ -92,6 +96,19 @@ export function isEmpty(policy: RetentionPolicy): boolean {
   return RETENTION_RULES.every((rule) => policy[rule] === undefined);
 }
 
+/** Two runs of one VM do not end so close to each other, not even those of a few consumers. */
+const DATED_BY_ANOTHER_MS = 10;
+
+/** Points whose time is that of the point before them, and not their own. `points` come newest first. */
+function datedByOthers<P extends RetainablePoint>(points: readonly P[]): Set<P> {
+  return new Set(
+    points.filter((point, index) => {
+      const before = points[index + 1];
+      return before && Date.parse(point.created) - Date.parse(before.created) < DATED_BY_ANOTHER_MS;
+    }),
+  );
+}
+
 /** `points` come newest first. Once `count` good ones are counted, nothing older is kept by this rule. */
 function keptByRule<P extends RetainablePoint>(
   points: readonly P[],
@@ -100,10 +117,12 @@ function keptByRule<P extends RetainablePoint>(
 ): P[] {
   const kept: P[] = [];
   let counted = 0;
-  for (const period of Map.groupBy(points, (point) => periodOf(point, rule)).values()) {
+  const undated = datedByOthers(points);
+  const period = (point: P): string => periodOf(point, undated.has(point) ? 'last' : rule);
+  for (const same of Map.groupBy(points, period).values()) {
     if (counted >= count) break;
-    const good = period.find(({ isGood }) => isGood);
-    kept.push(good ?? period[0]!);
+    const good = same.find(({ isGood }) => isGood);
+    kept.push(good ?? same[0]!);
     if (good) counted += 1;
   }
   return kept;
