@@ -1,13 +1,6 @@
-/** `hvlift doctor` and `hvlift record`: a host looked at, reached as it is configured. */
-import {
-  diagnose,
-  diagnoseRepository,
-  type DoctorPort,
-  type DoctorTarget,
-  type NodeTarget,
-} from '../doctor/index.ts';
+/** `hvlift doctor` and `hvlift record`: a host looked at, reached as it is configured; loaded by those who ask for it. */
+import type { DoctorPort, DoctorTarget, NodeTarget } from '../doctor/index.ts';
 import type { HostFiles } from '../hostfile/index.ts';
-import { record } from '../recording/index.ts';
 import { parseAddress } from '../winrm/index.ts';
 import type { Engine, HostAccess } from './engine.ts';
 import { openStoreOnce } from './repository-store.ts';
@@ -18,15 +11,18 @@ const SMB_PORT = 445;
 
 export const doctorEngine: Pick<Engine, 'diagnose' | 'diagnoseRepository' | 'record'> = {
   async *diagnose(access, { signal }) {
+    const { diagnose } = await import('../doctor/index.ts');
     await using target = await targetOf(access);
     const nodeOf: DoctorTarget['nodeOf'] = (facts, node) => targetOf(nodeAccess(access, facts, node));
     yield* diagnose({ ...target, nodeOf }, signal);
   },
   async *diagnoseRepository(access, { signal }) {
+    const { diagnoseRepository } = await import('../doctor/index.ts');
     const target = { address: access.path, open: () => openStoreOnce(access, { signal }) };
     yield* diagnoseRepository(target, signal);
   },
   async record({ host, to, vm }, { signal }) {
+    const { record } = await import('../recording/index.ts');
     const way = wayToWinrm(host);
     try {
       return await record({ winrm: await winrmOptions(host, way), to, vm, signal });

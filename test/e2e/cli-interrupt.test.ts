@@ -48,7 +48,7 @@ for (const { signal, method } of INTERRUPTIONS) {
     const before = await home.points();
     // The host takes its time over the answer, so that the signal comes in the middle.
     if (method === 'GetVirtualDiskChanges') {
-      await lab.client.addFault({ method, misbehaviour: { kind: 'delay', milliseconds: 5_000 } });
+      await lab.client.addFault({ method, misbehaviour: { kind: 'delay', milliseconds: 2_000 } });
     }
     const run = await backupUntil(method, 500);
     run.process.kill(signal);

@@ -23,7 +23,7 @@ const stands = async (): Promise<boolean> => (await lab.client.vm(web)).checkpoi
 async function killBackup(): Promise<void> {
   do {
     const before = await asked();
-    await lab.client.addFault({ method: QUERY, misbehaviour: { kind: 'delay', milliseconds: 5_000 } });
+    await lab.client.addFault({ method: QUERY, misbehaviour: { kind: 'delay', milliseconds: 2_000 } });
     const run = home.start(['backup', 'web']);
     while (run.process.exitCode === null && (await asked()) === before) await sleep(20);
     run.process.kill('SIGKILL');
