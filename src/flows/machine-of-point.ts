@@ -25,7 +25,8 @@ import {
   type MachineChoices,
 } from '../machines/index.ts';
 import { parseNbdAddress } from '../nbd/index.ts';
-import type { PointDisk, Repository, RestorePoint } from '../repository/index.ts';
+import type { Repository, RestorePoint } from '../repository/index.ts';
+import { attachmentOfPoint } from './point-attachment.ts';
 import type { ServedExport } from './serve-point.ts';
 import { readSettings } from './vm-settings.ts';
 
@@ -70,7 +71,7 @@ export async function machineOfPoint(
   const configuration = isRead
     ? (JSON.parse(Buffer.from(settings).toString()) as Partial<VmConfiguration>)
     : {};
-  const disks = served.exports.map((each) => capturedDisk(served.point, each));
+  const disks = served.exports.map((each) => capturedDisk(served.point, each, configuration));
   const { machine, notes } = describeMachine({ ...served.point.vm, configuration, disks }, choices);
   const folder = join(served.overlay, FOLDER);
   checkMachineFolder(folder);
@@ -98,15 +99,14 @@ async function forLibvirt(machine: Machine, folder: string): Promise<Made> {
   return { path: join(folder, 'domain.xml'), definition, command: [] };
 }
 
-function capturedDisk({ disks }: RestorePoint, { diskId, address }: ServedExport): CapturedDisk {
+function capturedDisk(
+  { disks }: RestorePoint,
+  { diskId, address }: ServedExport,
+  configuration: Partial<VmConfiguration>,
+): CapturedDisk {
   const disk = disks.find((each) => each.diskId === diskId)!;
   const { place, exportName } = parseNbdAddress(address);
   const { path, logicalSectorSize, physicalSectorSize } = disk;
   const source = { kind: 'nbd', place, exportName } as const;
-  return { path, logicalSectorSize, physicalSectorSize, source, ...placeOf(disk) };
-}
-
-/** As the host's `AttachedDisk` was when it was stored. */
-function placeOf({ attachment }: PointDisk): Pick<CapturedDisk, 'attachmentId' | 'controller' | 'slot'> {
-  return (attachment ?? {}) as ReturnType<typeof placeOf>;
+  return { path, logicalSectorSize, physicalSectorSize, source, ...attachmentOfPoint(disk, configuration) };
 }

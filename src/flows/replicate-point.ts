@@ -27,6 +27,7 @@ import {
   type Moment,
 } from './replicate-commit.ts';
 import { flowFaults } from './faults.ts';
+import { attachmentOfPoint } from './point-attachment.ts';
 import { replicaFaults } from './replicate-faults.ts';
 import type { Replica } from './replicate-state.ts';
 import type { SeedOver } from './replicate-target.ts';
@@ -113,7 +114,12 @@ async function momentOf(
     ? undefined
     : opened.use(repository.chunkReader(workers === undefined ? {} : { workers }));
   const disks = point.disks.map((disk) =>
-    momentDisk({ repository, ...reading }, disk, attachmentIn(settings.configuration, disk), chunks),
+    momentDisk(
+      { repository, ...reading },
+      disk,
+      attachmentOfPoint(disk, settings.configuration)?.attachmentId ?? disk.diskId,
+      chunks,
+    ),
   );
   const { generation } = point.vm;
   const about = { repository: repository.id, id: point.id };
@@ -221,16 +227,4 @@ async function settingsOf(
     const reason = (error as Error).message;
     return { configuration: {}, warnings: [warningOf(flowFaults.settingsLost({ reason }))] };
   }
-}
-
-/** A restore point names the slot of a disk; its settings name the attachment in that slot. */
-function attachmentIn({ disks = [] }: Partial<VmConfiguration>, { diskId, attachment }: PointDisk): string {
-  const { controller, controllerNumber, slot } = attachment as NonNullable<MomentDisk['attachment']>;
-  const found = disks.find(
-    (each) =>
-      each.controller.kind === controller &&
-      each.controller.number === controllerNumber &&
-      each.slot === slot,
-  );
-  return found?.attachmentId ?? diskId;
 }
