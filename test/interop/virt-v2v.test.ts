@@ -24,7 +24,8 @@ after(() => rm(folder, { recursive: true }));
 
 const UNPROVED = 'our OVA packages and domains are what virt-v2v reads';
 const NEEDS = requires(['apt-get', 'dpkg'], UNPROVED);
-const PACKAGES = ['virt-v2v', 'libguestfs0', 'libosinfo-1.0-0', 'libsoup-3.0-0'];
+/** With the libraries that nothing else among scripts/debian-packages.txt brings. */
+const PACKAGES = ['virt-v2v', 'libguestfs0', 'libosinfo-1.0-0', 'libsoup-3.0-0', 'libxslt1.1'];
 const ROOT = join(folder, 'root');
 const PROGRAMS = join(ROOT, 'usr', 'bin');
 const ENVIRONMENT = {
