@@ -7,6 +7,7 @@ import { after, test } from 'node:test';
 import fc from 'fast-check';
 import { hasCode, KiB, MiB, newGuid } from '../base/index.ts';
 import { MemoryDisk } from '../disk/index.ts';
+import { NbdServer } from '../nbd/index.ts';
 import { createDifferencingVhdx, createVhdx } from '../vhdx/index.ts';
 import { openTarget } from './open-target.ts';
 import type { PlannedTargetDisk, TargetDisk, TargetDiskSpec } from './port.ts';
@@ -145,6 +146,40 @@ test('what a folder cannot hold is said before anything is written', async () =>
   await createVhdx(join(at, 'parent.vhdx'), { size: 4 * MiB, kind: 'dynamic' });
   await createDifferencingVhdx(join(at, 'child.vhdx'), { parentPath: join(at, 'parent.vhdx') });
   await refused(target.address, { expected: 'existing', name: 'child' }, 'TARGET_NOT_AN_IMAGE');
+});
+
+test('what exports cannot hold is said before anything is written', async () => {
+  const socket = `${fresh()}.sock`;
+  const [written, large, small] = [new MemoryDisk(4 * MiB), new MemoryDisk(5 * MiB), new MemoryDisk(2 * MiB)];
+  await written.write(512, Buffer.alloc(512, 1));
+  await using _server = await NbdServer.listen(
+    { kind: 'unix', path: socket },
+    {
+      exports: new Map([
+        ['written', { disk: written, writer: written }],
+        ['large', { disk: large, writer: large }],
+        ['small', { disk: small, writer: small }],
+        ['read-only', { disk: large }],
+      ]),
+    },
+  );
+  const at = (name: string): string => `nbd+unix:///${name}?socket=${socket}`;
+  await refused(at('written'), {}, 'TARGET_OCCUPIED');
+  await refused(at('small'), { expected: 'ours' }, 'TARGET_TOO_SMALL');
+  await refused(at('read-only'), { expected: 'ours' }, 'TARGET_READ_ONLY');
+  const disks = [1, 2].map((number) => ({
+    ...spec(MiB, { number }),
+    expected: 'new' as const,
+    neededBytes: MiB,
+  }));
+  await assert.rejects(openTarget(at('large')).prepare(disks), (error) =>
+    hasCode(error, 'TARGET_ONE_DISK_ONLY'),
+  );
+  for (const [name, expected] of [
+    ['large', 'new'],
+    ['written', 'existing'],
+  ] as const)
+    await openTarget(at(name)).prepare([{ ...spec(4 * MiB), expected, neededBytes: MiB }]);
 });
 
 test('addresses: one spelling for one place, and what is none is refused', () => {
