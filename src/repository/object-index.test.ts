@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { hasCode } from '../base/index.ts';
-import { createMemoryStore, type MemoryStore } from '../objectstore/index.ts';
+import { createMemoryStore, faultyStore, type MemoryStore } from '../objectstore/index.ts';
 import { ObjectIndex } from './object-index.ts';
 import type { ObjectPlace, PackInfo } from './segment-writer.ts';
 
@@ -111,4 +111,45 @@ test('a cut or foreign segment is set aside, the others serve', async () => {
   const opened = await openIndex(store);
   assert.equal(opened.damaged.length, 2);
   assert.ok(await opened.find(good.places[0]!.id));
+});
+
+test('a segment that is replaced and deleted while the index is listed is not missed together with the one in its place', async () => {
+  const plain = createMemoryStore();
+  const writer = await openIndex(plain);
+  const contents = Array.from({ length: 20 }, () => samplePlaces(3));
+  for (const content of contents) await writer.add(content);
+  // More are opened at once than are listed before: the last one is listed when others have been opened.
+  const { name: last } = (await Array.fromAsync(plain.list('index/'))).at(-1)!;
+  let replaced = false;
+  const store = faultyStore(plain, {
+    before: async ({ method }) => {
+      if (replaced || method !== 'getRange') return;
+      replaced = true;
+      const segment = writer.segments.find(({ name }) => name === last)!;
+      const places = await Array.fromAsync(segment.entries());
+      const superseded = [Buffer.from(segment.id, 'hex')];
+      await writer.add({ packs: await segment.packs(), places, superseded });
+      await plain.delete(last);
+    },
+  });
+  const index = new ObjectIndex(store, repositoryId);
+  await index.refresh();
+  assert.ok(replaced);
+  for (const place of contents.flatMap((content) => content.places))
+    assert.equal((await index.find(place.id))?.offset, place.offset);
+});
+
+test('a refresh of an index that did not change is one listing, and opens nothing', async () => {
+  const store = createMemoryStore();
+  await (await openIndex(store)).add(samplePlaces(3));
+  const index = await openIndex(store);
+  const before = store.calls().length;
+  await index.refresh();
+  assert.deepEqual(
+    store
+      .calls()
+      .slice(before)
+      .map(({ method }) => method),
+    ['list'],
+  );
 });

@@ -58,6 +58,8 @@ export class ObjectIndex {
   /** Large ones first: there is what is looked for, most likely. */
   #segments: Segment[] = [];
   #damaged: Error[] = [];
+  /** Names as they were listed last. */
+  #listing: string | undefined;
 
   constructor(store: ObjectStore, repositoryId: Uint8Array, avoided: AvoidedPlaces = NOTHING_AVOIDED) {
     this.#store = store;
@@ -79,22 +81,30 @@ export class ObjectIndex {
     return this.#damaged;
   }
 
-  /** Learns what other writers added or replaced since. */
+  /**
+   * Learns what other writers added or replaced since. It looks until two listings agree, the last one of the time before included:
+   * a listing may show neither a segment that was replaced and deleted while it went on nor the one in its place.
+   */
   refresh(options: CallOptions = {}): Promise<void> {
-    return this.#changing.run(() => {
+    return this.#changing.run(async () => {
       const known = new Map(this.#segments.map((segment) => [segment.name, segment]));
-      return whileVanishing(() => this.#refresh(known, options));
+      for (let looks = 0; looks < LOOKS_MAX; looks += 1)
+        if (await whileVanishing(() => this.#refresh(known, options))) return;
     });
   }
 
-  /** Adds to `known` what it opens: who has to look once more opens only what is new since. */
-  async #refresh(known: Map<string, Segment>, { signal }: CallOptions): Promise<void> {
+  /** Adds to `known` what it opens: who has to look once more opens only what is new since. True when it saw what was seen before. */
+  async #refresh(known: Map<string, Segment>, { signal }: CallOptions): Promise<boolean> {
     const damaged: Error[] = [];
     const segments: Segment[] = [];
+    const names: string[] = [];
     const opening = mapOrdered(
       this.#store.list('index/', { signal }),
       SEGMENTS_AT_ONCE,
-      async ({ name, size }) => known.get(name) ?? this.#open(name, size, damaged),
+      async ({ name, size }) => {
+        names.push(name);
+        return known.get(name) ?? this.#open(name, size, damaged);
+      },
     );
     for await (const segment of opening) {
       if (!segment) continue;
@@ -104,6 +114,9 @@ export class ObjectIndex {
     const superseded = new Set(segments.flatMap((segment) => segment.superseded));
     this.#segments = largeFirst(segments.filter((segment) => !superseded.has(segment.id)));
     this.#damaged = damaged.filter((error) => !superseded.has(segmentIdOf(error)));
+    const last = this.#listing;
+    this.#listing = names.toSorted().join();
+    return this.#listing === last;
   }
 
   async #open(name: string, size: number, damaged: Error[]): Promise<Segment | undefined> {

@@ -17,6 +17,7 @@ import {
   createMemoryStore,
   faultyStore,
   stopAt,
+  storeFaults,
   type ObjectStore,
   type StoreHooks,
 } from '../objectstore/index.ts';
@@ -56,6 +57,15 @@ export interface StressTally {
 }
 
 class Hiccup extends Error {}
+
+/** What a request fails with: something nobody foresaw, and what stores say of themselves, for a while or until somebody acts. */
+const FAILURES = [
+  () => new Hiccup(),
+  () => storeFaults.ioFailed({ location: 'here', path: 'it', reason: 'a hiccup' }),
+  () => storeFaults.connectionFailed({ location: 'here', operation: 'it', reason: 'a hiccup' }),
+  () => storeFaults.noSpace({ location: 'here', path: 'it' }),
+  () => storeFaults.requestDenied({ location: 'here', operation: 'it', reason: 'a hiccup' }),
+] as const;
 
 type Act = (repository: Repository) => Promise<void>;
 
@@ -197,7 +207,10 @@ export class Stress {
   /** Unannounced: the point may be dropped and collected while it is read; else it must be whole. */
   async #restore(repository: Repository): Promise<void> {
     const point = await this.#anyPoint(repository);
-    if (!point) return;
+    if (point) await this.#compareUnheld(repository, point);
+  }
+
+  async #compareUnheld(repository: Repository, point: RestorePoint): Promise<void> {
     try {
       await this.#compare(repository, point);
       this.tally.restores += 1;
@@ -208,12 +221,12 @@ export class Stress {
     }
   }
 
-  /** Announced: nothing of it is deleted meanwhile, although it may be dropped. */
+  /** Announced: nothing of it is deleted meanwhile, although it may be dropped. What the store refused is not announced. */
   async #restoreHeld(repository: Repository): Promise<void> {
     const point = await this.#anyPoint(repository);
     if (!point) return;
     await using reading = await repository.startReading(point);
-    assert.equal(reading.unregistered, undefined);
+    if (reading.unregistered) return this.#compareUnheld(repository, point);
     await this.#compare(repository, point);
     this.tally.restores += 1;
   }
@@ -253,7 +266,7 @@ export class Stress {
   #unsteady(): ObjectStore {
     const stumble = async (): Promise<void> => {
       if (this.#draw(4) === 0) await new Promise((resolve) => setImmediate(resolve));
-      if (this.#random() < this.#faults) throw new Hiccup();
+      if (this.#random() < this.#faults) throw FAILURES[this.#draw(FAILURES.length)]!();
     };
     const unsteady = faultyStore(this.#store, { before: stumble, after: stumble });
     return this.#faults > 0 && this.#draw(DEATH_EVERY) === 0
@@ -283,6 +296,7 @@ function isRefusal(error: unknown): boolean {
 function isAllowed(error: unknown): boolean {
   if (error instanceof Hiccup || error instanceof StoppedError) return true;
   if (isFault(error) && error.kind === 'retry') return true;
+  if (hasCode(error, 'STORE_NO_SPACE', 'STORE_REQUEST_DENIED')) return true;
   return hasCode(error, 'REPO_POINT_NOT_FOUND', 'STORE_UPLOAD_FAILED');
 }
 
