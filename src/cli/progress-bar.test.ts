@@ -36,6 +36,18 @@ test('the bar shows phase, share, sizes, rate and time left on one line that is 
   );
 });
 
+test('the ^C that a terminal writes behind the bar goes with it', () => {
+  for (const columns of [20, 40, 80, 100]) {
+    const { screen, output, clock, bar } = drawing(columns);
+    bar.phase('full of a disk with quite a long name.vhdx', 2 * GiB);
+    for (clock.ms = 1000; clock.ms <= 5000; clock.ms += 1000) bar.advance(107 * MiB);
+    screen.write('^C');
+    output.say('stopping');
+    bar.end();
+    assert.equal(screen.lines[0], 'stopping', `${columns} columns`);
+  }
+});
+
 test('the bar is drawn at most ten times a second, however often progress comes', () => {
   const { screen, clock, bar } = drawing(80);
   bar.phase('reading', 10 * GiB);

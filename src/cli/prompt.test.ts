@@ -52,6 +52,9 @@ test('Ctrl-C, Ctrl-D and a closed terminal give up with 130, and the terminal is
     assert.equal(code, 130);
     assert.deepEqual(keyboard.rawModes, [true, false]);
     assert.equal(interrupts.signal.aborted, keys.endsWith('\u0003'));
+    const [question, next] = stderr.text.split('\n');
+    assert.match(question!, /on host hv1: $/);
+    assert.match(next!, keys.endsWith('\u0003') ? /^stopping: / : /^error RUN_CANCELLED/);
   }
   const { keyboard, stderr } = typist([]);
   keyboard.end();

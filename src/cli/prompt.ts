@@ -32,13 +32,27 @@ export async function promptHidden(questions: readonly string[], port: PromptPor
     const answers: string[] = [];
     for (const question of questions) {
       port.ask(`${question}: `);
-      answers.push(await typedLine(port).finally(() => port.ask('\n')));
+      answers.push(await hiddenLine(port));
       if (answers.at(-1) === '') break;
     }
     return answers;
   } finally {
     stdin.setRawMode!(false);
   }
+}
+
+/** What is said of a Ctrl-C has a line of its own. */
+async function hiddenLine(port: PromptPort): Promise<string> {
+  let isOpen = true;
+  const endLine = (): void => {
+    if (isOpen) port.ask('\n');
+    isOpen = false;
+  };
+  const onInterrupt = (): void => {
+    endLine();
+    port.onInterrupt();
+  };
+  return typedLine({ ...port, onInterrupt }).finally(endLine);
 }
 
 /** One line that shows while it is typed. Throws as `promptHidden`; Ctrl-C reaches the program as a signal here. */

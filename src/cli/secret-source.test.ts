@@ -51,6 +51,20 @@ test('a file that cannot be a secret is refused without quoting it', async () =>
   }
 });
 
+test('nobody is told to change the mode of a device', async () => {
+  await using line = await CommandLine.open();
+  const { code, stderr } = await line.run(['points', '--passphrase-file', '/dev/null'], {
+    engine: {
+      async *points(repository) {
+        await repository.unlock();
+      },
+    },
+  });
+  assert.equal(code, 2);
+  assert.match(stderr, /is empty/);
+  assert.doesNotMatch(stderr, /chmod/);
+});
+
 test('a file others can read works, with a warning that says how to mend it', async () => {
   await using line = await CommandLine.open();
   for (const mode of [0o640, 0o604, 0o666]) {

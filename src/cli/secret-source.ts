@@ -3,6 +3,7 @@
  * the machine can read in the list of processes, and never the configuration file, which is copied and shown around.
  */
 import { isUtf8 } from 'node:buffer';
+import type { Stats } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { failureReason, isFault } from '../base/index.ts';
 import type { CliIo } from './io.ts';
@@ -60,7 +61,7 @@ export class SecretReader {
   async #fromFile(what: string, path: string): Promise<string> {
     try {
       await using file = await open(path);
-      this.#warnWhenShared(what, path, (await file.stat()).mode);
+      this.#warnWhenShared(what, path, await file.stat());
       return onlyLine(what, path, await readUpTo(file, FILE_BYTES_MAX + 1));
     } catch (error) {
       if (isFault(error)) throw error;
@@ -89,9 +90,10 @@ export class SecretReader {
     return answers;
   }
 
-  /** Windows keeps rights elsewhere than in the mode. */
-  #warnWhenShared(what: string, path: string, mode: number): void {
-    if (this.#io.platform === 'win32' || (mode & 0o077) === 0) return;
+  /** Windows keeps rights elsewhere than in the mode; a device or a pipe holds nothing that could be read later. */
+  #warnWhenShared(what: string, path: string, found: Stats): void {
+    const { mode } = found;
+    if (this.#io.platform === 'win32' || !found.isFile() || (mode & 0o077) === 0) return;
     const octal = (mode & 0o777).toString(8).padStart(4, '0');
     this.#output.warn({
       code: 'SECRET_FILE_SHARED',

@@ -5,6 +5,7 @@
 import type { OutputStream } from './io.ts';
 import { cutTo, textWidth } from './text-width.ts';
 
+const CELLS_FREE = 3;
 const CLEAR_TO_END_OF_SCREEN = '\r\u001b[J';
 
 export class StatusLine {
@@ -17,9 +18,16 @@ export class StatusLine {
     this.#stream = stream;
   }
 
-  /** Cells a line may have. The last column stays free: writing there makes some terminals wrap. */
+  /**
+   * Cells a line may have. The last columns stay free: writing into the very last makes some terminals wrap, and so would the `^C` that
+   * a terminal writes behind the line when Ctrl-C is pressed, which would then stay.
+   */
   get cells(): number {
-    return Math.max(1, (this.#stream.columns ?? 80) - 1);
+    return Math.max(1, this.#columns - CELLS_FREE);
+  }
+
+  get #columns(): number {
+    return this.#stream.columns ?? 80;
   }
 
   /** Lines there is room for: what scrolls out at the top cannot be erased any more. */
@@ -53,7 +61,7 @@ export class StatusLine {
 
   /** A terminal made narrower has wrapped the old lines: go up to where the first begins, then erase downwards. */
   #erasure(): string {
-    const rowsOf = (cells: number): number => Math.max(1, Math.ceil(cells / (this.cells + 1)));
+    const rowsOf = (cells: number): number => Math.max(1, Math.ceil(cells / this.#columns));
     const rowsAbove = Math.max(0, this.#shownCells.reduce((sum, cells) => sum + rowsOf(cells), 0) - 1);
     return (rowsAbove > 0 ? `\u001b[${rowsAbove}A` : '') + CLEAR_TO_END_OF_SCREEN;
   }
