@@ -226,7 +226,7 @@ export class Stress {
     const point = await this.#anyPoint(repository);
     if (!point) return;
     await using reading = await repository.startReading(point);
-    if (reading.unregistered) return this.#compareUnheld(repository, point);
+    if (reading.unregistered) return await this.#compareUnheld(repository, point);
     await this.#compare(repository, point);
     this.tally.restores += 1;
   }
