@@ -3,7 +3,8 @@ import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { CommandLine } from './command-line.fixture.ts';
-import { VERIFIED } from './fake-engine.fixture.ts';
+import type { RepositoryAccess } from './engine.ts';
+import { STATUS, VERIFIED } from './fake-engine.fixture.ts';
 
 const CONFIG = 'hosts: { hv1: { url: "http://hv1", user: backup, passwordFile: hv1.password } }\n';
 
@@ -53,13 +54,13 @@ test('a file that cannot be a secret is refused without quoting it', async () =>
 
 test('nobody is told to change the mode of a device', async () => {
   await using line = await CommandLine.open();
-  const { code, stderr } = await line.run(['points', '--passphrase-file', '/dev/null'], {
-    engine: {
-      async *points(repository) {
-        await repository.unlock();
-      },
+  const engine = {
+    async repositoryStatus({ unlock }: RepositoryAccess) {
+      await unlock();
+      return STATUS;
     },
-  });
+  };
+  const { code, stderr } = await line.run(['status', '--passphrase-file', '/dev/null'], { engine });
   assert.equal(code, 2);
   assert.match(stderr, /is empty/);
   assert.doesNotMatch(stderr, /chmod/);
