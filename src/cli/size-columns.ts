@@ -4,7 +4,13 @@ import { bytesCell } from './numbers.ts';
 import type { Column } from './table.ts';
 
 /** What was stored and what changed is asked for daily, the size of the virtual disk is known. */
-const DROPPED_FIRST: Partial<Record<keyof Sizes, number>> = { allocated: 1, virtual: 2, new: 3, changed: 4, read: 6 };
+const DROPPED_FIRST: Partial<Record<keyof Sizes, number>> = {
+  allocated: 1,
+  virtual: 2,
+  new: 3,
+  changed: 4,
+  read: 6,
+};
 
 const TITLES: readonly (keyof Sizes)[] = ['virtual', 'allocated', 'read', 'changed', 'new', 'stored'];
 
