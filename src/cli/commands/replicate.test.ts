@@ -6,7 +6,7 @@ import { replicaFaults } from '../../flows/replicate-faults.ts';
 import { targetFaults } from '../../targets/index.ts';
 import { hypervFaults } from '../../hyperv/index.ts';
 import type { Engine } from '../engine.ts';
-import type { ReplicateCall, RollReplicaCall } from '../replicate-port.ts';
+import type { ReplicaSummary, ReplicateCall, RollReplicaCall } from '../replicate-port.ts';
 
 test('a relative folder becomes one place, and each disk is told of', async () => {
   await using line = await CommandLine.open();
@@ -149,6 +149,22 @@ test('replica list, show and remove: what is known of each; the host is asked un
   assert.equal(none.stdout, 'no replica has its state here\n');
   const show = await line.run(['replica', 'show', 'web01']);
   assert.match(show.stdout, /reference points on the host: rp-2/);
+  const [summary] = await line.run(['replica', 'list', '--json']).then((each) => each.json().replicas);
+  const time = '2026-11-23T07:00:00.000Z';
+  const rolled: ReplicaSummary = {
+    ...summary,
+    phase: 'rolling',
+    generation: { ...summary.generation, number: 3, rolledTo: 1 },
+    kept: [1, 2].map((number) => ({ number, time })),
+  };
+  const { stdout } = await line.run(['replica', 'show', 'web01'], {
+    engine: { showReplica: async () => rolled },
+  });
+  assert.match(
+    stdout,
+    /generation 3, which is 1 again, as of .*; complete with what the target keeps of it$/m,
+  );
+  assert.match(stdout, /kept generations: 1 \(2026-11-23 07:00:00Z\), 2 \(2026-11-23 07:00:00Z\)$/m);
   for (const [argv, asked] of [
     [[], true],
     [['--keep-mark'], false],
