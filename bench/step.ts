@@ -17,7 +17,7 @@ export interface Step {
   /** Puts the files before each run; not measured. */
   prepare?(): Promise<void>;
   /** Done after that, right before the work begins; not measured. */
-  beforeWork?(): Promise<void>;
+  readonly beforeWork?: () => Promise<void>;
   /** Whether the program says when its work could begin, and waits for an answer. */
   readonly waits?: boolean;
 }
