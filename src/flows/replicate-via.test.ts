@@ -8,6 +8,7 @@ import { GiB, KiB, MiB, TiB } from '../base/index.ts';
 import { hypervFaults } from '../hyperv/index.ts';
 import { repositoryFaults, type Repository, type RestorePoint } from '../repository/index.ts';
 import { openTest } from '../repository/repository.fixture.ts';
+import { CutoverWorld } from './cutover-world.fixture.ts';
 import { ReplicaWorld, someOf } from './replica-world.fixture.ts';
 import { MemoryTarget } from './replicate-world.fixture.ts';
 import { rollReplica, type RollRecord } from './replicate-roll.ts';
@@ -284,4 +285,31 @@ test('a target that is gone is told of before the host is asked, and so is anoth
   const { vm, stateFolder } = world;
   await using _other = await Replica.hold(stateFolder, { vm: vm.vm, target: world.target.address });
   await assert.rejects(world.via(), { code: 'REPLICA_BUSY' });
+});
+
+test('a replica that goes through a repository is cut over as any other, its last delta from a mark of its own; meanwhile it is not rolled', async () => {
+  const it = await CutoverWorld.open(join(folder, String((worlds += 1))), [MiB + 512, 256 * KiB]);
+  const { vm, target, stateFolder } = it;
+  const repository = await openTest(undefined, false);
+  const deps = {
+    source: vm,
+    repository,
+    resolveVm: async () => vm.vm,
+    destroyReferencePoint: async ({ instanceId }: { instanceId: string }) =>
+      void vm.referencePoints.delete(instanceId),
+  };
+  const via = (): Promise<ReplicateRecord> =>
+    replicateVia(deps, { vm: 'web01', target, stateFolder, workers: 0 });
+  await via();
+  await it.writes();
+  const { point } = await via();
+  const healthy = await it.cutOver({});
+  assert.equal(healthy.step, 'healthy');
+  assert.ok(healthy.final!.readBytes < 128 * KiB, `${healthy.final!.readBytes} bytes while it was off`);
+  const to = { kind: 'point', repository, point: await repository.point(point!.id) } as const;
+  const replica = await it.replica();
+  await assert.rejects(rollReplica({ replica, stateFolder, target, to }), { code: 'CUTOVER_OPEN' });
+  await assert.rejects(via(), { code: 'CUTOVER_OPEN' });
+  assert.equal((await it.resume({ commit: true })).step, 'committed');
+  assert.deepEqual([it.watch.violations, vm.referencePoints.size], [[], 1], 'that of the repository');
 });
