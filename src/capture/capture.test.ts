@@ -183,6 +183,49 @@ test('a run killed after it recorded its reference point does not cost another t
   assert.ok(host.points.includes(foreign!));
 });
 
+test('a run killed after it removed an orphan does not cost another tool the reference point it made since (I7)', async () => {
+  const host = inMemoryHost(path);
+  const journal = memoryJournal();
+  for (const call of ['convertToReferencePoint', 'destroyReferencePoint']) {
+    host.disturb = (each, moment) => {
+      if (each === call && moment === 'after') throw new Error('killed');
+    };
+    await assert.rejects(runOnce(host, { journal }), /killed/);
+  }
+  host.disturb = () => {};
+  assert.equal(host.points.length, 0);
+  const foreign = referencePoint(host.vm.id, 9);
+  host.points.push(foreign);
+  await runOnce(host, { journal });
+  assert.ok(host.points.includes(foreign));
+  assert.deepEqual(journal.kept, []);
+});
+
+test('a run killed after it removed a checkpoint without a name does not cost another tool the one it makes now (I7)', async () => {
+  const host = inMemoryHost(path);
+  const journal = memoryJournal();
+  await journal.record({
+    step: 'freezing',
+    vmId: host.vm.id,
+    runId: 'killed',
+    at: new Date().toISOString(),
+    checkpointsBefore: [],
+  });
+  host.checkpoints.push(recoveryCheckpoint(host, 'sql01 - (2026-11-23 - 02:00:00)'));
+  host.disturb = (call, moment) => {
+    if (call === 'destroyCheckpoint' && moment === 'after') throw new Error('killed');
+  };
+  await assert.rejects(runOnce(host, { journal }), /killed/);
+  host.disturb = () => {};
+  assert.equal(host.checkpoints.length, 0);
+  host.checkpoints.push({
+    ...recoveryCheckpoint(host, 'sql01 - (2026-11-23 - 02:01:00)'),
+    instanceId: 'Microsoft:others',
+  });
+  await assert.rejects(open(host, { journal }), (e) => hasCode(e, 'CAPTURE_FOREIGN_CHECKPOINT'));
+  assert.equal(host.checkpoints.length, 1);
+});
+
 test('an orphan is found although the mark of the baseline before it was lost (I4)', async () => {
   const host = inMemoryHost(path);
   const journal = memoryJournal();

@@ -9,6 +9,9 @@
  * reference points that existed before; the only one that came since, while our checkpoint vanished, is ours. Two or
  * more: another tool worked in between, nothing is touched and the user is told. Such an orphan is destroyed, never
  * adopted as a baseline: a wrong guess then costs another tool a full backup, and never anyone's data.
+ *
+ * What was found by exclusion is written down before it is removed. A run that dies between the two, or before the journal is
+ * cleared, would otherwise make the next one look again, and find what another tool has made since.
  */
 import { warningOf, type Warning } from '../base/index.ts';
 import type { CallOptions } from '../disk/index.ts';
@@ -42,17 +45,41 @@ export async function removeLeftovers(
 ): Promise<LeftoverReport> {
   const entries = await journal.entries(vm.id);
   const { ours, others } = await sortedCheckpoints(hyperv, vm, journal.consumer, entries, options);
-  for (const checkpoint of ours) await hyperv.destroyCheckpoint(checkpoint, options);
+  for (const checkpoint of ours) {
+    const entry = entries.find((each) => asksFor(each, checkpoint, entries));
+    if (entry && runOf(checkpoint.name, journal.consumer) === undefined)
+      await noteRemoval(journal, entries, entry, checkpoint);
+    await hyperv.destroyCheckpoint(checkpoint, options);
+  }
   const converted = convertedEntries(entries, ours);
   const orphans = await orphanedPoints(hyperv, vm, converted, baselines, options);
-  for (const point of orphans.points) await hyperv.destroyReferencePoint(point, options);
+  for (const { entry, point } of orphans.found) {
+    await noteRemoval(journal, entries, entry, point);
+    await hyperv.destroyReferencePoint(point, options);
+  }
   for (const runId of new Set(entries.map((entry) => entry.runId))) await journal.clear(vm.id, runId);
   return {
     removedCheckpoints: ours.map((each) => each.name),
-    removedReferencePoints: orphans.points.map((each) => each.instanceId),
+    removedReferencePoints: orphans.found.map(({ point }) => point.instanceId),
     warnings: orphans.warnings,
     others,
   };
+}
+
+async function noteRemoval(
+  journal: CaptureJournal,
+  entries: readonly JournalEntry[],
+  { vmId, runId }: JournalEntry,
+  { instanceId }: { readonly instanceId: string },
+): Promise<void> {
+  if (removalOf(entries, runId) !== undefined) return;
+  await journal.record({ step: 'removing', vmId, runId, at: new Date().toISOString(), instanceId });
+}
+
+/** What a run was found to have left. */
+function removalOf(entries: readonly JournalEntry[], runId: string): string | undefined {
+  const removing = entries.find((each) => each.step === 'removing' && each.runId === runId);
+  return removing?.step === 'removing' ? removing.instanceId : undefined;
 }
 
 /** Those that runs of this owner left, when none lives, and all others. */
@@ -70,15 +97,17 @@ export async function sortedCheckpoints(
       runOf(each.name, consumer) !== undefined ||
       (recovery.length === 1 &&
         isNamedByHost(each, vm.name) &&
-        entries.some((entry) => asksFor(entry, each))),
+        entries.some((entry) => asksFor(entry, each, entries))),
   );
   return { ours, others: all.filter((each) => !ours.includes(each)) };
 }
 
 /** The run of the journal entry may have made the checkpoint and died before it named it. */
-function asksFor(entry: JournalEntry, checkpoint: Checkpoint): boolean {
+function asksFor(entry: JournalEntry, checkpoint: Checkpoint, entries: readonly JournalEntry[]): boolean {
+  const removal = removalOf(entries, entry.runId);
   return (
     entry.step === 'freezing' &&
+    (removal === undefined || removal === checkpoint.instanceId) &&
     !entry.checkpointsBefore.includes(checkpoint.instanceId) &&
     createdNear(checkpoint, entry.at)
   );
@@ -91,7 +120,8 @@ function createdNear(checkpoint: Checkpoint, at: string): boolean {
 }
 
 export interface Orphans {
-  readonly points: readonly ReferencePoint[];
+  /** Each with the entry of the run that left it. */
+  readonly found: readonly { readonly entry: JournalEntry; readonly point: ReferencePoint }[];
   readonly warnings: readonly Warning[];
 }
 
@@ -103,7 +133,7 @@ export async function orphanedPoints(
   baselines: readonly Baseline[],
   options: LeftoverOptions,
 ): Promise<Orphans> {
-  const points: ReferencePoint[] = [];
+  const found: { entry: JournalEntry; point: ReferencePoint }[] = [];
   const warnings: Warning[] = [];
   const recorded = new Set([...baselines.map((each) => each.referencePointId), ...(options.spared ?? [])]);
   for (const entry of entries) {
@@ -111,20 +141,20 @@ export async function orphanedPoints(
     const before = new Set(entry.referencePointsBefore);
     // One recorded since is what this run made: it died later, and whatever else came is another tool's.
     if (baselines.some((each) => !entry.recordedBefore.includes(each.referencePointId))) continue;
+    const removal = removalOf(entries, entry.runId);
     const orphans = (await hyperv.referencePoints(vm.id, options)).filter(
-      (each) => !before.has(each.instanceId) && !recorded.has(each.instanceId) && !points.some(isSame(each)),
+      ({ instanceId }) =>
+        (removal === undefined || removal === instanceId) &&
+        !before.has(instanceId) &&
+        !recorded.has(instanceId) &&
+        !found.some(({ point }) => point.instanceId === instanceId),
     );
-    if (orphans.length === 1) points.push(orphans[0]!);
+    if (orphans.length === 1) found.push({ entry, point: orphans[0]! });
     else if (orphans.length > 1)
       warnings.push(warningOf(captureFaults.orphanUnknown({ count: orphans.length, vm: vm.name })));
   }
-  return { points, warnings };
+  return { found, warnings };
 }
-
-const isSame =
-  ({ instanceId }: ReferencePoint) =>
-  (other: ReferencePoint): boolean =>
-    other.instanceId === instanceId;
 
 /** A checkpoint that is still there was not converted: no reference point came of it. */
 export function convertedEntries(

@@ -282,6 +282,7 @@ export interface CaptureJournal {
   /** Of every consumer that keeps this journal. */
   entries(vmId: string): Promise<readonly JournalEntry[]>;
   record(entry: JournalEntry): Promise<void>;
+  /** When it is cut off, what is left is a part that ends with the newest step: `removing` outlives the others. */
   clear(vmId: string, runId: string): Promise<void>;
 }
 
@@ -303,4 +304,14 @@ export type JournalEntry =
       readonly referencePointsBefore: readonly string[];
       /** Reference points of all baselines then, lost ones included: one recorded since is what the run made. */
       readonly recordedBefore: readonly string[];
+    }
+  | {
+      /** What the run left was found by exclusion, and is about to be removed: nothing else is ever taken for it. */
+      readonly step: 'removing';
+      readonly vmId: string;
+      /** The run that left it. */
+      readonly runId: string;
+      readonly at: string;
+      /** The checkpoint without a name, or the reference point. */
+      readonly instanceId: string;
     };

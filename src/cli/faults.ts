@@ -24,6 +24,11 @@ export const cliFaults = faults('CLI', {
     text: '{reason}',
     remedy: 'see `{command} --help`',
   },
+  rollbackDeclined: {
+    kind: 'refused',
+    text: 'not taken back: the machine that took the place of {vm} is well, and what it wrote since would be lost; nothing was done',
+    remedy: 'copy what is to be kept, then run it again; --yes asks nothing',
+  },
   readerGone: {
     kind: 'retry',
     text: 'the program that read stdout ended after {bytes} bytes',

@@ -15,10 +15,10 @@ export async function shutDownSource(run: CutoverRun): Promise<Changes> {
   await noteSource(run);
   await keepDown(run);
   const { state } = await deps.host.power(vmId, options);
-  const turnedOff = state !== 'off' && (await bringOff(run));
+  if (state !== 'off') await bringOff(run);
   const { changedAt } = await mustBeOff(run);
   const off = { seenAt: now(), ...(changedAt === undefined ? {} : { changedAt }) };
-  return { step: 'final-delta', off, ...(turnedOff ? { turnedOff: true } : {}) };
+  return { step: 'final-delta', off };
 }
 
 /** How it was before we came; noted before anything is changed, and never again. */
@@ -38,8 +38,11 @@ export async function keepDown({ deps, vmId, options }: CutoverRun): Promise<voi
   await deps.host.setStartAction(vmId, 'none', options);
 }
 
-/** True when its cable was pulled. */
-async function bringOff(run: CutoverRun): Promise<boolean> {
+/**
+ * That its cable is pulled is written down before it is: whoever dies in between goes on from disks that are as after a crash,
+ * and must not call them anything better. Only a guest that went by itself takes that back.
+ */
+async function bringOff(run: CutoverRun): Promise<void> {
   const { deps, vmId, options, state, about } = run;
   if (!state.askedAt) await run.save({ askedAt: now() });
   const { shutdownSeconds: seconds } = state.choices;
@@ -51,10 +54,10 @@ async function bringOff(run: CutoverRun): Promise<boolean> {
       if (hasCode(error, 'HYPERV_SHUTDOWN_UNAVAILABLE', 'HYPERV_GUEST_LOCKED')) return error;
       throw error;
     });
-  if (!refused) return false;
+  if (!refused) return state.turnedOff ? run.save({ turnedOff: undefined }) : undefined;
   if (!(await options.mayTurnOff())) throw refused;
+  await run.save({ turnedOff: true });
   await deps.host.turnOff(vmId, options);
-  return true;
 }
 
 /** Asked now. Throws `CUTOVER_SOURCE_RUNS`; then going on begins with shutting it down again. */

@@ -83,6 +83,39 @@ test('a guest that does not go: told when its time is over; its cable is pulled 
   }
 });
 
+test('a run that dies as soon as the cable is pulled: what goes on from there does not call it a clean end (I9)', async () => {
+  const it = await CutoverWorld.open(join(folder, String((worlds += 1))), [512 * KiB]);
+  it.vm.mode = 'hangs';
+  it.mayTurnOff = true;
+  it.fate.startOver();
+  await it.cutOver({});
+  const at = it.fate.steps.findIndex((step) => step.includes('after turn off'));
+  assert.ok(at > 0);
+  await it.takeBack();
+  await it.forgetCutover();
+  await it.killedAt(at, () => it.cutOver({}));
+  const { turnedOff } = await it.resume();
+  assert.equal(turnedOff, true);
+  assert.equal((await it.replica()).state.generation!.consistency.reached, 'crash');
+});
+
+test('a guest whose cable was pulled, that was started again and went by itself, ended cleanly', async () => {
+  const it = await world();
+  it.vm.mode = 'hangs';
+  it.mayTurnOff = true;
+  let pulled = 0;
+  it.vm.beforePower = () => {
+    if (it.vm.state !== 'off' || (pulled += 1) !== 1) return;
+    it.vm.mode = 'ok';
+    it.vm.become('running');
+  };
+  await assert.rejects(it.cutOver({}), { code: 'CUTOVER_SOURCE_RUNS' });
+  assert.equal((await it.state())!.turnedOff, true);
+  const { turnedOff } = await it.resume();
+  assert.equal(turnedOff, undefined);
+  assert.equal((await it.replica()).state.generation!.consistency.reached, 'offline');
+});
+
 test('somebody starts the source before the other side: nothing is started there; going on takes what was written', async () => {
   const it = await world();
   let answers = 0;

@@ -69,7 +69,7 @@ export async function leftoversOf(
   return {
     owner,
     checkpoints: ours,
-    referencePoints: [...orphans.points.map(({ instanceId }) => instanceId), ...obsolete].filter((id) =>
+    referencePoints: [...orphans.found.map(({ point }) => point.instanceId), ...obsolete].filter((id) =>
       onHost.has(id),
     ),
     standing: baselines

@@ -71,7 +71,7 @@ export class Journal {
     return { key, value };
   }
 
-  /** Removes every note whose key begins with `keyPrefix`. */
+  /** Removes every note whose key begins with `keyPrefix`, in ascending order of keys. */
   async clear(vmId: string, keyPrefix: string, options: CallOptions = {}): Promise<void> {
     for await (const { name } of this.#store.list(this.#prefix(vmId) + keyPrefix, options)) {
       await this.#store.delete(name, options);

@@ -49,7 +49,12 @@ test(
     assert.equal((await home.ok('cutover', 'db', '--resume', '--json')).json().step, 'healthy');
     assert.deepEqual([await source(), await machine()], ['off', 'running']);
 
-    await home.ok('cutover', 'db', '--rollback');
+    assertFailed(await home.run('cutover', 'db', '--rollback'), {
+      exit: 75,
+      code: 'CLI_ROLLBACK_DECLINED',
+    });
+    assert.deepEqual([await source(), await machine()], ['off', 'running']);
+    await home.ok('cutover', 'db', '--rollback', '--yes');
     assert.deepEqual([await source(), await machine()], ['running', 'absent']);
     assert.deepEqual(await readdir(home.path('disks')), []);
     await lab.client.guestRun(db, { seed: 2, writes: 10 });

@@ -26,7 +26,10 @@ export const planOption = new Option(
   '--plan',
   'show what would be done and how long it takes, and end there',
 );
-export const yesOption = new Option('--yes', 'do not ask whether the plan is agreed to');
+export const yesOption = new Option(
+  '--yes',
+  'do not ask whether the plan is agreed to, or whether what was written on the other side may be lost',
+);
 export const deltaTargetOption = new Option(
   '--delta-target <size>',
   'run cycles before the shutdown until one changes no more than this',

@@ -162,6 +162,34 @@ test('one that fails on the way is taken back at once where somebody says so; th
   }
 });
 
+test('a machine that is well is taken back only where somebody says so, or --yes', async () => {
+  await using line = await CommandLine.open();
+  for (const [argv, answer, step, isTaken] of [
+    [[], 'yes', 'healthy', true],
+    [[], 'no', 'healthy', false],
+    [['--yes'], '', 'healthy', true],
+    [[], '', 'starting', true],
+  ] as const) {
+    const keyboard = new Keyboard();
+    keyboard.write(`${answer}\n`);
+    let taken = false;
+    const run = await line.run(['cutover', 'web01', '--rollback', ...argv], {
+      stdin: keyboard,
+      engine: {
+        async cutover() {
+          taken = true;
+          return { ...CUT_OVER, step: 'rolled-back' };
+        },
+        async showReplica() {
+          return { id: '00', folder: '/00', disks: [], cutover: { step, startedAt: '', hypervisor: 'qemu' } };
+        },
+      },
+    });
+    assert.equal(taken, isTaken, run.stderr);
+    if (!isTaken) assert.match(run.stderr, /CLI_ROLLBACK_DECLINED/);
+  }
+});
+
 test('a VM that is being cut over is shown as such among the replicas', async () => {
   await using line = await CommandLine.open();
   for (const [step, text] of [

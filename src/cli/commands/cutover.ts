@@ -4,6 +4,7 @@ import { formatBytes, formatDuration } from '../../base/index.ts';
 import type { CutoverPlan, CutoverRecord } from '../../flows/index.ts';
 import type { CutoverAnswers, CutoverCall } from '../cutover-port.ts';
 import { EXIT } from '../exit-code.ts';
+import { cliFaults } from '../faults.ts';
 import { hostOption } from '../options.ts';
 import { canPrompt, promptShown } from '../prompt.ts';
 import { count } from '../numbers.ts';
@@ -119,10 +120,27 @@ async function cutOver(
       );
     },
   };
+  if (call.action === 'rollback' && !options.yes) await agreeToLoss(session, call, { task, endPhase });
   const record = await session.engine.cutover(call, task, answers);
   endPhase();
   if (record) await session.output.result({ ...record }, () => recordLines(record, call.replica));
   else await session.output.result({ plan: planned }, () => planLines(planned!));
+}
+
+/** A machine that is well may have been at work for days; a rollback throws away what it wrote. */
+async function agreeToLoss(session: Session, call: CutoverCall, { task, endPhase }: Under): Promise<void> {
+  const { cutover, vm } = await session.engine.showReplica(placeOf(call), task);
+  if (cutover?.step !== 'healthy') return;
+  endPhase();
+  const name = vm?.name ?? call.replica;
+  session.output.say(
+    `${name} runs on ${cutover.hypervisor}: what it wrote there is lost when it is taken back`,
+  );
+  if (!(await ask(session, 'Take it back? (yes/no) '))) throw cliFaults.rollbackDeclined({ vm: name });
+}
+
+function placeOf({ replica, stateFolder }: CutoverCall): { replica: string; stateFolder?: string } {
+  return { replica, ...(stateFolder === undefined ? {} : { stateFolder }) };
 }
 
 /**
@@ -136,10 +154,11 @@ async function offerRollback(
   { task, endPhase }: Under,
 ): Promise<never> {
   endPhase();
-  const { replica, stateFolder } = call;
+  const { replica } = call;
   if (task.signal.aborted || call.action === 'rollback') throw error;
-  const place = { replica, ...(stateFolder === undefined ? {} : { stateFolder }) };
-  const { cutover } = await session.engine.showReplica(place, task).catch(() => ({ cutover: undefined }));
+  const { cutover } = await session.engine
+    .showReplica(placeOf(call), task)
+    .catch(() => ({ cutover: undefined }));
   if (!cutover || SETTLED.has(cutover.step)) throw error;
   session.output.say((error as Error).message);
   session.output.say(`the cutover stays at "${cutover.step}": --resume goes on, --rollback takes it back`);
