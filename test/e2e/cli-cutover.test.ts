@@ -50,7 +50,7 @@ test(
     assert.deepEqual([await source(), await machine()], ['off', 'running']);
 
     assertFailed(await home.run('cutover', 'db', '--rollback'), {
-      exit: 75,
+      exit: 2,
       code: 'CLI_ROLLBACK_DECLINED',
     });
     assert.deepEqual([await source(), await machine()], ['off', 'running']);
