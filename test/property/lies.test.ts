@@ -56,6 +56,10 @@ interface Lies {
   readonly runs: number;
 }
 
+/** What the audit reads is drawn: one host in thirty of those that lie most is found out less than twice. */
+const AGAIN_MAX = 4;
+const AGAIN_SEED = 100;
+
 /** `least`: so often something must have been found, or nothing was shown. */
 for (const { least, ...kind } of [
   { lies: 0.005, seed: 1, runs: 40, least: 2 },
@@ -63,8 +67,11 @@ for (const { least, ...kind } of [
 ])
   test(`changes kept back in ${kind.lies * 100} % of the ranges are found within the bound, and every point that lacks them is marked`, async (t) => {
     const tally = new Tally();
-    await increments(kind, tally);
-    const found = foundAfter(tally);
+    let found: number[] = [];
+    for (let again = 0; found.length < least && again < AGAIN_MAX; again += 1) {
+      await increments({ ...kind, seed: kind.seed + again * AGAIN_SEED }, tally);
+      found = foundAfter(tally);
+    }
     assert.ok(
       found.length >= least,
       `only ${found.length} times something was found: the test shows nothing`,
