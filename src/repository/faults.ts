@@ -102,7 +102,7 @@ export const repositoryFaults = faults('REPO', {
   },
   indexUnsettled: {
     kind: 'retry',
-    text: 'a segment of the index was gone when it was to be read, {looks} times in a row',
+    text: 'the segments of the index were others at every look, {looks} times in a row',
     remedy:
       'run again; if nobody else works with the repository, the storage lists files that it does not give: look at it',
   },

@@ -26,6 +26,8 @@ import {
 
 /** A segment may be merged away and its file collected while it is read: its successor answers. */
 const LOOKS_MAX = 8;
+/** Each pair that differs means that somebody wrote or merged in between. */
+const LISTINGS_MAX = 32;
 /** Holds the Bloom filters of some 30 million objects; beyond that a question may cost a read. */
 const CACHE_BYTES = 48 * MiB;
 const SEGMENTS_AT_ONCE = 8;
@@ -58,8 +60,6 @@ export class ObjectIndex {
   /** Large ones first: there is what is looked for, most likely. */
   #segments: Segment[] = [];
   #damaged: Error[] = [];
-  /** Names as they were listed last. */
-  #listing: string | undefined;
 
   constructor(store: ObjectStore, repositoryId: Uint8Array, avoided: AvoidedPlaces = NOTHING_AVOIDED) {
     this.#store = store;
@@ -82,19 +82,25 @@ export class ObjectIndex {
   }
 
   /**
-   * Learns what other writers added or replaced since. It looks until two listings agree, the last one of the time before included:
-   * a listing may show neither a segment that was replaced and deleted while it went on nor the one in its place.
+   * Learns what other writers added or replaced since. It looks until two listings in a row agree: a listing may show neither a
+   * segment that was replaced and deleted while it went on nor the one in its place. That it agrees with one of an earlier time
+   * says nothing: what it does not show may have been added since. Throws `REPO_INDEX_UNSETTLED`.
    */
   refresh(options: CallOptions = {}): Promise<void> {
     return this.#changing.run(async () => {
       const known = new Map(this.#segments.map((segment) => [segment.name, segment]));
-      for (let looks = 0; looks < LOOKS_MAX; looks += 1)
-        if (await whileVanishing(() => this.#refresh(known, options))) return;
+      let last: string | undefined;
+      for (let looks = 1; ; looks += 1) {
+        const listing = await whileVanishing(() => this.#refresh(known, options));
+        if (listing === last) return;
+        if (looks === LISTINGS_MAX) throw repositoryFaults.indexUnsettled({ looks });
+        last = listing;
+      }
     });
   }
 
-  /** Adds to `known` what it opens: who has to look once more opens only what is new since. True when it saw what was seen before. */
-  async #refresh(known: Map<string, Segment>, { signal }: CallOptions): Promise<boolean> {
+  /** Adds to `known` what it opens: who has to look once more opens only what is new since. The names it saw. */
+  async #refresh(known: Map<string, Segment>, { signal }: CallOptions): Promise<string> {
     const damaged: Error[] = [];
     const segments: Segment[] = [];
     const names: string[] = [];
@@ -114,9 +120,7 @@ export class ObjectIndex {
     const superseded = new Set(segments.flatMap((segment) => segment.superseded));
     this.#segments = largeFirst(segments.filter((segment) => !superseded.has(segment.id)));
     this.#damaged = damaged.filter((error) => !superseded.has(segmentIdOf(error)));
-    const last = this.#listing;
-    this.#listing = names.toSorted().join();
-    return this.#listing === last;
+    return names.toSorted().join();
   }
 
   async #open(name: string, size: number, damaged: Error[]): Promise<Segment | undefined> {
